@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action plugin of the module release: looks at all apps in one call, and uploads only what is to be deployed."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.asgi.host.plugins.module_utils._private import wrap
+from ansible_collections.asgi.host.plugins.plugin_utils import _sources, _specs
+
+
+class ActionModule(ActionBase):
+    """Runs the module once for all apps, and once more for each app that needs a new release."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Arguments: apps (normalized), host (facts), root, uv, index, ca_file, server_pins, mode, release."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self._task_vars = task_vars or {}
+        arguments = self._task.args
+        apps = arguments["apps"]
+        bases = [self._task_vars.get("inventory_dir") or ".", self._task_vars.get("playbook_dir") or ".", "."]
+        rollback = arguments.get("mode") == "rollback"
+        try:
+            described = [
+                _specs.describe(app, arguments, bases, by=f"{getpass.getuser()}@{socket.gethostname()}") for app in apps
+            ]
+        except _sources.SourceError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        private = {
+            "index": arguments.get("index") or None,
+            "apps": {app["name"]: _specs.private(app, bases) for app in apps if app["state"] == "present"},
+        }
+        common = {"private": wrap(private), "uv": arguments["uv"], "ca_file": arguments.get("ca_file") or None}
+        answer = self._call({**common, "apps": described, "mode": "rollback" if rollback else "look", "release": arguments.get("release")})
+        if "apps" not in answer:
+            return {**result, **answer}
+        results, failures = answer["apps"], answer["failures"]
+        changed = answer["changed"]
+        if not rollback:
+            for spec in described:
+                found = results.get(spec["name"], {})
+                if found.get("status") != "needed":
+                    continue
+                changed = True
+                if self._task.check_mode:
+                    continue
+                self._display.display(f"    {spec['name']}: new release ({', '.join(found['reasons'])})")
+                one = self._deploy(spec, common)
+                if "apps" not in one:
+                    failures[spec["name"]] = f"{spec['name']}: {one.get('msg') or one.get('exception')}"
+                    continue
+                results.update(one["apps"])
+                failures.update(one["failures"])
+        result.update(changed=changed, apps=results, failures=failures)
+        return result
+
+    def _deploy(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+        """Upload the source, if it is one, and have the release built, proved and switched to."""
+        if spec["source"]["kind"] != "path":
+            return self._call({**common, "apps": [spec], "mode": "deploy"})
+        folder = self._make_tmp_path()
+        try:
+            with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
+                local = Path(scratch) / "source.tar.gz"
+                _sources.pack(Path(spec["source"]["folder"]), local)
+                remote = self._transfer_file(str(local), self._connection._shell.join_path(folder, local.name))
+            return self._call({**common, "apps": [spec], "mode": "deploy", "archive": remote})
+        finally:
+            self._remove_tmp_path(folder)
+
+    def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._execute_module(
+            module_name="asgi.host.release", module_args=arguments, task_vars=self._task_vars
+        )
+        return answer

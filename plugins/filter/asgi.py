@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the role computes on the controller: the apps, their problems, and the stages of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
+from ansible_collections.asgi.host.plugins.plugin_utils import _sources, _stages
+
+
+def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[str]:
+    """What is wrong with the files that normalized apps name on the controller."""
+    problems = []
+    for app in _stages.present(apps):
+        where = f"asgi_host_apps ({app['name']})"
+        for key, path in _named_files(app):
+            try:
+                _sources.locate(path, bases)
+            except _sources.SourceError as error:
+                problems.append(f"{where}: {key}: {error}")
+        if app["tls"]["mode"] == "files":
+            try:
+                certificate, key = (
+                    _sources.locate(app["tls"][part], bases).read_bytes() for part in ("certificate", "key")
+                )
+            except (_sources.SourceError, OSError):
+                continue  # named above
+            found = _certificates.certificate_problems(certificate, key, app["domains"], datetime.now(timezone.utc))
+            problems += [f"{where}: tls: {problem}" for problem in found]
+        if app["source"].get("path"):
+            problems += [f"{where}: {problem}" for problem in _folder_problems(app, bases)]
+    return problems
+
+
+def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
+    named = []
+    if app["source"].get("path"):
+        named.append(("source.path", app["source"]["path"]))
+    if app["tls"]["mode"] == "files":
+        named += [(f"tls.{part}", app["tls"][part]) for part in ("certificate", "key")]
+    for name, content in app["credentials"].items():
+        if not isinstance(content, str):
+            named.append((f"credentials.{name}", content["file"]))
+    return named
+
+
+def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
+    try:
+        folder = _sources.locate(app["source"]["path"], bases)
+        if not folder.is_dir():
+            return [f"source.path: {folder} is a file; give the folder that holds the app"]
+        list(_sources.entries(folder))
+    except _sources.SourceError as error:
+        return [f"source.path: {error}"] if "leads out" in str(error) else []
+    problems = []
+    if not (folder / app["app_dir"]).is_dir():
+        problems.append(f"app_dir: {folder} has no folder {app['app_dir']}; name one that it has")
+    chosen = app["source"].get("requirements")
+    if chosen and not (folder / chosen).is_file():
+        problems.append(f"source.requirements: {folder} has no file {chosen}; name one that it has")
+    return problems
+
+
+class FilterModule:
+    """The filters of the collection, all internal to the role."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {
+            "problems": _apps.problems,
+            "normalize": _apps.normalize,
+            "controller_problems": controller_problems,
+            "host_problems": _apps.host_problems,
+            "uv_path": _stages.uv_path,
+            "base_stage": _stages.base,
+            "proxy_stage": _stages.proxy,
+            "wrap": _private.wrap,
+        }

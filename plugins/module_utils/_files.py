@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files, folders and links with an owner and a mode, written so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import stat
+import tempfile
+from pathlib import Path
+
+
+def uid_of(owner: str) -> int:
+    """The number of the user ``owner``. Raises KeyError with the name when the host has no such user."""
+    return pwd.getpwnam(owner).pw_uid
+
+
+def gid_of(group: str) -> int:
+    """The number of the group ``group``. Raises KeyError with the name when the host has no such group."""
+    return grp.getgrnam(group).gr_gid
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+    """Replace ``path`` by one rename; the content is on disk before the name points to it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    sync_folder(path.parent)
+
+
+def point_link(link: Path, target: str) -> None:
+    """Make ``link`` a symbolic link to ``target`` by one rename: there is no moment without it."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(target)
+    os.replace(temporary, link)
+    sync_folder(link.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def owned_as(path: Path, *, uid: int, gid: int, mode: int) -> bool:
+    """Whether ``path`` (not what it may link to) has this owner, group and mode."""
+    seen = path.lstat()
+    return (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode)) == (uid, gid, mode)

@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A release's virtualenv, made by uv: the app and its server resolved together, then installed from that lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._process import CommandError, run
+from .paths import Release
+
+# The server's packages, with the oldest versions that know everything gunicorn.conf.py relies on.
+OLDEST_SERVER = {"gunicorn": "gunicorn>=22", "uvicorn": "uvicorn[standard]>=0.30", "uvicorn-worker": "uvicorn-worker>=0.2"}
+LOCK = "requirements.lock"
+
+
+class BuildError(Exception):
+    """The source cannot be built; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """How uv runs on this host. ``index`` may hold credentials: it travels in the environment, never in argv."""
+
+    uv: str
+    index: str | None
+    ca_file: str | None
+
+    def run(self, *argv: str) -> str:
+        """Run uv; raises CommandError."""
+        env = {"UV_CACHE_DIR": "/var/cache/asgi/uv", "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        bundle = self.ca_file or "/etc/ssl/certs/ca-certificates.crt"
+        if Path(bundle).exists():
+            env["SSL_CERT_FILE"] = bundle
+        if self.index:
+            env["UV_DEFAULT_INDEX"] = self.index
+        return run([self.uv, *argv], env=env)
+
+
+def canonical(name: str) -> str:
+    """A project's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named(requirements: Sequence[str]) -> set[str]:
+    """The names of the projects in requirement lines."""
+    found = (re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", line) for line in requirements)
+    return {canonical(match.group(1)) for match in found if match}
+
+
+def server_choices(pins: Sequence[str], own: Sequence[str] | None, app_names: set[str]) -> list[list[str]]:
+    """The server's requirements to try, the preferred first.
+
+    ``own`` are the app's server_requirements; they replace the pins of the packages they name and are never
+    loosened. A package that the app's own requirements name loses its pin, for the app knows best.
+    """
+    fixed = list(own or [])
+    replaced = named(fixed)
+    rest = [pin for pin in pins if not named([pin]) & replaced]
+    first = [*fixed, *(OLDEST_SERVER[name] if (name := min(named([pin]))) in app_names else pin for pin in rest)]
+    last = [*fixed, *(OLDEST_SERVER[min(named([pin]))] for pin in rest)]
+    return [[*fixed, *rest], first, last]
+
+
+@dataclass
+class Inputs:
+    """What the resolver is given: requirement files of the source, and single requirements."""
+
+    files: list[Path]
+    lines: list[str]
+    options: list[str]
+    project: bool
+
+    def names(self) -> set[str]:
+        """The projects that the app itself names."""
+        names = named(self.lines)
+        for path in self.files:
+            text = path.read_text(encoding="utf-8")
+            if path.name == "pyproject.toml":
+                names |= named(tomllib.loads(text).get("project", {}).get("dependencies", []))
+            else:
+                names |= named([line for line in text.splitlines() if not line.lstrip().startswith(("#", "-"))])
+        return names
+
+    def digest(self, *more: str) -> str:
+        """A digest of the inputs; ``more`` is what else decides what is installed."""
+        content = [path.read_text(encoding="utf-8") for path in self.files]
+        whole = json.dumps([content, self.lines, self.options, self.project, *more])
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inputs:
+    """What the app needs, by ``source.requirements``, else uv.lock, else requirements.txt, else pyproject.toml."""
+    source, wanted = release.source, spec["source"]
+    lines = [*wanted.get("package", []), *spec["requirements"]]
+    if wanted["kind"] != "path":
+        return Inputs([], lines, [], project=False)
+    chosen = wanted.get("requirements")
+    if chosen:
+        path = source / chosen
+        if not path.is_file():
+            raise BuildError(f"source.requirements: the source has no file {chosen}; name one that it has")
+    else:
+        path = next((source / name for name in ("uv.lock", "requirements.txt", "pyproject.toml") if (source / name).is_file()), source)
+    project_file = source / "pyproject.toml"
+    project = project_file.is_file() and "build-system" in tomllib.loads(project_file.read_text(encoding="utf-8"))
+    options = [f"--extra={extra}" for extra in wanted.get("extras", [])]
+    groups = [f"--group={group}" for group in wanted.get("groups", [])]
+    if path.name == "uv.lock":
+        exported = release.folder / "uv-lock.txt"
+        tools.run(
+            "export", "--quiet", "--frozen", "--no-header", "--no-emit-project", "--no-default-groups",
+            f"--project={source}", f"--output-file={exported}", *options, *groups,
+        )  # fmt: skip
+        return Inputs([exported], lines, [], project)
+    if path == source:
+        return Inputs([], lines, [], project)
+    if path.name != "pyproject.toml":
+        options = []
+    return Inputs([path], lines, [*options, *groups], project)
+
+
+def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: str, others: Sequence[Release]) -> str:
+    """Make the release's virtualenv; returns the digest of what is in it.
+
+    ``others`` are complete releases whose lock, or whose whole virtualenv by hard links, serves again when their
+    inputs were the same. Raises BuildError.
+    """
+    inputs = find_inputs(release, spec, tools)
+    pins, own = spec["server_pins"], spec["server_requirements"]
+    digest = inputs.digest(json.dumps([pins, own]), python, tools.uv, *([spec["source"]["digest"]] if inputs.project else []))
+    mark = release.folder / "environment.digest"
+    for other in others:
+        if (other.folder / mark.name).is_file() and (other.folder / mark.name).read_text(encoding="utf-8") == digest:
+            # Hard links of files that nobody writes to: a second copy costs neither time nor space.
+            run(["cp", "--archive", "--link", str(other.venv), str(release.venv)])
+            shutil.copy2(other.folder / LOCK, release.folder / LOCK)
+            mark.write_text(digest, encoding="utf-8")
+            return digest
+    try:
+        tools.run("venv", "--quiet", "--relocatable", f"--python={python}", str(release.venv))
+        _resolve(release, inputs, tools, server_choices(pins, own, inputs.names()))
+        hashed = [f"--requirement={path}" for path in inputs.files if path.suffix == ".txt" and "--hash=" in path.read_text()]
+        tools.run(
+            "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode",
+            *hashed, f"--requirement={release.folder / LOCK}",
+        )  # fmt: skip
+        if inputs.project:
+            _install_project(release, tools)
+    except CommandError as error:
+        raise BuildError(error.output) from error
+    mark.write_text(digest, encoding="utf-8")
+    return digest
+
+
+def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[Sequence[str]]) -> None:
+    """Write the lock: first what the app alone would get, then the same together with a server that fits."""
+    compile_ = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", f"--python={release.venv}/bin/python"]
+    with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
+        lines, constraints, server = (Path(folder) / name for name in ("lines.in", "constraints.txt", "server.in"))
+        lines.write_text("".join(f"{line}\n" for line in inputs.lines), encoding="utf-8")
+        given = [*map(str, inputs.files), str(lines), *inputs.options]
+        alone = tools.run(*compile_, *given).splitlines()
+        # Left alone a resolver may fall back to an ancient version of the app to please the server's pins.
+        direct = inputs.names() - set(OLDEST_SERVER)
+        constraints.write_text(
+            "".join(f"{line}\n" for line in alone if named([line]) & direct and "@" not in line), encoding="utf-8"
+        )
+        failure: CommandError | None = None
+        for choice in dict.fromkeys(map(tuple, choices)):
+            server.write_text("".join(f"{line}\n" for line in choice), encoding="utf-8")
+            try:
+                tools.run(
+                    *compile_, *given, str(server), f"--constraints={constraints}",
+                    f"--output-file={release.folder / LOCK}",
+                )  # fmt: skip
+            except CommandError as error:
+                failure = failure or error
+            else:
+                return
+    raise BuildError(
+        f"{failure.output if failure else 'nothing to resolve'}\nThe app's requirements and its server's do not go "
+        "together; name a server that does in server_requirements, or change the app's requirements."
+    )
+
+
+def _install_project(release: Release, tools: Tools) -> None:
+    """Install the source as a project, from a copy: build backends write beside the source."""
+    with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
+        copy = Path(folder) / "project"
+        shutil.copytree(release.source, copy, symlinks=True)
+        tools.run(
+            "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode",
+            str(copy),
+        )  # fmt: skip
+
+
+def compile_source(release: Release) -> None:
+    """Write the source's bytecode; the app's user cannot, and would compile at each start."""
+    run([f"{release.venv}/bin/python", "-m", "compileall", "-q", "-j", str(os.cpu_count() or 1), str(release.source)])
+
+
+def chosen_versions(release: Release) -> dict[str, str]:
+    """What the lock chose, by project."""
+    lock = release.folder / LOCK
+    if not lock.is_file():
+        return {}
+    pairs = (line.split(" ;")[0].strip().split("==", 1) for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line)
+    return {canonical(name.partition("[")[0]): version.split()[0] for name, version in pairs}

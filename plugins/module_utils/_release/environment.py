@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An app's environment: tokens, systemd's file format, and what stands for secrets in a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from .._files import write_atomically
+from .paths import App, Release
+
+
+def tokens(release: Release, domains: list[str]) -> dict[str, str]:
+    """What the tokens stand for in this release."""
+    return {
+        "{data}": str(release.app.data),
+        "{source}": str(release.source),
+        "{venv}": str(release.venv),
+        "{release}": str(release.folder),
+        "{domain}": domains[0] if domains else "localhost",
+    }
+
+
+def fill(value: Any, known: Mapping[str, str]) -> Any:
+    """``value`` with its tokens replaced, however deep; any other brace is left as it is."""
+    if isinstance(value, str):
+        for token, meaning in known.items():
+            value = value.replace(token, meaning)
+        return value
+    if isinstance(value, Mapping):
+        return {key: fill(part, known) for key, part in value.items()}
+    if isinstance(value, list):
+        return [fill(part, known) for part in value]
+    return value
+
+
+def environment_file(variables: Mapping[str, str]) -> str:
+    """The text of a systemd EnvironmentFile.
+
+    Within double quotes systemd takes a backslash before ``"``, ``\\``, backtick and ``$`` as an escape and all
+    else as it stands, line breaks included (systemd.exec(5), EnvironmentFile=).
+    """
+    lines = []
+    for name, value in sorted(variables.items()):
+        for special in ("\\", '"', "`", "$"):
+            value = value.replace(special, "\\" + special)
+        lines.append(f'{name}="{value}"\n')
+    return "".join(lines)
+
+
+def write(release: Release, private: Mapping[str, Any], domains: list[str]) -> None:
+    """Write environment, secrets and credentials of a release where only root reads them."""
+    for path, content in wanted_files(release, private, domains).items():
+        target = release.secrets / path
+        for folder in (release.secrets, target.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(target, content.encode(), mode=0o600)
+
+
+def wanted_files(release: Release, private: Mapping[str, Any], domains: list[str]) -> dict[str, str]:
+    """The secret files of a release by their path below its secrets' folder."""
+    known = tokens(release, domains)
+    variables = {**private.get("env", {}), **private.get("secrets", {})}
+    files = {"environment": environment_file(fill(variables, known))}
+    for name, content in private.get("credentials", {}).items():
+        files[f"credentials/{name}"] = content
+    return files
+
+
+def keyed_digest(app: App, values: Any) -> str:
+    """A digest of secrets that says nothing about them to one who lacks the host's own key."""
+    key_file = app.secrets / "digest.key"
+    if not key_file.exists():
+        app.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(key_file, secrets.token_bytes(32), mode=0o600)
+    return hmac.new(key_file.read_bytes(), json.dumps(values, sort_keys=True).encode(), hashlib.sha256).hexdigest()

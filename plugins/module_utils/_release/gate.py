@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The gate: an instance counts as working when it answered over HTTP on its own socket, and not before.
+
+``systemctl start`` proves nothing: gunicorn tells systemd that it is ready before its workers import the app.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import units
+from .paths import Release
+
+# Seconds between two questions to an instance that does not answer yet.
+PAUSE = 0.1
+# Text of a wrong answer that is shown, in characters.
+SHOWN = 300
+# /proc/net/unix: the state of a connected socket (SS_CONNECTED in Linux's net.h).
+CONNECTED = "03"
+
+
+class GateError(Exception):
+    """The instance did not pass; the message says which check and how it was answered."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def ask(path: Path, url: str, host: str, timeout: float) -> tuple[int, str]:
+    """Ask an instance as nginx would for an HTTPS request to ``host``; returns status and body.
+
+    Raises OSError or http.client.HTTPException when there is no answer within ``timeout`` seconds.
+    """
+    connection = _UnixConnection(path, timeout)
+    try:
+        connection.request(
+            "GET",
+            url,
+            headers={
+                "Host": host,
+                "X-Forwarded-For": "127.0.0.1",
+                "X-Real-IP": "127.0.0.1",
+                "X-Forwarded-Proto": "https",
+                "X-Forwarded-Host": host,
+                "X-Forwarded-Port": "443",
+                "User-Agent": "asgi-host-gate",
+                "Connection": "close",
+            },
+        )
+        response = connection.getresponse()
+        return response.status, response.read(65536).decode("utf-8", "replace")
+    finally:
+        connection.close()
+
+
+def check(release: Release, item: Mapping[str, Any], *, host: str, prefix: str, limit: float) -> None:
+    """Wait until one health check is answered as it must be.
+
+    ``limit`` is in seconds. Raises GateError when it is over, or at once when the instance died.
+    """
+    url = prefix + item["path"]
+    deadline = time.monotonic() + limit
+    last = "no answer"
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            status, body = ask(release.socket_path, url, host, max(left, 0.1))
+        except (OSError, http.client.HTTPException) as error:
+            last = f"no answer ({error or type(error).__name__})"
+        else:
+            wanted = item["status"]
+            if status in wanted and (item.get("text") or "") in body:
+                return
+            last = f"answered {status}, wanted {' or '.join(map(str, wanted))}"
+            if status in wanted:
+                last = f"answered {status} without the text {item['text']!r}"
+            last += f"; it said: {body.strip()[:SHOWN]!r}"
+        state = units.states([release.service])[release.service]
+        if state.restarts or state.active == "failed":
+            raise GateError(f"{url}: the process ended while it started ({last})")
+        time.sleep(PAUSE)
+    raise GateError(f"{url}: {last}, for {limit:g} s (the limit is health.timeout; raise it for a slow start)")
+
+
+def passes(release: Release, checks: Sequence[Mapping[str, Any]], *, host: str, prefix: str, limit: float | None) -> None:
+    """Every check in turn, each within its own ``timeout`` or the shorter ``limit``. Raises GateError."""
+    for item in checks:
+        own = float(item["timeout"])
+        check(release, item, host=host, prefix=prefix, limit=own if limit is None else min(own, limit))
+
+
+def connections(path: Path) -> int:
+    """How many connections a unix socket's server still has, as the kernel counts them."""
+    wanted = str(path)
+    count = 0
+    for line in Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
+        columns = line.split(None, 7)
+        if len(columns) == 8 and columns[7] == wanted and columns[5] == CONNECTED:
+            count += 1
+    return count
+
+
+def wait_until_let_go(path: Path, limit: float) -> int:
+    """Wait until nobody is connected to ``path``, at most ``limit`` seconds; returns how many still are."""
+    deadline = time.monotonic() + limit
+    while (count := connections(path)) and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+    return count

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where an app's things lie on the host."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+SYSTEMD = Path("/etc/systemd/system")
+
+
+@dataclass(frozen=True)
+class App:
+    """The places of one app; ``root`` is ``asgi_host_root``."""
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def releases(self) -> Path:
+        return self.folder / "releases"
+
+    @property
+    def current(self) -> Path:
+        """The one pointer: code and traffic follow it."""
+        return self.folder / "current"
+
+    @property
+    def secrets(self) -> Path:
+        return Path("/etc/asgi") / self.name
+
+    @property
+    def data(self) -> Path:
+        return Path("/var/lib/asgi") / self.name
+
+    @property
+    def user(self) -> str:
+        return f"asgi-{self.name}"
+
+    def release(self, identity: str) -> Release:
+        return Release(self, identity)
+
+    def all_releases(self) -> list[Release]:
+        """Every release on disk, the oldest first (an id begins with its time)."""
+        if not self.releases.is_dir():
+            return []
+        return [Release(self, path.name) for path in sorted(self.releases.iterdir()) if path.is_dir()]
+
+    def active(self) -> Release | None:
+        """The release that ``current`` points to; None before the first and when its folder is gone."""
+        try:
+            target = Path(os.readlink(self.current)).name
+        except FileNotFoundError:
+            return None
+        return Release(self, target) if (self.releases / target).is_dir() else None
+
+
+@dataclass(frozen=True)
+class Release:
+    """The places and units of one release."""
+
+    app: App
+    id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.app.releases / self.id
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "src"
+
+    @property
+    def venv(self) -> Path:
+        return self.folder / "venv"
+
+    @property
+    def socket_path(self) -> Path:
+        return self.folder / "app.sock"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "release.json"
+
+    @property
+    def secrets(self) -> Path:
+        return self.app.secrets / self.id
+
+    @property
+    def socket(self) -> str:
+        return f"asgi-{self.app.name}@{self.id}.socket"
+
+    @property
+    def service(self) -> str:
+        return f"asgi-{self.app.name}@{self.id}.service"
+
+    @property
+    def drop_in(self) -> Path:
+        return SYSTEMD / f"{self.service}.d" / "release.conf"

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""systemd's side of a release: its socket, its service, its journal, and commands in the same sandbox."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._process import CommandError, run
+from .paths import Release
+
+JOURNAL_LINES = 40
+# Directives of a service that belong to its process, not to the place it runs in.
+OF_THE_PROCESS = frozenset(
+    {"Type", "NotifyAccess", "ExecStart", "Restart", "RestartSec", "KillMode", "TimeoutStartSec", "TimeoutStopSec"}
+)
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """What systemd says of a unit."""
+
+    active: str
+    enabled: bool
+    restarts: int
+    main_pid: int
+
+
+def states(units: Sequence[str]) -> dict[str, UnitState]:
+    """The state of each unit, in one call of systemctl."""
+    if not units:
+        return {}
+    text = run(["systemctl", "show", "--property=Id,ActiveState,UnitFileState,NRestarts,MainPID", *units])
+    found = {}
+    for block in text.strip().split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        found[values["Id"]] = UnitState(
+            active=values.get("ActiveState", ""),
+            enabled=values.get("UnitFileState") == "enabled",
+            restarts=int(values.get("NRestarts") or 0),
+            main_pid=int(values.get("MainPID") or 0),
+        )
+    return found
+
+
+def start(release: Release) -> None:
+    """Enable the release at boot and start it: the socket first, so that it is systemd who holds it."""
+    run(["systemctl", "enable", "--quiet", release.socket, release.service])
+    run(["systemctl", "start", release.socket])
+    # READY comes before the workers import the app; whether it works is the gate's question.
+    run(["systemctl", "start", "--no-block", release.service])
+
+
+def restart(release: Release) -> None:
+    """Restart the service; the socket stays, and requests wait in its backlog."""
+    run(["systemctl", "daemon-reload"])
+    run(["systemctl", "restart", "--no-block", release.service])
+
+
+def stop(release: Release, *, wait: bool = True) -> None:
+    """Stop the release gracefully and take it out of the boot. Without ``wait`` systemd goes on by itself."""
+    run(["systemctl", "disable", "--quiet", release.socket, release.service])
+    run(["systemctl", "stop", *([] if wait else ["--no-block"]), release.socket, release.service])
+
+
+def journal(release: Release) -> str:
+    """The last lines of the release's service."""
+    try:
+        return run(
+            ["journalctl", "--unit", release.service, "--lines", str(JOURNAL_LINES), "--no-pager", "--output=cat"]
+        ).strip()
+    except CommandError as error:
+        return f"(no journal: {error.output})"
+
+
+def forget_failure(release: Release) -> None:
+    """Make systemd forget that the units of a removed release failed."""
+    for unit in (release.socket, release.service):
+        try:
+            run(["systemctl", "reset-failed", unit])
+        except CommandError:
+            continue  # not loaded any more, which is what is wanted
+
+
+def sandbox(texts: Sequence[str], release: Release) -> list[str]:
+    """The directives of a service as properties for systemd-run, so that a command runs where the app will."""
+    properties = []
+    in_service = False
+    for line in "\n".join(texts).splitlines():
+        if line.startswith("["):
+            in_service = line.strip() == "[Service]"
+        match = re.match(r"([A-Za-z]+)=(.*)", line)
+        if in_service and match and match.group(1) not in OF_THE_PROCESS:
+            properties.append(f"{match.group(1)}={match.group(2).replace('%i', release.id)}")
+    return properties
+
+
+def run_in_sandbox(
+    release: Release, texts: Sequence[str], argv: Sequence[str], *, writable: Sequence[Path] = (), timeout: float
+) -> str:
+    """Run a command as the app's user with the unit's own sandbox, environment and secrets.
+
+    ``timeout`` is in seconds. Returns its output; raises CommandError as _process.run does.
+    """
+    properties = [
+        *sandbox(texts, release),
+        *(f"ReadWritePaths={path}" for path in writable),
+        f"RuntimeMaxSec={timeout:.0f}",
+    ]
+    command = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"]
+    command += [f"--property={entry}" for entry in properties]
+    try:
+        # env looks the program up in the PATH that begins with the release's virtualenv.
+        return run([*command, "--", "/usr/bin/env", *argv], timeout=timeout + 30)
+    except CommandError as error:
+        raise CommandError(argv, "failed", error.output) from error

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One stage of a host: an ordered list of files, folders, links and commands, brought about in one call.
+
+A module call costs about half a second whatever it does, so a stage is one call and not one per file.
+When a step fails, every file that the call had written is put back as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ._files import gid_of, owned_as, point_link, uid_of, write_atomically
+from ._process import CommandError, run, succeeds
+
+# A file is ours to replace without a backup when its first lines carry this mark.
+MARK = "asgi.host"
+
+
+class StageError(Exception):
+    """A step failed; what the call had written is back as it was."""
+
+
+@dataclass
+class Outcome:
+    """What a stage did, or in a dry run would do."""
+
+    changed: list[str] = field(default_factory=list)
+    diff: list[dict[str, str]] = field(default_factory=list)
+    backups: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Stage:
+    """Carries out steps in order; ``dry`` only looks. ``private`` holds contents that must not be shown."""
+
+    dry: bool
+    private: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=Outcome)
+    _undo: list[Callable[[], None]] = field(default_factory=list)
+
+    def carry_out(self, steps: Sequence[Mapping[str, Any]]) -> Outcome:
+        """Bring the steps about. Raises StageError, having undone the files, when one fails."""
+        for step in steps:
+            kind = next(key for key in ("file", "folder", "link", "absent", "command") if key in step)
+            try:
+                getattr(self, f"_{kind}")(step)
+            except (OSError, KeyError, CommandError) as error:
+                for undo in reversed(self._undo):
+                    undo()
+                reason = f"the host has no {error}" if isinstance(error, KeyError) else str(error)
+                put_back = " Every file that this call had written is back as it was." if self._undo else ""
+                name = step.get("name") or step[kind]
+                raise StageError(f"{name}: {reason}{put_back}") from error
+        return self.outcome
+
+    def _note(self, what: str) -> None:
+        self.outcome.changed.append(what)
+
+    def _file(self, step: Mapping[str, Any]) -> None:
+        path, secret = Path(step["file"]), "private" in step
+        content = (self.private[step["private"]] if secret else step["content"]).encode()
+        mode = int(step.get("mode", "0644"), 8)
+        try:
+            before: bytes | None = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            before = None
+        if before != content:
+            shown = "(not shown: secret)\n"
+            self.outcome.diff.append(
+                {
+                    "before_header": str(path),
+                    "after_header": str(path),
+                    "before": "" if before is None else shown if secret else before.decode(errors="replace"),
+                    "after": shown if secret else content.decode(),
+                }
+            )
+        elif owned_as(
+            path, uid=uid_of(step.get("owner", "root")), gid=gid_of(step.get("group", "root")), mode=mode
+        ):
+            return
+        self._note(str(path))
+        if self.dry:
+            return
+        if before is not None and before != content and MARK not in before[:400].decode(errors="replace"):
+            self._keep_backup(path)
+        uid, gid = uid_of(step.get("owner", "root")), gid_of(step.get("group", "root"))
+        self._undo.append(_restore(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content, mode=mode, uid=uid, gid=gid)
+
+    def _keep_backup(self, path: Path) -> None:
+        backup = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}.before-asgi-host")
+        shutil.copy2(path, backup)
+        self.outcome.backups.append(str(backup))
+
+    def _folder(self, step: Mapping[str, Any]) -> None:
+        path, mode = Path(step["folder"]), int(step.get("mode", "0755"), 8)
+        if self.dry and not path.is_dir():
+            self._note(str(path))
+            return
+        try:
+            uid, gid = uid_of(step.get("owner", "root")), gid_of(step.get("group", "root"))
+        except KeyError:
+            if not self.dry:
+                raise
+            self._note(str(path))
+            return
+        if path.is_dir() and owned_as(path, uid=uid, gid=gid, mode=mode):
+            return
+        self._note(str(path))
+        if self.dry:
+            return
+        path.mkdir(parents=True, exist_ok=True)
+        os.chown(path, uid, gid)
+        path.chmod(mode)
+
+    def _link(self, step: Mapping[str, Any]) -> None:
+        path, target = Path(step["link"]), step["target"]
+        if path.is_symlink() and os.readlink(path) == target:
+            return
+        self._note(str(path))
+        if not self.dry:
+            self._undo.append(_restore(path))
+            point_link(path, target)
+
+    def _absent(self, step: Mapping[str, Any]) -> None:
+        path = Path(step["absent"])
+        if not path.is_symlink() and not path.exists():
+            return
+        self._note(str(path))
+        if self.dry:
+            return
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            self._undo.append(_restore(path))
+            path.unlink()
+
+    def _command(self, step: Mapping[str, Any]) -> None:
+        """Run a command when a file under one of ``when`` changed in this call, or ``unless`` does not hold."""
+        due = any(done.startswith(prefix) for prefix in step.get("when", []) for done in self.outcome.changed)
+        if not due and "creates" in step:
+            due = not Path(step["creates"]).exists()
+        if not due and "unless" in step:
+            due = not succeeds(step["unless"])
+        if not due:
+            return
+        if not step.get("check"):
+            self._note(step.get("creates") or step.get("name") or " ".join(step["command"]))
+        if self.dry:
+            return
+        if "creates" in step:
+            Path(step["creates"]).parent.mkdir(parents=True, exist_ok=True)
+        run(step["command"], env=dict(self.private.get(step.get("private_env", ""), {})))
+
+
+def _restore(path: Path) -> Callable[[], None]:
+    """What puts ``path`` back as it is now."""
+    if path.is_symlink():
+        target = os.readlink(path)
+        return lambda: point_link(path, target)
+    if path.is_file():
+        content, seen = path.read_bytes(), path.stat()
+        return lambda: write_atomically(
+            path, content, mode=seen.st_mode & 0o7777, uid=seen.st_uid, gid=seen.st_gid
+        )
+    return lambda: path.unlink(missing_ok=True)
+

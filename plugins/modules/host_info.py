@@ -1,0 +1,55 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: the facts about a host that the role uses."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: Gather the facts about a host that the role asgi_host uses
+description:
+  - Reads the Debian release, cores, memory, interpreters, the packages that are missing, who listens on the web's
+    ports and what nginx has, in one call and without changing anything.
+version_added: 0.1.0
+author: The asgi.host authors (@asgi-host)
+options:
+  packages:
+    description: Debian packages whose absence is to be reported.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+    description: Only looks, in every mode.
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  asgi.host.host_info:
+    packages: [nginx, python3-venv]
+  register: host
+"""
+
+RETURN = r"""
+host:
+  description: The facts by name.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.asgi.host.plugins.module_utils._host import facts
+
+
+def main() -> None:
+    """Gather and report."""
+    module = AnsibleModule(
+        argument_spec={"packages": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True
+    )
+    module.exit_json(changed=False, host=facts(module.params["packages"]))
+
+
+if __name__ == "__main__":
+    main()

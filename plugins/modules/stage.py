@@ -1,0 +1,88 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: bring about one stage of a host in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stage
+short_description: Bring about files, folders, links and commands of a host in one call
+description:
+  - Takes an ordered list of steps and carries out those that the host's state shows to be due.
+  - When a step fails, for example C(nginx -t), every file that the call had written is put back as it was.
+  - A file that this collection did not write is kept as a backup beside the new one.
+version_added: 0.1.0
+author: The asgi.host authors (@asgi-host)
+options:
+  steps:
+    description:
+      - Each step has one of C(file) (with C(content), or C(private) for the name of a secret content), C(folder),
+        C(link) (with C(target)), C(absent), C(command) (argv).
+      - A command runs when a path that begins with one of C(when) changed in this call, when C(creates) does not
+        exist, or when the command C(unless) does not succeed. With C(check) it only checks and is no change.
+    type: list
+    elements: dict
+    required: true
+  private:
+    description: Secret contents by name, wrapped by the filter P(asgi.host.wrap#filter).
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would change and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the changed lines of files, never of secret ones.
+"""
+
+EXAMPLES = r"""
+- name: Write a configuration and check it before it goes live
+  asgi.host.stage:
+    steps:
+      - file: /etc/nginx/conf.d/example.conf
+        content: "server_tokens off;\n"
+      - command: [nginx, -t]
+        when: [/etc/nginx/]
+        check: true
+"""
+
+RETURN = r"""
+steps:
+  description: What was changed, a path or a command's name each.
+  returned: always
+  type: list
+  elements: str
+backups:
+  description: Copies of files that were there before and that this collection had not written.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
+from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
+
+
+def main() -> None:
+    """Read the parameters, carry out the steps, report."""
+    module = AnsibleModule(
+        argument_spec={
+            "steps": {"type": "list", "elements": "dict", "required": True},
+            "private": {"type": "str", "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    private = unwrap(module.params["private"])
+    try:
+        outcome = Stage(dry=module.check_mode, private=private).carry_out(module.params["steps"])
+    except StageError as error:
+        module.fail_json(msg=mask(str(error), private))
+    module.exit_json(
+        changed=bool(outcome.changed), steps=outcome.changed, backups=outcome.backups, diff=outcome.diff
+    )
+
+
+if __name__ == "__main__":
+    main()

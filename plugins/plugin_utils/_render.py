@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role's templates, rendered on the controller for all apps at once.
+
+One task per file and app would cost half a second each; here they become the arguments of one module call.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ansible_collections.asgi.host.plugins.plugin_utils._settings import in_data
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "asgi_host" / "templates"
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template of the role. A name that is not given is an error, never an empty string."""
+    return _environment().get_template(template).render(**values)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  (the output is configuration, not HTML)
+    )
+    environment.filters.update(nginx_string=nginx_string, static_folder=static_folder, upstream=upstream)
+    # A JSON text is a Python literal for strings, which is what the templates use it for.
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}
+    return environment
+
+
+def nginx_string(value: object) -> str:
+    """``value`` as a quoted string of nginx's configuration."""
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def upstream(app: dict[str, Any]) -> str:
+    """The name of an app's upstream."""
+    return "asgi_" + str(app["name"]).replace("-", "_")
+
+
+def static_folder(path: str, app: dict[str, Any], root: str) -> str:
+    """Where nginx finds a static path: in the data folder, absolute, or in the current release's source."""
+    path = path.rstrip("/")
+    if in_data(path):
+        return path.replace("{data}", f"/var/lib/asgi/{app['name']}", 1)
+    if path.startswith("/"):
+        return path
+    path = path.removeprefix("{source}/")
+    return f"{root}/{app['name']}/current/src/{path}"

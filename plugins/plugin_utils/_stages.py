@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The stages of a host as lists of steps for the module stage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.asgi.host.plugins.plugin_utils import _sources
+from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
+from ansible_collections.asgi.host.plugins.plugin_utils._settings import http2_directive, in_data
+
+TOOLS = "/usr/local/lib/asgi-host"
+UNITS = "/etc/systemd/system"
+NGINX = "/etc/nginx"
+# A self-signed certificate is a placeholder for a real one; ten years, in days, so that it never is the trouble.
+SELF_SIGNED_DAYS = "3650"
+
+
+def present(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The apps that are wanted."""
+    return [app for app in apps if app["state"] == "present"]
+
+
+def uv_path(requirements: str) -> str:
+    """Where the uv of these hashed requirements is installed: another pin is another folder."""
+    return f"{TOOLS}/uv-{hashlib.sha256(requirements.encode()).hexdigest()[:12]}/bin/uv"
+
+
+def base(apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_requirements: str, ca_file: str) -> list[dict[str, Any]]:
+    """Accounts, folders, units and uv."""
+    wanted = present(apps)
+    uv = uv_path(uv_requirements)
+    folder = uv.removesuffix("/bin/uv")
+    pip = ["env", f"PIP_CERT={ca_file}"] if ca_file else []
+    pip += [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--require-hashes"]
+    steps: list[dict[str, Any]] = [
+        {"folder": TOOLS},
+        {"folder": "/var/cache/asgi", "mode": "0700"},
+        {"file": f"{TOOLS}/uv-requirements.txt", "content": uv_requirements},
+        {"command": ["python3", "-m", "venv", folder], "creates": f"{folder}/bin/pip", "name": "uv's virtualenv"},
+        {
+            "command": [*pip, f"--requirement={TOOLS}/uv-requirements.txt"],
+            "creates": uv,
+            "private_env": "index",
+            "name": "uv",
+        },
+    ]
+    for app in wanted:
+        account = f'u {app["user"]} - "ASGI app {app["name"]}" / /usr/sbin/nologin\n'
+        steps.append(
+            {"file": f"/etc/sysusers.d/{app['user']}.conf", "content": f"# Written by asgi.host.\n{account}"}
+        )
+    if wanted:
+        missing = any(app["user"] not in host["users"] for app in wanted)
+        always: dict[str, Any] = {"unless": ["false"]} if missing else {}
+        steps.append(
+            {"command": ["systemd-sysusers"], "when": ["/etc/sysusers.d/asgi-"], "name": "system users", **always}
+        )
+    steps += [{"folder": root}, {"folder": "/etc/asgi", "mode": "0700"}, {"folder": "/var/lib/asgi"}]
+    for app in wanted:
+        steps += _places(app, root)
+        for kind in ("socket", "service"):
+            steps.append(
+                {
+                    "file": f"{UNITS}/asgi-{app['name']}@.{kind}",
+                    "content": render(f"systemd/asgi-app@.{kind}.j2", app=app, root=root),
+                }
+            )
+    steps.append({"command": ["systemctl", "daemon-reload"], "when": [f"{UNITS}/"], "name": "systemd's configuration"})
+    return steps
+
+
+def _places(app: dict[str, Any], root: str) -> list[dict[str, Any]]:
+    data = f"/var/lib/asgi/{app['name']}"
+    media = [item["path"] for item in app["static"] if in_data(item["path"])]
+    owner = {"owner": app["user"], "group": app["user"]}
+    return [
+        {"folder": f"{root}/{app['name']}"},
+        {"folder": f"{root}/{app['name']}/releases"},
+        {"folder": f"/etc/asgi/{app['name']}", "mode": "0700"},
+        {"folder": data, "mode": "0751" if media else "0750", **owner},
+        # Group nginx, inherited by what the app writes there: the app's mode 0640 is then no 403.
+        *(
+            {"folder": static_folder(path, app, root), "mode": "2750", "owner": app["user"], "group": "www-data"}
+            for path in media
+        ),
+    ]
+
+
+def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The public sites, apps of the same domains together, and the secret contents of their certificates."""
+    grouped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for app in present(apps):
+        if app["domains"]:
+            grouped.setdefault(tuple(sorted(app["domains"])), []).append(app)
+    found, private = [], {}
+    for domains, members in grouped.items():
+        first = members[0]
+        names = hashlib.sha256(" ".join(domains).encode()).hexdigest()[:12]
+        folder = f"{NGINX}/asgi/tls/{first['name']}"
+        site = {
+            "name": first["name"],
+            "domains": first["domains"],
+            "apps": sorted(members, key=lambda app: -len(app["root_path"])),
+            "trusted_proxies": sorted({proxy for app in members for proxy in app["proxy"]["trusted_proxies"]}),
+            "mode": first["tls"]["mode"],
+            "folder": folder,
+        }
+        if first["tls"]["mode"] == "files":
+            site.update(certificate=f"{folder}/certificate.pem", key=f"{folder}/key.pem")
+            for part in ("certificate", "key"):
+                path = _sources.locate(first["tls"][part], bases)
+                private[f"{first['name']} {part}"] = path.read_text(encoding="utf-8")
+        else:
+            site.update(certificate=f"{folder}/{names}.self-signed.pem", key=f"{folder}/{names}.self-signed.key")
+        found.append(site)
+    return found, private
+
+
+def proxy(apps: list[dict[str, Any]], *, host: dict[str, Any], root: str, failed: list[str], bases: list[str]) -> dict[str, Any]:
+    """nginx: what all sites share, each site with its certificate, the check, and the reload.
+
+    The sites of the apps in ``failed`` are left as they are. Returns steps and private contents.
+    """
+    http2 = http2_directive(host)
+    wanted, private = sites(apps, bases)
+    shared = {"host": host, "http2_directive": http2}
+    steps: list[dict[str, Any]] = [
+        {"file": f"{NGINX}/asgi/tls.conf", "content": render("nginx/tls.conf.j2", **shared)},
+        {"file": f"{NGINX}/asgi/proxy.conf", "content": render("nginx/proxy.conf.j2")},
+        {"file": f"{NGINX}/conf.d/asgi-00-shared.conf", "content": render("nginx/asgi-00-shared.conf.j2", **shared)},
+    ]
+    if host["nginx"]["packaged_default"] or host["nginx"]["version"] is None:
+        # Debian's placeholder answers for every unknown name; the file itself stays in sites-available.
+        steps.append({"absent": f"{NGINX}/sites-enabled/default"})
+    for site in wanted:
+        if any(app["name"] in failed for app in site["apps"]):
+            continue
+        steps += _certificate(site)
+        content = render("nginx/asgi-app.conf.j2", site=site, root=root, http2_directive=http2)
+        steps.append({"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content})
+    kept = {site["name"] for site in wanted}
+    for app in apps:
+        if app["name"] not in kept and app["name"] not in failed:
+            steps.append({"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf"})
+            if app["state"] == "absent":
+                steps.append({"absent": f"{NGINX}/asgi/tls/{app['name']}"})
+    steps += [
+        {"command": ["nginx", "-t", "-q"], "when": [f"{NGINX}/"], "check": True, "name": "nginx's configuration"},
+        {
+            "command": ["systemctl", "enable", "--quiet", "nginx"],
+            "unless": ["systemctl", "is-enabled", "--quiet", "nginx"],
+            "name": "nginx enabled at boot",
+        },
+        {
+            "command": ["systemctl", "start", "nginx"],
+            "unless": ["systemctl", "is-active", "--quiet", "nginx"],
+            "name": "nginx started",
+        },
+        {"command": ["systemctl", "reload", "nginx"], "when": [f"{NGINX}/"], "name": "nginx reloaded"},
+    ]
+    return {"steps": steps, "private": private}
+
+
+def _certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
+    if site["mode"] == "files":
+        return [
+            {"folder": site["folder"], "mode": "0700"},
+            {"file": site["certificate"], "private": f"{site['name']} certificate"},
+            {"file": site["key"], "private": f"{site['name']} key", "mode": "0600"},
+        ]
+    names = ",".join(f"DNS:{domain}" for domain in site["domains"])
+    return [
+        {"folder": site["folder"], "mode": "0700"},
+        {
+            "name": f"self-signed certificate of {site['name']}",
+            "command": [
+                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-days", SELF_SIGNED_DAYS, "-subj", "/CN=asgi.host self-signed", "-addext", f"subjectAltName={names}",
+                "-keyout", site["key"], "-out", site["certificate"],
+            ],
+            "creates": site["certificate"],
+        },
+    ]  # fmt: skip
