@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
             "index": arguments.get("index") or None,
             "apps": {app["name"]: _specs.private(app, bases) for app in apps if app["state"] == "present"},
         }
-        common = {"private": wrap(private), "uv": arguments["uv"], "ca_file": arguments.get("ca_file") or None}
+        common = {"private": wrap(private), "uv": arguments["uv"]}
         answer = self._call({**common, "apps": described, "mode": "rollback" if rollback else "look", "release": arguments.get("release")})
         if "apps" not in answer:
             return {**result, **answer}

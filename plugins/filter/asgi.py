@@ -25,15 +25,20 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[st
         if app["tls"]["mode"] == "files":
             try:
                 certificate, key = (
-                    _sources.locate(app["tls"][part], bases).read_bytes() for part in ("certificate", "key")
+                    _sources.locate(app["tls"]["files"][part], bases).read_bytes() for part in ("certificate", "key")
                 )
             except (_sources.SourceError, OSError):
                 continue  # named above
             found = _certificates.certificate_problems(certificate, key, app["domains"], datetime.now(timezone.utc))
-            problems += [f"{where}: tls: {problem}" for problem in found]
+            problems += [f"{where}: {problem}" for problem in found]
         if app["source"].get("path"):
             problems += [f"{where}: {problem}" for problem in _folder_problems(app, bases)]
     return problems
+
+
+def on_controller(path: str, bases: list[str]) -> str:
+    """The place of a file that the inventory names; empty for an empty name."""
+    return str(_sources.locate(path, bases)) if path else ""
 
 
 def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
@@ -41,11 +46,16 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
     if app["source"].get("path"):
         named.append(("source.path", app["source"]["path"]))
     if app["tls"]["mode"] == "files":
-        named += [(f"tls.{part}", app["tls"][part]) for part in ("certificate", "key")]
+        named += [(f"tls.files.{part}", app["tls"]["files"][part]) for part in ("certificate", "key")]
     for name, content in app["credentials"].items():
         if not isinstance(content, str):
             named.append((f"credentials.{name}", content["file"]))
     return named
+
+
+def interpreters(apps: list[dict[str, Any]]) -> list[str]:
+    """The interpreters that apps name by path, which the host is to be asked for."""
+    return sorted({app["python"] for app in _stages.present(apps) if (app["python"] or "").startswith("/")})
 
 
 def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
@@ -74,6 +84,8 @@ class FilterModule:
             "problems": _apps.problems,
             "normalize": _apps.normalize,
             "controller_problems": controller_problems,
+            "on_controller": on_controller,
+            "interpreters": interpreters,
             "host_problems": _apps.host_problems,
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,

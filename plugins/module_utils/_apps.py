@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The list ``asgi_host_apps``: what is wrong with it, and its complete form.
 
-Ansible's argument spec knows types, but no ranges, no patterns and no rules between keys, and it stops a play
-with its own words. So the spec documents the list and this module judges it: all problems at once, each with the
-variable's name and the fix. Values of ``env``, ``secrets`` and ``credentials`` never appear in a message.
+Ansible's argument spec knows types, but no ranges, no patterns and no rules between keys, and it stops a
+play with its own words. So the spec documents the list and this module judges it: all problems at once, each
+with the variable's name and the fix. No message shows a value of ``env``, ``secrets`` or ``credentials``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ Check: TypeAlias = Callable[[Say, str, Any], None]
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Both name files: systemd's LoadCredential takes what is valid as a file name and holds no colon.
+# The name of a file, and with no colon, which separates the fields of systemd's LoadCredential.
 CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_CLAUSE = r"(?:===|[~=!<>]=|[<>])\s*[A-Za-z0-9.*+!_-]+\s*"
 REQUIREMENT = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"  # the project
     r"\s*(?:\[[A-Za-z0-9._, -]*\])?"  # its extras
-    r"\s*(?:@\s*\S+|\(?(?:(?:===|[~=!<>]=|[<>])\s*[^\s,;()]+\s*,?\s*)*\)?)"  # a URL, or versions
+    rf"\s*(?:@\s*\S+|{_CLAUSE}(?:,\s*{_CLAUSE})*|\({_CLAUSE}(?:,\s*{_CLAUSE})*\))?"  # a URL, or versions
     r"\s*(?:;.*)?"  # an environment marker
 )
 EXTRA = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -146,10 +147,12 @@ def problems(apps: object, defaults: object = None, *, proxy: bool = True) -> li
         base = defaults
         _fragment(_teller(found, "asgi_host_app_defaults"), base, set(APP_DEFAULTS), "asgi_host_app_defaults")
     elif defaults is not None:
-        found.append(f"asgi_host_app_defaults: {_show(defaults)} is not a mapping; give keys of an app, or {{}}")
+        found.append(
+            f"asgi_host_app_defaults: {_show(defaults)} is not a mapping; give keys of an app, or {{}}"
+        )
     if not _is_list(apps):
         found.append(
-            f"asgi_host_apps: {_show(apps)} is not a list; give a list of apps, each with name, app and source"
+            f"asgi_host_apps: {_show(apps)} is not a list; give a list of apps with name, app and source"
         )
         return found
     checked: list[tuple[Say, Mapping[Any, Any]]] = []
@@ -176,12 +179,14 @@ def problems(apps: object, defaults: object = None, *, proxy: bool = True) -> li
     return found
 
 
-def normalize(apps: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The complete form of a list without problems: every key of the interface, of one type each, and ``user``.
+def normalize(
+    apps: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """The complete form of a list without problems: every key of the interface, in one type, and ``user``.
 
-    ``health`` is a list, the items of ``hooks`` are ``{command, creates}``, ``source.package`` is a list, values of
-    ``env`` and ``secrets`` are strings, a credential is its content or ``{file: path on the controller}``. An app
-    that is to be absent keeps ``name``, ``state``, ``purge`` and ``user`` only. The input is not changed.
+    ``health`` is a list, the items of ``hooks`` are ``{command, creates}``, ``source.package`` is a list,
+    values of ``env`` and ``secrets`` are strings, a credential is its content or ``{file: path}``.
+    An app that is to be absent keeps ``name``, ``state``, ``purge`` and ``user``. The input is not changed.
     Raises InputError with every problem where the list has any.
     """
     # Two apps on one mount point are wrong only in front of a proxy, which is not known here.
@@ -192,7 +197,7 @@ def normalize(apps: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any] | N
 
 
 def user_name(name: str) -> str:
-    """The system user of the app ``name``: ``asgi-NAME``; a name too long for a user ends in a digest of itself."""
+    """The system user of the app ``name``: ``asgi-NAME``; where that is too long, it ends in a digest."""
     user = f"asgi-{name}"
     if len(user) <= USER_NAME_MAX:
         return user
@@ -201,16 +206,16 @@ def user_name(name: str) -> str:
 
 
 def first_domain(domains: Sequence[str]) -> str:
-    """The host name to ask an app by: its first domain, ``www`` in place of a star; ``localhost`` for no domain."""
+    """The host name to ask an app by: its first domain, ``www`` for a star; without any, ``localhost``."""
     return re.sub(r"\A\*\.", "www.", domains[0]) if domains else "localhost"
 
 
 def workers(value: int | str, *, cores: int, memory_mb: int, per_worker_mb: int = 100) -> int:
     """The number of worker processes: ``auto``, ``cores`` or the number itself; never less than 1.
 
-    ``auto`` is 2 × ``cores`` + 1, as gunicorn's documentation has it, but no more than fit in ``memory_mb`` MiB at
-    ``per_worker_mb`` each. The 100 lies between the 37 MB of a FastAPI hello (fact 12) and the 30 to 340 MB of
-    fifteen applications from PyPI (fact 50). Raises InputError for any other value.
+    ``auto`` is 2 × ``cores`` + 1, as gunicorn's documentation has it, but no more than fit in ``memory_mb``
+    MiB at ``per_worker_mb`` each. Measured were 37 MB for a FastAPI hello, and 30 to 340 MB for fifteen
+    applications from PyPI; 100 is within that. Raises InputError for any other value.
     """
     if value == "auto":
         return max(1, min(2 * cores + 1, memory_mb // per_worker_mb))
@@ -222,11 +227,13 @@ def workers(value: int | str, *, cores: int, memory_mb: int, per_worker_mb: int 
     return number
 
 
-def host_problems(apps: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], *, proxy: bool = True) -> list[str]:
+def host_problems(
+    apps: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], *, proxy: bool = True
+) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
-    ``facts`` holds ``distribution``, ``release``, ``python``, ``pythons`` and ``listeners``; with ``proxy`` false
-    the ports of nginx may belong to anyone.
+    ``facts`` holds ``distribution``, ``release``, ``python``, ``pythons`` and ``listeners``. With ``proxy``
+    false the ports of nginx may belong to anyone.
     """
     found: list[str] = []
     distribution, release = str(facts.get("distribution", "")), str(facts.get("release", ""))
@@ -252,8 +259,8 @@ def host_problems(apps: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], *
             has = ", ".join(f"{each['path']} ({each['version']})" for each in _pythons(facts)) or "none"
             wanted = app["python"] or "python3"
             found.append(
-                f"asgi_host_apps ({app['name']}): python: the host has no Python for {wanted} (it has: {has}); "
-                "give one that it has, or install that Python on it first"
+                f"asgi_host_apps ({app['name']}): python: the host has no Python for {wanted} "
+                f"(it has: {has}); give one that it has, or install that Python on it first"
             )
     return found
 
@@ -319,11 +326,11 @@ def _padded(version: tuple[int, ...]) -> tuple[int, ...]:
     return (*version, 0, 0, 0)[:3]
 
 
-# --- values -----------------------------------------------------------------------------------------------------
+# Values
 
 
 def _show(value: object) -> str:
-    """A value as a message shows it: short, on one line, containers by their kind, passwords of URLs left out."""
+    """A value as a message shows it: short, one line, containers by their kind, no password of a URL."""
     if value is None:
         return "an empty value"
     if isinstance(value, Mapping):
@@ -338,6 +345,11 @@ def _show(value: object) -> str:
         return f"a value of type {type(value).__name__}"
     text = re.sub(r"//[^/@\s]*@", "//***@", text)
     return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"
+
+
+def _hidden(value: object) -> str:
+    """In place of a value that may hold a secret."""
+    return "an empty value" if value is None else "the value"
 
 
 def _teller(found: list[str], where: str) -> Say:
@@ -391,7 +403,7 @@ def _scalar(value: object) -> str | None:
 
 
 def _merge(under: Mapping[Any, Any], over: Mapping[Any, Any], depth: int = 3) -> dict[Any, Any]:
-    """``over`` on top of ``under``, mapping by mapping; a kind of source, or a TLS mode, replaces the one below."""
+    """``over`` on top of ``under``, mapping by mapping; a kind of source, or of TLS, replaces that below."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)
@@ -412,7 +424,7 @@ def _tls_with_mode(tls: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return {**tls, "mode": given[0]} if "mode" not in tls and len(given) == 1 else tls
 
 
-# --- one key ----------------------------------------------------------------------------------------------------
+# One key
 
 WORKERS_FIX = "give auto, cores or a whole number of 1 or more"
 
@@ -451,7 +463,7 @@ def _optional(check: Check) -> Check:
 
 
 def _each(check: Check, example: str, *, filled: bool = False, distinct: bool = True) -> Check:
-    """A list of what ``check`` takes; ``filled`` refuses an empty one, ``distinct`` an item that comes twice."""
+    """A list of what ``check`` takes; ``filled`` refuses an empty one, ``distinct`` an item given twice."""
 
     def checked(say: Say, key: str, value: Any) -> None:
         if not _is_list(value):
@@ -519,8 +531,11 @@ def _pattern(pattern: re.Pattern[str], what: str, fix: str) -> Check:
 
 def _requirement(say: Say, key: str, value: Any) -> None:
     if isinstance(value, str) and value.lstrip().startswith("-"):
-        say(key, f"{_show(value)} is an option of pip, not a requirement; give a requirement such as 'httpx>=0.28'")
-    elif not _matches(REQUIREMENT, value) or "\n" in value:
+        say(
+            key,
+            f"{_show(value)} is an option of pip, not a requirement; give one such as 'httpx>=0.28'",
+        )
+    elif not _matches(REQUIREMENT, value) or re.search(r"[\x00-\x1f\x7f]", value):
         say(key, f"{_show(value)} is not a requirement; give one such as 'httpx>=0.28'")
 
 
@@ -544,11 +559,17 @@ def _relative(folder: str, example: str, *, empty: bool = False) -> Check:
         if empty and value == "":
             return
         if not isinstance(value, str) or not value or not re.fullmatch(r"[^\x00-\x20\x7f;\"'\\$%]+", value):
-            say(key, f"{_show(value)} is not a path inside {folder}; give one without spaces, such as {example}")
+            say(
+                key,
+                f"{_show(value)} is not a path inside {folder}; give one without spaces, such as {example}",
+            )
         elif re.search(r"[{}]", TOKEN.sub("", value)):
             say(key, f"{_show(value)} holds a brace; give a path inside {folder} such as {example}")
         elif not _inside(value):
-            say(key, f"{_show(value)} leads out of {folder}; give a relative path without .., such as {example}")
+            say(
+                key,
+                f"{_show(value)} leads out of {folder}; give a relative path without .., such as {example}",
+            )
 
     return check
 
@@ -557,11 +578,14 @@ def _absolute(say: Say, key: str, value: Any) -> None:
     if not _matches(re.compile(r"/[^\x00-\x20\x7f;:\"'\\$%{}]+"), value):
         say(key, f"{_show(value)} is not an absolute path without spaces; give one such as /var/spool/shop")
     elif ".." in value.split("/") or not value.strip("/."):
-        say(key, f"{_show(value)} opens more than a folder; give an absolute path without .., such as /var/spool/shop")
+        say(
+            key,
+            f"{_show(value)} opens more than a folder; give a path without .., such as /var/spool/shop",
+        )
 
 
 def _import_string(say: Say, key: str, value: Any) -> None:
-    fix = "give module:attribute such as shop.main:app, or a call such as shop.main:create_app(\"x\")"
+    fix = 'give module:attribute such as shop.main:app, or a call such as shop.main:create_app("x")'
     if not isinstance(value, str):
         say(key, f"{_show(value)} is not an import string; {fix}")
         return
@@ -571,9 +595,12 @@ def _import_string(say: Say, key: str, value: Any) -> None:
     elif not colon:
         say(key, f"{_show(value)} names no attribute after a colon; {fix}")
     elif not all(_identifier(part) for part in module.split(".")):
-        say(key, f"{_show(value)}: what is left of the colon is not a module's name; {fix}")
+        say(key, f"{_show(value)}: left of the colon is not a module's name; {fix}")
     elif not _attribute(attribute):
-        say(key, f"{_show(value)}: what is right of the colon is neither a name nor a call with plain values; {fix}")
+        say(
+            key,
+            f"{_show(value)}: right of the colon is neither a name nor a call with plain values; {fix}",
+        )
 
 
 def _identifier(word: str) -> bool:
@@ -660,7 +687,10 @@ def _url_path(say: Say, key: str, value: Any) -> None:
     if not isinstance(value, str) or not value.startswith("/"):
         say(key, f"{_show(value)} does not start with /; give a path such as /events")
     elif not re.fullmatch(r"/[^\x00-\x20\x7f;{}\"'\\$#?]*", value):
-        say(key, f"{_show(value)} holds a space, quote, brace, semicolon, $, # or ?; give a plain path such as /events")
+        say(
+            key,
+            f"{_show(value)} holds a space, quote, brace, semicolon, $, # or ?; give one such as /events",
+        )
 
 
 def _root_path(say: Say, key: str, value: Any) -> None:
@@ -670,8 +700,15 @@ def _root_path(say: Say, key: str, value: Any) -> None:
         say(key, "'/' is the whole domain; leave root_path out")
     elif isinstance(value, str) and value.startswith("/") and value.endswith("/"):
         say(key, f"{_show(value)} ends with /; give it without, such as /shop")
-    elif not isinstance(value, str) or not re.fullmatch(r"(?:/[A-Za-z0-9._~!@+,=-]+)+", value) or not _plain(value):
-        say(key, f"{_show(value)} is not a mount point; give one that starts with / and is plain, such as /shop")
+    elif (
+        not isinstance(value, str)
+        or not re.fullmatch(r"(?:/[A-Za-z0-9._~!@+,=-]+)+", value)
+        or not _plain(value)
+    ):
+        say(
+            key,
+            f"{_show(value)} is not a mount point; give one that starts with / and is plain, such as /shop",
+        )
 
 
 def _plain(path: str) -> bool:
@@ -706,7 +743,10 @@ def _python(say: Say, key: str, value: Any) -> None:
     fix = 'give a path (/usr/bin/python3.13), a version ("3.13") or a range (">=3.12")'
     if isinstance(value, float):
         if not PYTHON_VERSION.fullmatch(str(value)) or len(str(value)) < 4:
-            say(key, f"{_show(value)} is a number to YAML, which takes 3.10 for 3.1; put the version in quotes")
+            say(
+                key,
+                f"{_show(value)} is a number to YAML, which takes 3.10 for 3.1; put the version in quotes",
+            )
     elif not isinstance(value, str):
         say(key, f"{_show(value)} is not a Python; {fix}")
     elif value.startswith("/"):
@@ -719,34 +759,53 @@ def _python(say: Say, key: str, value: Any) -> None:
 
 def _variables(say: Say, key: str, value: Any) -> None:
     if not isinstance(value, Mapping):
-        say(key, f"{'an empty value' if value is None else 'the value'} is not a mapping; give NAME: value pairs")
+        say(
+            key,
+            f"{_hidden(value)} is not a mapping; give NAME: value pairs",
+        )
         return
     for name, each in value.items():
         if not _matches(VARIABLE, name):
-            say(f"{key}.{_show(name)}", "not a variable's name; give letters, digits and _, such as DATABASE_URL")
+            say(
+                f"{key}.{_show(name)}",
+                "not a variable's name; give letters, digits and _, such as DATABASE_URL",
+            )
             continue
         if name in RESERVED:
             say(f"{key}.{name}", "belongs to the unit that runs the app; give the variable another name")
         text = _scalar(each)
         if text is None:
             kind = _show(each) if each is None or isinstance(each, Mapping) or _is_list(each) else "the value"
-            say(f"{key}.{name}", f"{kind} is no value of a variable; give a string in quotes (to_json for a structure)")
+            say(
+                f"{key}.{name}",
+                f"{kind} is no value of a variable; give a string in quotes (to_json for a structure)",
+            )
         elif "\0" in text:
-            say(f"{key}.{name}", "the value holds a NUL, which no variable can; give it as one of credentials")
+            say(
+                f"{key}.{name}", "the value holds a NUL, which no variable can; give it as one of credentials"
+            )
 
 
 def _credentials(say: Say, key: str, value: Any) -> None:
     fix = "give the content as a string, or {file: a path on the controller}"
     if not isinstance(value, Mapping):
-        say(key, f"{'an empty value' if value is None else 'the value'} is not a mapping; give name: content pairs")
+        say(
+            key,
+            f"{_hidden(value)} is not a mapping; give name: content pairs",
+        )
         return
     for name, each in value.items():
         if not _matches(CREDENTIAL, name):
-            say(f"{key}.{_show(name)}", "not a credential's name; give letters, digits, _ . and -, such as token.json")
-        elif isinstance(each, Mapping):
-            _keys({"file": _line("a path", "secrets/token.json")}, ("file",), "{file: secrets/token.json}")(
-                say, f"{key}.{name}", each
+            say(
+                f"{key}.{_show(name)}",
+                "not a credential's name; give letters, digits, _ . and -, such as token.json",
             )
+        elif isinstance(each, Mapping):
+            # Not by _keys: what stands here by mistake may be the secret itself.
+            if list(each) != ["file"]:
+                say(f"{key}.{name}", f"the mapping has not the one key file; {fix}")
+            else:
+                _line("a path", "secrets/token.json")(say, f"{key}.{name}.file", each["file"])
         elif _scalar(each) is None:
             say(f"{key}.{name}", f"the value is not a credential; {fix}")
 
@@ -754,13 +813,20 @@ def _credentials(say: Say, key: str, value: Any) -> None:
 def _command(say: Say, key: str, value: Any) -> None:
     """A string or argv."""
     words = _items(value) if _is_list(value) else [value]
-    if not words or not all(isinstance(word, str) and "\0" not in word for word in words) or not words[0].strip():
+    if (
+        not words
+        or not all(isinstance(word, str) and "\0" not in word for word in words)
+        or not words[0].strip()
+    ):
         say(key, "not a command; give a string, or a list of strings that is the program and its arguments")
 
 
 def _hook(say: Say, key: str, value: Any) -> None:
     if isinstance(value, Mapping):
-        fields: dict[str, Check] = {"command": _command, "creates": _optional(_line("a path", "{data}/db.sqlite3"))}
+        fields: dict[str, Check] = {
+            "command": _command,
+            "creates": _optional(_line("a path", "{data}/db.sqlite3")),
+        }
         _keys(fields, ("command",), "{command: …, creates: …}")(say, key, value)
     else:
         _command(say, key, value)
@@ -780,7 +846,10 @@ def _health_path(say: Say, key: str, value: Any) -> None:
     if not isinstance(value, str) or not value.startswith("/"):
         say(key, f"{_show(value)} does not start with /; give a path such as /health")
     elif not re.fullmatch(r"[\x21-\x7e]+", value) or "#" in value:
-        say(key, f"{_show(value)} holds a space, a line break, # or a letter that a URL must encode; give /health")
+        say(
+            key,
+            f"{_show(value)} holds a space, a line break, # or a letter that a URL must encode; give /health",
+        )
 
 
 _one_health = _keys(
@@ -788,7 +857,7 @@ _one_health = _keys(
         "path": _health_path,
         "status": _statuses,
         "timeout": _number(1, 3600, " of seconds"),
-        "text": _optional(_line("a text", "'\"status\": \"ok\"'")),
+        "text": _optional(_line("a text", '\'"status": "ok"\'')),
     },
     example="{path: /health}, or a list of such",
 )
@@ -807,7 +876,10 @@ def _headers(say: Say, key: str, value: Any) -> None:
         return
     for name, each in value.items():
         if not _matches(HEADER, name):
-            say(f"{key}.{_show(name)}", "not a header's name; give letters, digits and -, such as X-Frame-Options")
+            say(
+                f"{key}.{_show(name)}",
+                "not a header's name; give letters, digits and -, such as X-Frame-Options",
+            )
         elif not isinstance(each, (str, int)) or re.search(r"[\x00-\x1f\x7f\"\\]", _scalar(each) or "\0"):
             say(
                 f"{key}.{name}",
@@ -945,7 +1017,7 @@ CHECKS: dict[str, Check] = {
 }
 
 
-# --- one app, and apps against each other -----------------------------------------------------------------------
+# One app, and apps against each other
 
 
 def _fragment(say: Say, given: Mapping[Any, Any], known: set[str], what: str) -> None:
@@ -959,7 +1031,9 @@ def _fragment(say: Say, given: Mapping[Any, Any], known: set[str], what: str) ->
             check(say, key, given[key])
     for key, refused, instead in NOT_YET:
         value = _at(_with_mode(given), key)
-        present = _items(refused) if not isinstance(value, Mapping) else [each for each in refused if each in value]
+        present = (
+            _items(refused) if not isinstance(value, Mapping) else [each for each in refused if each in value]
+        )
         if isinstance(value, Mapping):
             for kind in present:
                 say(f"{key}.{kind}", f"is not available in this release of asgi.host; there is {instead}")
@@ -993,11 +1067,14 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
     if app.get("app") is None and app.get("server") in ("gunicorn", "uvicorn"):
         say("app", "is missing; give the app's import string such as shop.main:app")
     elif _bool(app.get("factory")) and "(" in _text(app.get("app")):
-        say("factory", f"true calls what {_show(app['app'])} has called already; give one: the call, or factory: true")
+        say(
+            "factory",
+            f"true calls what {_show(app['app'])} has called already; give one: the call, or factory: true",
+        )
     source = app.get("source")
     if isinstance(source, Mapping):
         kinds = [kind for kind in SOURCES if kind in source]
-        if not kinds:
+        if not kinds and all(key in APP_DEFAULTS["source"] for key in source):
             say("source", "is missing; give exactly one of path or package, such as {path: ../shop}")
         elif len(kinds) > 1:
             say("source", f"has {' and '.join(kinds)}; give exactly one of them")
@@ -1025,7 +1102,10 @@ def _tls_rules(say: Say, given: Any, tls: Any) -> None:
     if isinstance(given, Mapping):
         for other in ("files", "acme"):
             if other in given and "mode" in given and given["mode"] != other and given[other] is not None:
-                say(f"tls.{other}", f"is given, but tls.mode is {_show(mode)}; set tls.mode: {other} or remove it")
+                say(
+                    f"tls.{other}",
+                    f"is given, but tls.mode is {_show(mode)}; set tls.mode: {other} or remove it",
+                )
     files = tls.get("files")
     if mode == "files" and isinstance(files, Mapping):
         for key in ("certificate", "key"):
@@ -1076,11 +1156,14 @@ def _same_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
             if (domain, root) in mounts:
                 say(
                     key,
-                    f"{_show(domain)} is a domain of {mounts[domain, root]} as well; give each its own domain, "
-                    "or a different root_path",
+                    f"{_show(domain)} is a domain of {mounts[domain, root]} as well; "
+                    "give each its own domain, or a different root_path",
                 )
             elif domain in certificates and not _same(certificates[domain][1], app.get("tls")):
-                say("tls", f"differs from that of {certificates[domain][0]}, which shares {_show(domain)}; give one")
+                say(
+                    "tls",
+                    f"differs from that of {certificates[domain][0]}, which shares {_show(domain)}; give one",
+                )
             mounts.setdefault((domain, root), name)
             certificates.setdefault(domain, (name, app.get("tls")))
             for index, item in enumerate(_items(app.get("static"))):
@@ -1101,7 +1184,7 @@ def _same(one: object, other: object) -> bool:
         return False
 
 
-# --- the complete form ------------------------------------------------------------------------------------------
+# The complete form
 
 
 def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -1177,8 +1260,10 @@ def _step(item: Any) -> dict[str, Any]:
 
 
 def _checks(merged: Any, given: Any, defaults: Any) -> list[dict[str, Any]]:
-    """A list of checks; what an item of a list leaves out comes from the defaults, where they are one check."""
-    base = _merge(APP_DEFAULTS["health"], defaults) if isinstance(defaults, Mapping) else APP_DEFAULTS["health"]
+    """A list of checks; what an item leaves out comes from the defaults, where they are one check."""
+    base = (
+        _merge(APP_DEFAULTS["health"], defaults) if isinstance(defaults, Mapping) else APP_DEFAULTS["health"]
+    )
     if isinstance(given, Mapping):
         return [_check({**base, **given})]
     return [_check({**base, **item}) for item in (merged if _is_list(merged) else [merged])]

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A certificate and its key, judged on the controller before anything is sent: nginx would only say it afterwards."""
+"""A certificate and its key, judged on the controller: nginx would tell only after they were sent."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,7 +20,7 @@ def certificate_problems(
 ) -> list[str]:
     """What keeps this certificate and key from serving ``domains`` at ``now`` (UTC where it names no zone).
 
-    The first certificate of the file is the site's, the others are its chain. Never shows anything of the key.
+    The first certificate of the file is the site's, the others are its chain. No message shows the key.
     """
     found: list[str] = []
     certificate = _certificate(certificate_pem, found)
@@ -28,8 +28,10 @@ def certificate_problems(
     if certificate is None:
         return found
     if public_key is not None and _spki(certificate) != public_key:
-        found.append(f"{KEY}: does not belong to the certificate; give the key that the certificate was made for")
-    now = now if now.tzinfo else now.replace(tzinfo=timezone.utc)
+        found.append(
+            f"{KEY}: does not belong to the certificate; give the key that the certificate was made for"
+        )
+    now = now if now.tzinfo else now.replace(tzinfo=UTC)
     start, end = _validity(certificate)
     if now > end:
         found.append(f"{CERTIFICATE}: expired on {end:%Y-%m-%d %H:%M} UTC; give a renewed one")
@@ -50,7 +52,9 @@ def certificate_problems(
 
 def _certificate(pem: bytes, found: list[str]) -> x509.Certificate | None:
     if b"PRIVATE KEY-----" in pem and b"BEGIN CERTIFICATE" not in pem:
-        found.append(f"{CERTIFICATE}: the file holds a private key; swap the two files, or give the certificate")
+        found.append(
+            f"{CERTIFICATE}: the file holds a private key; swap the two files, or give the certificate"
+        )
         return None
     try:
         return x509.load_pem_x509_certificates(pem)[0]
@@ -66,10 +70,13 @@ def _public_key(pem: bytes, found: list[str]) -> bytes | None:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except TypeError:
-        found.append(f"{KEY}: is encrypted, and nginx starts with nobody to type its password; give it decrypted")
+        found.append(
+            f"{KEY}: is encrypted, and nginx starts with nobody to type its password; give it decrypted"
+        )
     except (ValueError, UnsupportedAlgorithm):
         found.append(
-            f"{KEY}: the file is not a private key in PEM form; give one that starts with -----BEGIN PRIVATE KEY-----"
+            f"{KEY}: the file is not a private key in PEM form; "
+            "give one that starts with -----BEGIN PRIVATE KEY-----"
         )
     else:
         return key.public_key().public_bytes(
@@ -90,8 +97,8 @@ def _validity(certificate: x509.Certificate) -> tuple[datetime, datetime]:
         return certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except AttributeError:
         return (
-            certificate.not_valid_before.replace(tzinfo=timezone.utc),
-            certificate.not_valid_after.replace(tzinfo=timezone.utc),
+            certificate.not_valid_before.replace(tzinfo=UTC),
+            certificate.not_valid_after.replace(tzinfo=UTC),
         )
 
 

@@ -18,8 +18,11 @@ from ._process import CommandError, run
 LISTEN = "0A"
 
 
-def facts(packages: Sequence[str]) -> dict[str, Any]:
-    """Everything in one mapping; ``packages`` are the Debian packages whose presence is asked for."""
+def facts(packages: Sequence[str], interpreters: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything in one mapping; ``packages`` are the Debian packages whose presence is asked for.
+
+    ``interpreters`` are paths of Pythons to be tried beside those in the usual places.
+    """
     system = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
     return {
         "distribution": system.get("ID", ""),
@@ -27,7 +30,7 @@ def facts(packages: Sequence[str]) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb": memory_mb(Path("/proc/meminfo").read_text(encoding="utf-8")),
         "python": {"path": "/usr/bin/python3", "version": version_of("/usr/bin/python3")},
-        "pythons": pythons(),
+        "pythons": pythons(interpreters),
         "missing_packages": sorted(set(packages) - installed(Path("/var/lib/dpkg/status"))),
         "users": sorted(entry.pw_name for entry in pwd.getpwall()),
         "listeners": [{"port": port, "process": name} for port, name in listeners()],
@@ -62,15 +65,16 @@ def version_of(interpreter: str) -> str | None:
         return None
 
 
-def pythons() -> list[dict[str, str]]:
-    """The interpreters in the usual places."""
+def pythons(more: Sequence[str]) -> list[dict[str, str]]:
+    """The interpreters in the usual places, and those of ``more`` that run."""
     found = sorted(
         path
         for folder in ("/usr/bin", "/usr/local/bin")
         for path in Path(folder).glob("python3.*")
         if re.fullmatch(r"python3\.\d+", path.name)
     )
-    return [{"path": str(path), "version": version} for path in found if (version := version_of(str(path)))]
+    paths = [*map(str, found), *more]
+    return [{"path": path, "version": version} for path in paths if (version := version_of(path))]
 
 
 def installed(status: Path) -> set[str]:

@@ -19,6 +19,11 @@ options:
     type: list
     elements: str
     default: []
+  interpreters:
+    description: Paths of Pythons to be tried beside those in the usual places.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -46,9 +51,13 @@ from ansible_collections.asgi.host.plugins.module_utils._host import facts
 def main() -> None:
     """Gather and report."""
     module = AnsibleModule(
-        argument_spec={"packages": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True
+        argument_spec={
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "interpreters": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
     )
-    module.exit_json(changed=False, host=facts(module.params["packages"]))
+    module.exit_json(changed=False, host=facts(module.params["packages"], module.params["interpreters"]))
 
 
 if __name__ == "__main__":

@@ -41,9 +41,6 @@ options:
     description: Path of uv on the host.
     type: path
     required: true
-  ca_file:
-    description: Certificate authorities that uv trusts, a path on the host.
-    type: path
 attributes:
   check_mode:
     support: full
@@ -83,12 +80,11 @@ def main() -> None:
             "archive": {"type": "path"},
             "release": {"type": "str"},
             "uv": {"type": "path", "required": True},
-            "ca_file": {"type": "path"},
         },
         supports_check_mode=True,
     )
     private = unwrap(module.params["private"])
-    tools = Tools(uv=module.params["uv"], index=private.get("index"), ca_file=module.params["ca_file"])
+    tools = Tools(uv=module.params["uv"], index=private.get("index"))
     results, failures = {}, {}
     for app in module.params["apps"]:
         own = private.get("apps", {}).get(app["name"], {})

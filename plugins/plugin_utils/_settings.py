@@ -23,6 +23,7 @@ def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
     media = any(in_data(item["path"]) for item in app["static"])
     return {
         "app_uri": app["app"] + ("()" if app["factory"] else ""),
+        "dotted": "." in app["app"].partition(":")[2].partition("(")[0],
         "workers": workers(app["workers"], cores=host["cores"], memory_mb=host["memory_mb"]),
         "start_timeout": max(90, *(check["timeout"] for check in app["health"])),
         "stop_timeout": app["graceful_timeout"] + SHUTDOWN_MARGIN,

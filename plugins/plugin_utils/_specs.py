@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.asgi.host.plugins.module_utils._apps import find_python, first_domain
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
@@ -20,7 +21,7 @@ def describe(app: dict[str, Any], common: Mapping[str, Any], bases: list[str], *
 
     ``common`` holds root, host (facts) and server_pins. Raises SourceError for a source that is not there.
     """
-    base = {"name": app["name"], "root": common["root"], "state": app["state"], "by": by}
+    base = {"name": app["name"], "root": common["root"], "user": app["user"], "state": app["state"], "by": by}
     if app["state"] == "absent":
         return {**base, "purge": app["purge"]}
     settings = derived(app, common["host"])
@@ -29,8 +30,10 @@ def describe(app: dict[str, Any], common: Mapping[str, Any], bases: list[str], *
         **base,
         **{
             key: app[key]
-            for key in ("domains", "root_path", "health", "hooks", "shared", "app_dir", "python", "requirements", "keep_releases")
+            for key in ("domains", "root_path", "health", "hooks", "shared", "app_dir", "requirements", "keep_releases")
         },
+        "host": first_domain(app["domains"]),
+        "python": find_python(app["python"], common["host"]),
         "server_requirements": app["server_requirements"],
         "server_pins": common["server_pins"],
         "source": source(app, bases),
@@ -48,7 +51,7 @@ def source(app: dict[str, Any], bases: list[str]) -> dict[str, Any]:
     options = {key: given.get(key) or None for key in ("requirements",)}
     options.update({key: list(given.get(key) or []) for key in ("extras", "groups")})
     if given.get("package"):
-        packages = given["package"] if isinstance(given["package"], list) else [given["package"]]
+        packages = given["package"]
         digest = hashlib.sha256(json.dumps(packages).encode()).hexdigest()
         return {**options, "kind": "package", "package": packages, "digest": digest, "describe": "package " + ", ".join(packages)}
     try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
@@ -15,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils._settings import http2_d
 TOOLS = "/usr/local/lib/asgi-host"
 UNITS = "/etc/systemd/system"
 NGINX = "/etc/nginx"
+AUTHORITY = "/usr/local/share/ca-certificates/asgi-host.crt"
 # A self-signed certificate is a placeholder for a real one; ten years, in days, so that it never is the trouble.
 SELF_SIGNED_DAYS = "3650"
 
@@ -29,14 +31,20 @@ def uv_path(requirements: str) -> str:
     return f"{TOOLS}/uv-{hashlib.sha256(requirements.encode()).hexdigest()[:12]}/bin/uv"
 
 
-def base(apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_requirements: str, ca_file: str) -> list[dict[str, Any]]:
+def base(apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_requirements: str, authority: str) -> list[dict[str, Any]]:
     """Accounts, folders, units and uv."""
     wanted = present(apps)
     uv = uv_path(uv_requirements)
     folder = uv.removesuffix("/bin/uv")
-    pip = ["env", f"PIP_CERT={ca_file}"] if ca_file else []
-    pip += [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--require-hashes"]
-    steps: list[dict[str, Any]] = [
+    pip = ["env", "PIP_CERT=/etc/ssl/certs/ca-certificates.crt", f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--require-hashes"]
+    steps: list[dict[str, Any]] = []
+    if authority:
+        content = Path(authority).read_text(encoding="utf-8")
+        steps += [
+            {"file": AUTHORITY, "content": content},
+            {"command": ["update-ca-certificates"], "when": [AUTHORITY], "name": "certificate authorities"},
+        ]
+    steps += [
         {"folder": TOOLS},
         {"folder": "/var/cache/asgi", "mode": "0700"},
         {"file": f"{TOOLS}/uv-requirements.txt", "content": uv_requirements},
@@ -112,7 +120,7 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
         if first["tls"]["mode"] == "files":
             site.update(certificate=f"{folder}/certificate.pem", key=f"{folder}/key.pem")
             for part in ("certificate", "key"):
-                path = _sources.locate(first["tls"][part], bases)
+                path = _sources.locate(first["tls"]["files"][part], bases)
                 private[f"{first['name']} {part}"] = path.read_text(encoding="utf-8")
         else:
             site.update(certificate=f"{folder}/{names}.self-signed.pem", key=f"{folder}/{names}.self-signed.key")

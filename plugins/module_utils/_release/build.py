@@ -34,14 +34,11 @@ class Tools:
 
     uv: str
     index: str | None
-    ca_file: str | None
 
     def run(self, *argv: str) -> str:
         """Run uv; raises CommandError."""
         env = {"UV_CACHE_DIR": "/var/cache/asgi/uv", "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
-        bundle = self.ca_file or "/etc/ssl/certs/ca-certificates.crt"
-        if Path(bundle).exists():
-            env["SSL_CERT_FILE"] = bundle
+        env["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
         if self.index:
             env["UV_DEFAULT_INDEX"] = self.index
         return run([self.uv, *argv], env=env)
@@ -130,7 +127,7 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
     return Inputs([path], lines, [*options, *groups], project)
 
 
-def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: str, others: Sequence[Release]) -> str:
+def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: Mapping[str, str], others: Sequence[Release]) -> str:
     """Make the release's virtualenv; returns the digest of what is in it.
 
     ``others`` are complete releases whose lock, or whose whole virtualenv by hard links, serves again when their
@@ -138,7 +135,7 @@ def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: str, o
     """
     inputs = find_inputs(release, spec, tools)
     pins, own = spec["server_pins"], spec["server_requirements"]
-    digest = inputs.digest(json.dumps([pins, own]), python, tools.uv, *([spec["source"]["digest"]] if inputs.project else []))
+    digest = inputs.digest(json.dumps([pins, own]), python["path"], python["version"], tools.uv, *([spec["source"]["digest"]] if inputs.project else []))
     mark = release.folder / "environment.digest"
     for other in others:
         if (other.folder / mark.name).is_file() and (other.folder / mark.name).read_text(encoding="utf-8") == digest:
@@ -148,7 +145,7 @@ def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: str, o
             mark.write_text(digest, encoding="utf-8")
             return digest
     try:
-        tools.run("venv", "--quiet", "--relocatable", f"--python={python}", str(release.venv))
+        tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
         _resolve(release, inputs, tools, server_choices(pins, own, inputs.names()))
         hashed = [f"--requirement={path}" for path in inputs.files if path.suffix == ".txt" and "--hash=" in path.read_text()]
         tools.run(

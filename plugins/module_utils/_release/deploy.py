@@ -46,7 +46,7 @@ class Deployment:
         self.spec = spec
         self.private = private
         self.tools = tools
-        self.app = App(Path(spec["root"]), spec["name"])
+        self.app = App(Path(spec["root"]), spec["name"], spec["user"])
 
     # -- what is wanted -------------------------------------------------------------------------------------
 
@@ -63,32 +63,12 @@ class Deployment:
                 spec["source"].get("groups", []),
                 spec["source"].get("requirements"),
             ],
-            "interpreter": self.python(),
+            "interpreter": spec["python"],
             "settings": [spec["texts"], spec["hooks"]["build"], spec["shared"]],
         }
         digests = {name: hashlib.sha256(json.dumps(value).encode()).hexdigest() for name, value in parts.items()}
         digests["environment"] = environment.keyed_digest(self.app, self.private)
         return digests
-
-    def python(self) -> list[str]:
-        """Path and version of the interpreter. Raises DeployError when the host has none such."""
-        wanted = self.spec["python"] or "/usr/bin/python3"
-        try:
-            if not wanted.startswith("/"):
-                wanted = self.tools.run("python", "find", "--no-project", "--python-preference=only-system", wanted).strip()
-            version = run([wanted, "-c", "import platform; print(platform.python_version())"]).strip()
-        except CommandError as error:
-            raise DeployError(
-                f"asgi_host_apps ({self.app.name}): python: this host has no interpreter {self.spec['python']} "
-                f"({error.output}); install one and give its path, or ask for a version that the host has"
-            ) from error
-        return [wanted, version]
-
-    @property
-    def host(self) -> str:
-        """The Host that the app expects."""
-        domains: list[str] = self.spec["domains"]
-        return domains[0].replace("*.", "www.") if domains else "localhost"
 
     # -- converge -------------------------------------------------------------------------------------------
 
@@ -219,7 +199,7 @@ class Deployment:
         if not root.is_dir():
             raise DeployError(f"app_dir: the source has no folder {self.spec['app_dir']}; name one that it has")
         complete = [other for other in reversed(self.app.all_releases()) if other.id != release.id]
-        build.make(release, self.spec, self.tools, self.python()[0], complete)
+        build.make(release, self.spec, self.tools, self.spec["python"], complete)
         self._share(release)
         for path, text, mode in self._text_files(release):
             folder_mode = 0o700 if path.is_relative_to(self.app.secrets) else 0o755
@@ -296,11 +276,11 @@ class Deployment:
             self._passes(release, None)
         except gate.GateError as error:
             raise DeployError(
-                f"{error}\nThe last lines of {release.service}:\n{units.journal(release)}"
+                f"{error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
             ) from error
 
     def _passes(self, release: Release, limit: float | None) -> None:
-        gate.passes(release, self.spec["health"], host=self.host, prefix=self.spec["root_path"], limit=limit)
+        gate.passes(release, self.spec["health"], host=self.spec["host"], prefix=self.spec["root_path"], limit=limit)
 
     def _switch(self, release: Release, previous: Release | None) -> None:
         """Code and traffic follow one rename; then the old instance drains and stops."""
@@ -426,7 +406,7 @@ class Deployment:
         run(["systemctl", "daemon-reload"])
         if account and not app.data.exists():
             # With data left behind its owner stays too: a number that is given away again would inherit it.
-            Path(f"/etc/sysusers.d/asgi-{app.name}.conf").unlink(missing_ok=True)
+            Path(f"/etc/sysusers.d/{app.user}.conf").unlink(missing_ok=True)
             run(["userdel", app.user])
             there.append(f"user {app.user}")
         return there

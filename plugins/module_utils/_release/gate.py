@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from .paths import Release
 
 # Seconds between two questions to an instance that does not answer yet.
 PAUSE = 0.1
+# Seconds between two looks at an instance that has been asked and is silent.
+LOOK = 0.25
 # Text of a wrong answer that is shown, in characters.
 SHOWN = 300
 # /proc/net/unix: the state of a connected socket (SS_CONNECTED in Linux's net.h).
@@ -40,9 +43,11 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def ask(path: Path, url: str, host: str, timeout: float) -> tuple[int, str]:
+def ask(path: Path, url: str, host: str, timeout: float, still_there: Callable[[], None]) -> tuple[int, str]:
     """Ask an instance as nginx would for an HTTPS request to ``host``; returns status and body.
 
+    systemd holds the socket, so a dead instance does not refuse: while the answer is awaited ``still_there`` is
+    called every LOOK seconds and raises when waiting is in vain.
     Raises OSError or http.client.HTTPException when there is no answer within ``timeout`` seconds.
     """
     connection = _UnixConnection(path, timeout)
@@ -61,6 +66,11 @@ def ask(path: Path, url: str, host: str, timeout: float) -> tuple[int, str]:
                 "Connection": "close",
             },
         )
+        deadline = time.monotonic() + timeout
+        while not select.select([connection.sock], [], [], LOOK)[0]:
+            still_there()
+            if time.monotonic() > deadline:
+                raise TimeoutError("timed out")
         response = connection.getresponse()
         return response.status, response.read(65536).decode("utf-8", "replace")
     finally:
@@ -75,9 +85,15 @@ def check(release: Release, item: Mapping[str, Any], *, host: str, prefix: str, 
     url = prefix + item["path"]
     deadline = time.monotonic() + limit
     last = "no answer"
+
+    def still_there() -> None:
+        state = units.states([release.service])[release.service]
+        if state.restarts or state.active == "failed":
+            raise GateError(f"{url}: the process ended while it started ({last})")
+
     while (left := deadline - time.monotonic()) > 0:
         try:
-            status, body = ask(release.socket_path, url, host, max(left, 0.1))
+            status, body = ask(release.socket_path, url, host, left, still_there)
         except (OSError, http.client.HTTPException) as error:
             last = f"no answer ({error or type(error).__name__})"
         else:
@@ -88,9 +104,7 @@ def check(release: Release, item: Mapping[str, Any], *, host: str, prefix: str, 
             if status in wanted:
                 last = f"answered {status} without the text {item['text']!r}"
             last += f"; it said: {body.strip()[:SHOWN]!r}"
-        state = units.states([release.service])[release.service]
-        if state.restarts or state.active == "failed":
-            raise GateError(f"{url}: the process ended while it started ({last})")
+        still_there()
         time.sleep(PAUSE)
     raise GateError(f"{url}: {last}, for {limit:g} s (the limit is health.timeout; raise it for a slow start)")
 

@@ -17,6 +17,7 @@ class App:
 
     root: Path
     name: str
+    user: str
 
     @property
     def folder(self) -> Path:
@@ -38,10 +39,6 @@ class App:
     @property
     def data(self) -> Path:
         return Path("/var/lib/asgi") / self.name
-
-    @property
-    def user(self) -> str:
-        return f"asgi-{self.name}"
 
     def release(self, identity: str) -> Release:
         return Release(self, identity)

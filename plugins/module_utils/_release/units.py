@@ -67,13 +67,20 @@ def stop(release: Release, *, wait: bool = True) -> None:
 
 
 def journal(release: Release) -> str:
-    """The last lines of the release's service."""
+    """What the release's service said that an operator needs: from its first error on, else its last lines.
+
+    A crash loop repeats itself, and gunicorn adds a traceback of its own to the app's: the first one is the cause.
+    """
     try:
-        return run(
-            ["journalctl", "--unit", release.service, "--lines", str(JOURNAL_LINES), "--no-pager", "--output=cat"]
-        ).strip()
+        lines = run(
+            ["journalctl", "--unit", release.service, "--lines", "2000", "--no-pager", "--output=cat"]
+        ).splitlines()
     except CommandError as error:
         return f"(no journal: {error.output})"
+    first = next((number for number, line in enumerate(lines) if "[ERROR]" in line or "Traceback (" in line), None)
+    if first is None:
+        return "\n".join(lines[-JOURNAL_LINES:])
+    return "\n".join(lines[max(0, first - 2) : first + JOURNAL_LINES])
 
 
 def forget_failure(release: Release) -> None:
