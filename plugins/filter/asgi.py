@@ -87,6 +87,7 @@ class FilterModule:
             "on_controller": on_controller,
             "interpreters": interpreters,
             "host_problems": _apps.host_problems,
+            "packages": _stages.packages,
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,
             "proxy_stage": _stages.proxy,

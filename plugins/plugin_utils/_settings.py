@@ -20,15 +20,12 @@ def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
     ``stop_timeout`` (seconds) exceeds the graceful timeout and the lifespan shutdown, or a drain would end in
     SIGKILL. ``start_timeout`` (seconds) bounds systemd's own wait; the gate has its own limit.
     """
-    media = any(in_data(item["path"]) for item in app["static"])
     return {
         "app_uri": app["app"] + ("()" if app["factory"] else ""),
         "dotted": "." in app["app"].partition(":")[2].partition("(")[0],
         "workers": workers(app["workers"], cores=host["cores"], memory_mb=host["memory_mb"]),
         "start_timeout": max(90, *(check["timeout"] for check in app["health"])),
         "stop_timeout": app["graceful_timeout"] + SHUTDOWN_MARGIN,
-        # nginx must pass through the data folder to reach a media folder in it, and reads nothing else there.
-        "data_mode": "0751" if media else "0750",
     }
 
 

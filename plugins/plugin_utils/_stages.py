@@ -16,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils._settings import http2_d
 TOOLS = "/usr/local/lib/asgi-host"
 UNITS = "/etc/systemd/system"
 NGINX = "/etc/nginx"
+NGINX_USER = "www-data"
 AUTHORITY = "/usr/local/share/ca-certificates/asgi-host.crt"
 # A self-signed certificate is a placeholder for a real one; ten years, in days, so that it never is the trouble.
 SELF_SIGNED_DAYS = "3650"
@@ -24,6 +25,18 @@ SELF_SIGNED_DAYS = "3650"
 def present(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The apps that are wanted."""
     return [app for app in apps if app["state"] == "present"]
+
+
+def packages(apps: list[dict[str, Any]], build: list[str], *, proxy: bool) -> list[str]:
+    """The Debian packages that the host needs."""
+    wanted = {"python3", "python3-venv", "ca-certificates", "openssl", *build}
+    if proxy:
+        wanted.add("nginx")
+    for app in present(apps):
+        wanted.update(app["packages"])
+        if any(in_data(item["path"]) for item in app["static"]):
+            wanted.add("acl")
+    return sorted(wanted)
 
 
 def uv_path(requirements: str) -> str:
@@ -82,19 +95,38 @@ def base(apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_r
 
 
 def _places(app: dict[str, Any], root: str) -> list[dict[str, Any]]:
+    owner = {"owner": app["user"], "group": app["user"], "mode": "0750"}
     data = f"/var/lib/asgi/{app['name']}"
-    media = [item["path"] for item in app["static"] if in_data(item["path"])]
-    owner = {"owner": app["user"], "group": app["user"]}
-    return [
+    steps: list[dict[str, Any]] = [
         {"folder": f"{root}/{app['name']}"},
         {"folder": f"{root}/{app['name']}/releases"},
         {"folder": f"/etc/asgi/{app['name']}", "mode": "0700"},
-        {"folder": data, "mode": "0751" if media else "0750", **owner},
-        # Group nginx, inherited by what the app writes there: the app's mode 0640 is then no 403.
-        *(
-            {"folder": static_folder(path, app, root), "mode": "2750", "owner": app["user"], "group": "www-data"}
-            for path in media
-        ),
+        {"folder": data, **owner},
+    ]
+    for item in app["static"]:
+        if in_data(item["path"]):
+            media = static_folder(item["path"], app, root)
+            steps += [{"folder": media, **owner}, *_readable_by_nginx(data, media)]
+    return steps
+
+
+def _readable_by_nginx(data: str, media: str) -> list[dict[str, Any]]:
+    """Let nginx pass through the data folder and read one folder in it, whatever modes the app gives its files.
+
+    A group would not do: an app that sets 0750 on a folder takes an inherited group away again.
+    """
+    entry = f"u:{NGINX_USER}"
+    return [
+        {
+            "name": f"{data} passable for nginx",
+            "command": ["setfacl", "-m", f"{entry}:x", data],
+            "unless": ["sh", "-c", f"getfacl -pc {data} | grep -q '^user:{NGINX_USER}:--x'"],
+        },
+        {
+            "name": f"{media} readable for nginx",
+            "command": ["setfacl", "-R", "-m", f"{entry}:rX,d:{entry}:rX", media],
+            "unless": ["sh", "-c", f"getfacl -pc {media} | grep -q '^default:user:{NGINX_USER}:r-x'"],
+        },
     ]
 
 

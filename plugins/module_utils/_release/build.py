@@ -167,7 +167,10 @@ def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[S
         lines, constraints, server = (Path(folder) / name for name in ("lines.in", "constraints.txt", "server.in"))
         lines.write_text("".join(f"{line}\n" for line in inputs.lines), encoding="utf-8")
         given = [*map(str, inputs.files), str(lines), *inputs.options]
-        alone = tools.run(*compile_, *given).splitlines()
+        try:
+            alone = tools.run(*compile_, *given).splitlines()
+        except CommandError as error:
+            raise BuildError(f"{error.output}\nThe app's own requirements cannot be met; change them.") from error
         # Left alone a resolver may fall back to an ancient version of the app to please the server's pins.
         direct = inputs.names() - set(OLDEST_SERVER)
         constraints.write_text(

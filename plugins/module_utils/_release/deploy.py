@@ -404,6 +404,8 @@ class Deployment:
             else:
                 path.unlink(missing_ok=True)
         run(["systemctl", "daemon-reload"])
+        if app.data.is_dir() and not any(app.data.iterdir()):
+            app.data.rmdir()
         if account and not app.data.exists():
             # With data left behind its owner stays too: a number that is given away again would inherit it.
             Path(f"/etc/sysusers.d/{app.user}.conf").unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Broken: the lifespan's startup fails."""

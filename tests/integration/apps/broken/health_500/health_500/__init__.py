@@ -1,0 +1,1 @@
+"""Broken: every page is an error 500."""

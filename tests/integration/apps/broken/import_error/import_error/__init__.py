@@ -1,0 +1,1 @@
+"""Broken: the module imports what is not there."""

@@ -1,0 +1,1 @@
+"""Broken: the import string names `app`, the module has only `application`."""

@@ -1,0 +1,1 @@
+"""Cannot be installed: its requirements exclude each other."""

@@ -1,0 +1,1 @@
+"""Needs to be called with arguments, quotes included."""

@@ -1,0 +1,1 @@
+"""Needs a home for caches, and writes beside its own source."""

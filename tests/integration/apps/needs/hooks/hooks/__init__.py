@@ -1,0 +1,1 @@
+"""Needs hooks that run with the app's environment, user and folder."""

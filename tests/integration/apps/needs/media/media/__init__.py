@@ -1,0 +1,1 @@
+"""Needs a media folder that the app writes and nginx serves."""

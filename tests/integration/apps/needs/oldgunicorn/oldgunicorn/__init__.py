@@ -1,0 +1,1 @@
+"""Needs an older gunicorn than the role would choose."""

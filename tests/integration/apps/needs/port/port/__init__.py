@@ -1,0 +1,1 @@
+"""Needs the port that the client used, as Django's get_port() does."""

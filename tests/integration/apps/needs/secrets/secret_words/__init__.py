@@ -1,0 +1,1 @@
+"""Needs secrets whose characters survive the way into the environment."""

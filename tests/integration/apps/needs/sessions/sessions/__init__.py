@@ -1,0 +1,1 @@
+"""Needs one worker: it keeps its sessions in memory."""

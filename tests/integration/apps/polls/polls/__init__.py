@@ -1,0 +1,1 @@
+"""Polls: one question, its choices and their votes."""

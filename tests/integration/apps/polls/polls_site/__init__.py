@@ -1,0 +1,1 @@
+"""The Django site of the demo."""

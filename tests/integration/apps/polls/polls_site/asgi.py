@@ -1,0 +1,9 @@
+"""The site's ASGI callable."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "polls_site.settings")
+
+application = get_asgi_application()

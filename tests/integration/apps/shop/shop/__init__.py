@@ -1,0 +1,3 @@
+"""A small shop: the FastAPI app of the demo."""
+
+__version__ = "1.0.0"

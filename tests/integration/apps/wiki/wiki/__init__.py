@@ -1,0 +1,1 @@
+"""A wiki of plain text pages: the Starlette app of the demo."""
