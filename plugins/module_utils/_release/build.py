@@ -156,6 +156,8 @@ def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: Mappin
             _install_project(release, tools)
     except CommandError as error:
         raise BuildError(error.output) from error
+    # uv leaves its lock file writable for everyone.
+    (release.venv / ".lock").unlink(missing_ok=True)
     mark.write_text(digest, encoding="utf-8")
     return digest
 
