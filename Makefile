@@ -1,0 +1,39 @@
+# Short names for the project's commands; `make` alone lists them.
+SHELL := bash
+export ANSIBLE_HOME ?= $(CURDIR)/.cache/ansible
+export DEMO_SUITE ?= trixie
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint unit update clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## bring the tools that the other commands need
+	@tools/setup
+
+demo: setup ## boot a Debian host, provision it with three apps, and ask each of them
+	@tools/hosts.py up demo --suite $(DEMO_SUITE)
+	@$(BIN)/ansible-playbook site.yml -i inventories/demo
+	@$(BIN)/python tools/demo.py
+
+test: setup ## lint, unit tests and every Molecule scenario
+	@$(BIN)/python tools/test.py
+
+test-fast: setup ## lint and unit tests
+	@$(BIN)/python tools/test.py lint unit
+
+lint: setup ## ansible-lint, yamllint, ruff and mypy
+	@$(BIN)/python tools/test.py lint
+
+unit: setup ## unit tests
+	@$(BIN)/python tools/test.py unit
+
+update: ## write the lock of the Python tools anew
+	@tools/setup lock
+
+clean: ## remove every host and file that the commands above made
+	@tools/hosts.py clean
+	@rm -rf .cache .venv .ansible .ruff_cache .mypy_cache .pytest_cache
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

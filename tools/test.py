@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Run every check of this project: lint, unit tests and the Molecule scenarios.
+
+Each part writes its whole output to a log of its own; the end of it is shown if the part fails. The last
+line says how many tests passed and failed: each linter and each scenario counts as one, beside the tests
+that pytest ran in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+LOGS = ROOT / ".cache" / "logs"
+RESULTS = ROOT / ".cache" / "results"
+COLLECTION = "collections/ansible_collections/asgi/host"
+SCENARIOS = ("default", "full", "collection")
+
+PART_SECONDS = 30 * 60
+TAIL_LINES = 60
+# The steps of a scenario, as Molecule announces them.
+STEP = re.compile(r"\[?([\w-]+) > ([\w-]+)\]?:? (Executing|Completed|Executed)\b(.*)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One command that passes or fails."""
+
+    group: str
+    name: str
+    argv: tuple[str, ...]
+    reports: tuple[str, ...] = ()
+    """The JUnit files that it writes, by pattern, below the folder of results."""
+    steps: bool = False
+    """Whether its progress is worth showing."""
+
+
+@dataclasses.dataclass
+class Count:
+    """How many tests ended how."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: Count) -> None:
+        """Add another count to this one."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self) -> str:
+        """Return the closing line, in the form that every runner reads."""
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+def parts() -> list[Part]:
+    """Return every part, cheapest first."""
+    tool = {
+        name: str(BIN / name) for name in ("ansible-lint", "yamllint", "ruff", "mypy", "pytest", "molecule")
+    }
+    typed = [f"{COLLECTION}/plugins", "tools", "tests/unit"]
+    typed += [
+        name for name in ("molecule/shared/tests", "tests/integration") if any((ROOT / name).glob("*.py"))
+    ]
+    answer = [
+        Part("lint", "ruff", (tool["ruff"], "check", ".")),
+        Part("lint", "ruff format", (tool["ruff"], "format", "--check", ".")),
+        Part("lint", "yamllint", (tool["yamllint"], "--strict", ".")),
+        Part("lint", "mypy", (tool["mypy"], *typed)),
+        Part("lint", "ansible-lint", (tool["ansible-lint"], "--strict", "--offline")),
+        Part("unit", "unit", (tool["pytest"], f"--junitxml={RESULTS}/unit.xml"), ("unit.xml",)),
+    ]
+    for scenario in SCENARIOS:
+        argv = (tool["molecule"], "test", "--scenario-name", scenario, "--no-command-borders")
+        answer.append(Part(scenario, f"molecule {scenario}", argv, (f"{scenario}-*.xml",), steps=True))
+    return answer
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of every part."""
+    return {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "ANSIBLE_HOME": os.environ.get("ANSIBLE_HOME", str(ROOT / ".cache" / "ansible")),
+        "ASGI_RESULTS": str(RESULTS),
+        "MOLECULE_GLOB": "molecule/*/molecule.yml",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NO_COLOR": "1",
+        "COLUMNS": "160",
+        "TERM": "dumb",
+    }
+
+
+def counted(part: Part, passed: bool) -> Count:
+    """Return what a part's JUnit files and its own exit status amount to."""
+    count = Count()
+    for pattern in part.reports:
+        for path in sorted(RESULTS.glob(pattern)):
+            for suite in ET.parse(path).iter("testsuite"):  # noqa: S314 - pytest wrote it a moment ago
+                ran, bad = int(suite.get("tests", 0)), 0
+                bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+                skipped = int(suite.get("skipped", 0))
+                count.add(Count(ran - bad - skipped, bad, skipped))
+    if part.group != "unit" or (not passed and count.failed == 0):
+        count.add(Count(passed=int(passed), failed=int(not passed)))
+    return count
+
+
+def follow(process: subprocess.Popen[str], log: Path, steps: bool, started: float) -> None:
+    """Copy a part's output to its log, and show the steps in it."""
+    with log.open("w", encoding="utf-8") as output:
+        for line in process.stdout or ():
+            output.write(line)
+            output.flush()
+            found = STEP.search(line) if steps else None
+            if found and found[3] == "Executing":
+                print(f"       {time.monotonic() - started:5.0f} s  {found[2]}", flush=True)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a part and everything that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=20)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+        return
+
+
+def execute(part: Part) -> Count:
+    """Run one part; say how it went."""
+    log = LOGS / f"{part.name.replace(' ', '-')}.log"
+    print(f"----   {part.name}", flush=True)
+    started = time.monotonic()
+    process = subprocess.Popen(
+        part.argv,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    reader = threading.Thread(target=follow, args=(process, log, part.steps, started), daemon=True)
+    reader.start()
+    try:
+        status = process.wait(timeout=PART_SECONDS)
+    except subprocess.TimeoutExpired:
+        stop(process)
+        status = -1
+    except KeyboardInterrupt:
+        stop(process)
+        raise
+    reader.join(timeout=10)
+    took = time.monotonic() - started
+    count = counted(part, status == 0)
+    if status != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join(lines[-TAIL_LINES:]))
+        why = f"no end after {PART_SECONDS} s" if status == -1 else f"exit {status}"
+        print(f"FAILED {part.name}: {why}; the whole log is {log.relative_to(ROOT)}")
+    detail = f" ({count})" if part.reports else ""
+    print(f"{'ok    ' if status == 0 else 'FAILED'} {part.name}{detail} after {took:.0f} s", flush=True)
+    return count
+
+
+def clean_up(groups: Sequence[str]) -> None:
+    """Remove hosts that a failed or interrupted scenario left behind."""
+    names = [
+        f"{group}-{end}" for group in groups if group in SCENARIOS for end in ("bookworm", "trixie", "client")
+    ]
+    if names:
+        subprocess.run([sys.executable, str(ROOT / "tools" / "hosts.py"), "down", *names], check=False)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the parts that were asked for; return 0 if all passed."""
+    parser = argparse.ArgumentParser(prog="tools/test.py", description=(__doc__ or "").splitlines()[0])
+    groups = ("lint", "unit", *SCENARIOS)
+    parser.add_argument(
+        "groups", nargs="*", metavar="GROUP", help=f"some of {', '.join(groups)}; all without"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the hosts of a scenario that failed")
+    chosen = parser.parse_args(argv)
+    if unknown := set(chosen.groups) - set(groups):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(groups)}")
+    wanted = chosen.groups or groups
+    for folder in (LOGS, RESULTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    total = Count()
+    try:
+        for part in parts():
+            if part.group in wanted:
+                total.add(execute(part))
+    finally:
+        if not chosen.keep:
+            clean_up(wanted)
+    print(total)
+    return 0 if total.failed == 0 and total.passed > 0 else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
