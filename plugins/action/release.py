@@ -28,7 +28,8 @@ class ActionModule(ActionBase):
         rollback = arguments.get("mode") == "rollback"
         try:
             described = [
-                _specs.describe(app, arguments, bases, by=f"{getpass.getuser()}@{socket.gethostname()}") for app in apps
+                _specs.describe(app, arguments, bases, by=f"{getpass.getuser()}@{socket.gethostname()}")
+                for app in apps
             ]
         except _sources.SourceError as error:
             return {**result, "failed": True, "msg": str(error)}
@@ -37,7 +38,14 @@ class ActionModule(ActionBase):
             "apps": {app["name"]: _specs.private(app, bases) for app in apps if app["state"] == "present"},
         }
         common = {"private": wrap(private), "uv": arguments["uv"]}
-        answer = self._call({**common, "apps": described, "mode": "rollback" if rollback else "look", "release": arguments.get("release")})
+        answer = self._call(
+            {
+                **common,
+                "apps": described,
+                "mode": "rollback" if rollback else "look",
+                "release": arguments.get("release"),
+            }
+        )
         if "apps" not in answer:
             return {**result, **answer}
         results, failures = answer["apps"], answer["failures"]
@@ -69,7 +77,9 @@ class ActionModule(ActionBase):
             with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
                 local = Path(scratch) / "source.tar.gz"
                 _sources.pack(Path(spec["source"]["folder"]), local)
-                remote = self._transfer_file(str(local), self._connection._shell.join_path(folder, local.name))
+                remote = self._transfer_file(
+                    str(local), self._connection._shell.join_path(folder, local.name)
+                )
             return self._call({**common, "apps": [spec], "mode": "deploy", "archive": remote})
         finally:
             self._remove_tmp_path(folder)

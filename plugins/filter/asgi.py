@@ -25,11 +25,14 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[st
         if app["tls"]["mode"] == "files":
             try:
                 certificate, key = (
-                    _sources.locate(app["tls"]["files"][part], bases).read_bytes() for part in ("certificate", "key")
+                    _sources.locate(app["tls"]["files"][part], bases).read_bytes()
+                    for part in ("certificate", "key")
                 )
             except (_sources.SourceError, OSError):
                 continue  # named above
-            found = _certificates.certificate_problems(certificate, key, app["domains"], datetime.now(timezone.utc))
+            found = _certificates.certificate_problems(
+                certificate, key, app["domains"], datetime.now(timezone.utc)
+            )
             problems += [f"{where}: {problem}" for problem in found]
         if app["source"].get("path"):
             problems += [f"{where}: {problem}" for problem in _folder_problems(app, bases)]

@@ -130,7 +130,9 @@ def nginx(folder: Path) -> dict[str, Any]:
             str(path)
             for path in others
             if re.search(
-                r"^\s*listen\s[^;#]*default_server", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE
+                r"^\s*listen\s[^;#]*default_server",
+                path.read_text(encoding="utf-8", errors="replace"),
+                re.MULTILINE,
             )
         ),
     }
@@ -138,10 +140,16 @@ def nginx(folder: Path) -> dict[str, Any]:
 
 def packaged_default(path: Path) -> bool:
     """Whether ``path`` is the link to Debian's own placeholder site, with nobody's changes in it."""
-    if path.name != "default" or not path.is_symlink() or path.resolve() != Path("/etc/nginx/sites-available/default"):
+    if (
+        path.name != "default"
+        or not path.is_symlink()
+        or path.resolve() != Path("/etc/nginx/sites-available/default")
+    ):
         return False
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    directives = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    directives = [
+        line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")
+    ]
     return directives == [
         "server {",
         "listen 80 default_server;",

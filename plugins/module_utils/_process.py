@@ -42,7 +42,9 @@ def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: f
     except OSError as error:
         raise CommandError(argv, "could not be started", str(error)) from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(argv, f"still ran after {timeout:.0f} s and was ended", str(error.output or "")) from error
+        raise CommandError(
+            argv, f"still ran after {timeout:.0f} s and was ended", str(error.output or "")
+        ) from error
     if done.returncode:
         raise CommandError(argv, f"exit status {done.returncode}", done.stdout)
     return done.stdout

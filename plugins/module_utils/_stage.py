@@ -172,4 +172,3 @@ def _restore(path: Path) -> Callable[[], None]:
             path, content, mode=seen.st_mode & 0o7777, uid=seen.st_uid, gid=seen.st_gid
         )
     return lambda: path.unlink(missing_ok=True)
-

@@ -91,7 +91,9 @@ def main() -> None:
         try:
             results[app["name"]] = act(Deployment(app, own, tools), app, module.params, dry=module.check_mode)
         except (DeployError, CommandError, OSError) as error:
-            failures[app["name"]] = mask(str(error), [own.get("secrets", {}), own.get("credentials", {})])
+            failures[app["name"]] = mask(
+                str(error), [own.get("secrets", {}), own.get("credentials", {}), private.get("index") or ""]
+            )
     changed = any(result["status"] not in ("current", "needed") for result in results.values())
     module.exit_json(changed=changed, apps=results, failures=failures)
 

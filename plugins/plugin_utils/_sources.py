@@ -112,4 +112,6 @@ def locate(path: str, bases: list[str]) -> Path:
         if candidate.exists():
             return candidate
     places = ", ".join(str(candidate) for candidate in dict.fromkeys(tried))
-    raise SourceError(f"{path} is not on the controller (looked at {places}); give the path of an existing one")
+    raise SourceError(
+        f"{path} is not on the controller (looked at {places}); give the path of an existing one"
+    )

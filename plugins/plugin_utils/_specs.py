@@ -30,7 +30,16 @@ def describe(app: dict[str, Any], common: Mapping[str, Any], bases: list[str], *
         **base,
         **{
             key: app[key]
-            for key in ("domains", "root_path", "health", "hooks", "shared", "app_dir", "requirements", "keep_releases")
+            for key in (
+                "domains",
+                "root_path",
+                "health",
+                "hooks",
+                "shared",
+                "app_dir",
+                "requirements",
+                "keep_releases",
+            )
         },
         "host": first_domain(app["domains"]),
         "python": find_python(app["python"], common["host"]),
@@ -53,7 +62,13 @@ def source(app: dict[str, Any], bases: list[str]) -> dict[str, Any]:
     if given.get("package"):
         packages = given["package"]
         digest = hashlib.sha256(json.dumps(packages).encode()).hexdigest()
-        return {**options, "kind": "package", "package": packages, "digest": digest, "describe": "package " + ", ".join(packages)}
+        return {
+            **options,
+            "kind": "package",
+            "package": packages,
+            "digest": digest,
+            "describe": "package " + ", ".join(packages),
+        }
     try:
         folder = _sources.locate(given["path"], bases)
         if not folder.is_dir():

@@ -44,12 +44,24 @@ def uv_path(requirements: str) -> str:
     return f"{TOOLS}/uv-{hashlib.sha256(requirements.encode()).hexdigest()[:12]}/bin/uv"
 
 
-def base(apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_requirements: str, authority: str) -> list[dict[str, Any]]:
+def base(
+    apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_requirements: str, authority: str
+) -> list[dict[str, Any]]:
     """Accounts, folders, units and uv."""
     wanted = present(apps)
     uv = uv_path(uv_requirements)
     folder = uv.removesuffix("/bin/uv")
-    pip = ["env", "PIP_CERT=/etc/ssl/certs/ca-certificates.crt", f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--require-hashes"]
+    pip = [
+        "env",
+        "PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
+        f"{folder}/bin/python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--quiet",
+        "install",
+        "--require-hashes",
+    ]
     steps: list[dict[str, Any]] = []
     if authority:
         content = Path(authority).read_text(encoding="utf-8")
@@ -61,7 +73,11 @@ def base(apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_r
         {"folder": TOOLS},
         {"folder": "/var/cache/asgi", "mode": "0700"},
         {"file": f"{TOOLS}/uv-requirements.txt", "content": uv_requirements},
-        {"command": ["python3", "-m", "venv", folder], "creates": f"{folder}/bin/pip", "name": "uv's virtualenv"},
+        {
+            "command": ["python3", "-m", "venv", folder],
+            "creates": f"{folder}/bin/pip",
+            "name": "uv's virtualenv",
+        },
         {
             "command": [*pip, f"--requirement={TOOLS}/uv-requirements.txt"],
             "creates": uv,
@@ -78,7 +94,12 @@ def base(apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_r
         missing = any(app["user"] not in host["users"] for app in wanted)
         always: dict[str, Any] = {"unless": ["false"]} if missing else {}
         steps.append(
-            {"command": ["systemd-sysusers"], "when": ["/etc/sysusers.d/asgi-"], "name": "system users", **always}
+            {
+                "command": ["systemd-sysusers"],
+                "when": ["/etc/sysusers.d/asgi-"],
+                "name": "system users",
+                **always,
+            }
         )
     steps += [{"folder": root}, {"folder": "/etc/asgi", "mode": "0700"}, {"folder": "/var/lib/asgi"}]
     for app in wanted:
@@ -90,7 +111,9 @@ def base(apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_r
                     "content": render(f"systemd/asgi-app@.{kind}.j2", app=app, root=root),
                 }
             )
-    steps.append({"command": ["systemctl", "daemon-reload"], "when": [f"{UNITS}/"], "name": "systemd's configuration"})
+    steps.append(
+        {"command": ["systemctl", "daemon-reload"], "when": [f"{UNITS}/"], "name": "systemd's configuration"}
+    )
     return steps
 
 
@@ -145,7 +168,9 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
             "name": first["name"],
             "domains": first["domains"],
             "apps": sorted(members, key=lambda app: -len(app["root_path"])),
-            "trusted_proxies": sorted({proxy for app in members for proxy in app["proxy"]["trusted_proxies"]}),
+            "trusted_proxies": sorted(
+                {proxy for app in members for proxy in app["proxy"]["trusted_proxies"]}
+            ),
             "mode": first["tls"]["mode"],
             "folder": folder,
         }
@@ -155,12 +180,16 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
                 path = _sources.locate(first["tls"]["files"][part], bases)
                 private[f"{first['name']} {part}"] = path.read_text(encoding="utf-8")
         else:
-            site.update(certificate=f"{folder}/{names}.self-signed.pem", key=f"{folder}/{names}.self-signed.key")
+            site.update(
+                certificate=f"{folder}/{names}.self-signed.pem", key=f"{folder}/{names}.self-signed.key"
+            )
         found.append(site)
     return found, private
 
 
-def proxy(apps: list[dict[str, Any]], *, host: dict[str, Any], root: str, failed: list[str], bases: list[str]) -> dict[str, Any]:
+def proxy(
+    apps: list[dict[str, Any]], *, host: dict[str, Any], root: str, failed: list[str], bases: list[str]
+) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
     The sites of the apps in ``failed`` are left as they are. Returns steps and private contents.
@@ -171,7 +200,10 @@ def proxy(apps: list[dict[str, Any]], *, host: dict[str, Any], root: str, failed
     steps: list[dict[str, Any]] = [
         {"file": f"{NGINX}/asgi/tls.conf", "content": render("nginx/tls.conf.j2", **shared)},
         {"file": f"{NGINX}/asgi/proxy.conf", "content": render("nginx/proxy.conf.j2")},
-        {"file": f"{NGINX}/conf.d/asgi-00-shared.conf", "content": render("nginx/asgi-00-shared.conf.j2", **shared)},
+        {
+            "file": f"{NGINX}/conf.d/asgi-00-shared.conf",
+            "content": render("nginx/asgi-00-shared.conf.j2", **shared),
+        },
     ]
     if host["nginx"]["packaged_default"] or host["nginx"]["version"] is None:
         # Debian's placeholder answers for every unknown name; the file itself stays in sites-available.
@@ -189,7 +221,12 @@ def proxy(apps: list[dict[str, Any]], *, host: dict[str, Any], root: str, failed
             if app["state"] == "absent":
                 steps.append({"absent": f"{NGINX}/asgi/tls/{app['name']}"})
     steps += [
-        {"command": ["nginx", "-t", "-q"], "when": [f"{NGINX}/"], "check": True, "name": "nginx's configuration"},
+        {
+            "command": ["nginx", "-t", "-q"],
+            "when": [f"{NGINX}/"],
+            "check": True,
+            "name": "nginx's configuration",
+        },
         {
             "command": ["systemctl", "enable", "--quiet", "nginx"],
             "unless": ["systemctl", "is-enabled", "--quiet", "nginx"],

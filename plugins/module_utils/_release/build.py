@@ -20,7 +20,11 @@ from .._process import CommandError, run
 from .paths import Release
 
 # The server's packages, with the oldest versions that know everything gunicorn.conf.py relies on.
-OLDEST_SERVER = {"gunicorn": "gunicorn>=22", "uvicorn": "uvicorn[standard]>=0.30", "uvicorn-worker": "uvicorn-worker>=0.2"}
+OLDEST_SERVER = {
+    "gunicorn": "gunicorn>=22",
+    "uvicorn": "uvicorn[standard]>=0.30",
+    "uvicorn-worker": "uvicorn-worker>=0.2",
+}
 LOCK = "requirements.lock"
 
 
@@ -64,7 +68,10 @@ def server_choices(pins: Sequence[str], own: Sequence[str] | None, app_names: se
     fixed = list(own or [])
     replaced = named(fixed)
     rest = [pin for pin in pins if not named([pin]) & replaced]
-    first = [*fixed, *(OLDEST_SERVER[name] if (name := min(named([pin]))) in app_names else pin for pin in rest)]
+    first = [
+        *fixed,
+        *(OLDEST_SERVER[name] if (name := min(named([pin]))) in app_names else pin for pin in rest),
+    ]
     last = [*fixed, *(OLDEST_SERVER[min(named([pin]))] for pin in rest)]
     return [[*fixed, *rest], first, last]
 
@@ -86,7 +93,9 @@ class Inputs:
             if path.name == "pyproject.toml":
                 names |= named(tomllib.loads(text).get("project", {}).get("dependencies", []))
             else:
-                names |= named([line for line in text.splitlines() if not line.lstrip().startswith(("#", "-"))])
+                names |= named(
+                    [line for line in text.splitlines() if not line.lstrip().startswith(("#", "-"))]
+                )
         return names
 
     def digest(self, *more: str) -> str:
@@ -108,9 +117,18 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
         if not path.is_file():
             raise BuildError(f"source.requirements: the source has no file {chosen}; name one that it has")
     else:
-        path = next((source / name for name in ("uv.lock", "requirements.txt", "pyproject.toml") if (source / name).is_file()), source)
+        path = next(
+            (
+                source / name
+                for name in ("uv.lock", "requirements.txt", "pyproject.toml")
+                if (source / name).is_file()
+            ),
+            source,
+        )
     project_file = source / "pyproject.toml"
-    project = project_file.is_file() and "build-system" in tomllib.loads(project_file.read_text(encoding="utf-8"))
+    project = project_file.is_file() and "build-system" in tomllib.loads(
+        project_file.read_text(encoding="utf-8")
+    )
     options = [f"--extra={extra}" for extra in wanted.get("extras", [])]
     groups = [f"--group={group}" for group in wanted.get("groups", [])]
     if path.name == "uv.lock":
@@ -127,7 +145,13 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
     return Inputs([path], lines, [*options, *groups], project)
 
 
-def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: Mapping[str, str], others: Sequence[Release]) -> str:
+def make(
+    release: Release,
+    spec: Mapping[str, Any],
+    tools: Tools,
+    python: Mapping[str, str],
+    others: Sequence[Release],
+) -> str:
     """Make the release's virtualenv; returns the digest of what is in it.
 
     ``others`` are complete releases whose lock, or whose whole virtualenv by hard links, serves again when their
@@ -135,10 +159,18 @@ def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: Mappin
     """
     inputs = find_inputs(release, spec, tools)
     pins, own = spec["server_pins"], spec["server_requirements"]
-    digest = inputs.digest(json.dumps([pins, own]), python["path"], python["version"], tools.uv, *([spec["source"]["digest"]] if inputs.project else []))
+    digest = inputs.digest(
+        json.dumps([pins, own]),
+        python["path"],
+        python["version"],
+        tools.uv,
+        *([spec["source"]["digest"]] if inputs.project else []),
+    )
     mark = release.folder / "environment.digest"
     for other in others:
-        if (other.folder / mark.name).is_file() and (other.folder / mark.name).read_text(encoding="utf-8") == digest:
+        if (other.folder / mark.name).is_file() and (other.folder / mark.name).read_text(
+            encoding="utf-8"
+        ) == digest:
             # Hard links of files that nobody writes to: a second copy costs neither time nor space.
             run(["cp", "--archive", "--link", str(other.venv), str(release.venv)])
             shutil.copy2(other.folder / LOCK, release.folder / LOCK)
@@ -147,7 +179,11 @@ def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: Mappin
     try:
         tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
         _resolve(release, inputs, tools, server_choices(pins, own, inputs.names()))
-        hashed = [f"--requirement={path}" for path in inputs.files if path.suffix == ".txt" and "--hash=" in path.read_text()]
+        hashed = [
+            f"--requirement={path}"
+            for path in inputs.files
+            if path.suffix == ".txt" and "--hash=" in path.read_text()
+        ]
         tools.run(
             "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode",
             *hashed, f"--requirement={release.folder / LOCK}",
@@ -164,19 +200,31 @@ def make(release: Release, spec: Mapping[str, Any], tools: Tools, python: Mappin
 
 def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[Sequence[str]]) -> None:
     """Write the lock: first what the app alone would get, then the same together with a server that fits."""
-    compile_ = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", f"--python={release.venv}/bin/python"]
+    compile_ = [
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-header",
+        "--no-annotate",
+        f"--python={release.venv}/bin/python",
+    ]
     with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
-        lines, constraints, server = (Path(folder) / name for name in ("lines.in", "constraints.txt", "server.in"))
+        lines, constraints, server = (
+            Path(folder) / name for name in ("lines.in", "constraints.txt", "server.in")
+        )
         lines.write_text("".join(f"{line}\n" for line in inputs.lines), encoding="utf-8")
         given = [*map(str, inputs.files), str(lines), *inputs.options]
         try:
             alone = tools.run(*compile_, *given).splitlines()
         except CommandError as error:
-            raise BuildError(f"{error.output}\nThe app's own requirements cannot be met; change them.") from error
+            raise BuildError(
+                f"{error.output}\nThe app's own requirements cannot be met; change them."
+            ) from error
         # Left alone a resolver may fall back to an ancient version of the app to please the server's pins.
         direct = inputs.names() - set(OLDEST_SERVER)
         constraints.write_text(
-            "".join(f"{line}\n" for line in alone if named([line]) & direct and "@" not in line), encoding="utf-8"
+            "".join(f"{line}\n" for line in alone if named([line]) & direct and "@" not in line),
+            encoding="utf-8",
         )
         failure: CommandError | None = None
         for choice in dict.fromkeys(map(tuple, choices)):
@@ -209,7 +257,17 @@ def _install_project(release: Release, tools: Tools) -> None:
 
 def compile_source(release: Release) -> None:
     """Write the source's bytecode; the app's user cannot, and would compile at each start."""
-    run([f"{release.venv}/bin/python", "-m", "compileall", "-q", "-j", str(os.cpu_count() or 1), str(release.source)])
+    run(
+        [
+            f"{release.venv}/bin/python",
+            "-m",
+            "compileall",
+            "-q",
+            "-j",
+            str(os.cpu_count() or 1),
+            str(release.source),
+        ]
+    )
 
 
 def chosen_versions(release: Release) -> dict[str, str]:
@@ -217,5 +275,9 @@ def chosen_versions(release: Release) -> dict[str, str]:
     lock = release.folder / LOCK
     if not lock.is_file():
         return {}
-    pairs = (line.split(" ;")[0].strip().split("==", 1) for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line)
+    pairs = (
+        line.split(" ;")[0].strip().split("==", 1)
+        for line in lock.read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    )
     return {canonical(name.partition("[")[0]): version.split()[0] for name, version in pairs}

@@ -66,7 +66,9 @@ class Deployment:
             "interpreter": spec["python"],
             "settings": [spec["texts"], spec["hooks"]["build"], spec["shared"]],
         }
-        digests = {name: hashlib.sha256(json.dumps(value).encode()).hexdigest() for name, value in parts.items()}
+        digests = {
+            name: hashlib.sha256(json.dumps(value).encode()).hexdigest() for name, value in parts.items()
+        }
         digests["environment"] = environment.keyed_digest(self.app, self.private)
         return digests
 
@@ -82,7 +84,9 @@ class Deployment:
             return {"status": "needed", "reasons": ["no release serves yet"]}
         entry = ledger.read(active)
         wanted = self.wanted_parts()
-        reasons = [f"{name} changed" for name, digest in wanted.items() if entry.get("parts", {}).get(name) != digest]
+        reasons = [
+            f"{name} changed" for name, digest in wanted.items() if entry.get("parts", {}).get(name) != digest
+        ]
         if not reasons and not self._complete(active):
             reasons = ["files of the release are missing"]
         if reasons:
@@ -124,14 +128,14 @@ class Deployment:
             units.start(release)
             if restart:
                 units.restart(release)
-            self._gate(release, None)
+            self._gate(release)
             return wrong
         try:
             self._passes(release, STILL_HEALTHY)
         except gate.GateError as error:
             if not dry:
                 units.restart(release)
-                self._gate(release, None)
+                self._gate(release)
             return [f"it did not answer: {error}"]
         return []
 
@@ -151,12 +155,17 @@ class Deployment:
         """Build the wanted release, prove it, switch to it. Raises DeployError."""
         with self._lock():
             self._remove_leftovers()
-            release, previous = self._new_release(), self.app.active()
+            previous = self.app.active()
+            if release := self._same_again():
+                ledger.update(release, previous=previous.id if previous else None, by=self.spec["by"])
+                self._switch(release, previous)
+                return {"status": "deployed", "release": ledger.read(release)}
+            release = self._new_release()
             try:
                 self._build(release, archive)
                 self._migrate(release)
                 units.start(release)
-                self._gate(release, previous)
+                self._gate(release)
             except (build.BuildError, CommandError, DeployError, OSError) as error:
                 self._discard(release)
                 raise DeployError(self._explain(release, error, previous)) from error
@@ -165,11 +174,34 @@ class Deployment:
                 raise
             self._switch(release, previous)
             self._after(release)
-            return {"status": "deployed", "release": ledger.read(release), "chosen": build.chosen_versions(release)}
+            return {
+                "status": "deployed",
+                "release": ledger.read(release),
+                "chosen": build.chosen_versions(release),
+            }
+
+    def _same_again(self) -> Release | None:
+        """The wanted release where it is on disk already, as after a rollback, started and proved; else None."""
+        digest = self._digest()
+        for release in reversed(self.app.all_releases()):
+            if ledger.read(release).get("digest") != digest or release == self.app.active():
+                continue
+            if not self._complete(release) or not release.drop_in.is_file():
+                continue
+            units.start(release)
+            try:
+                self._passes(release, None)
+            except gate.GateError:
+                units.stop(release)
+                return None
+            return release
+        return None
+
+    def _digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.wanted_parts(), sort_keys=True).encode()).hexdigest()
 
     def _new_release(self) -> Release:
-        parts = self.wanted_parts()
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        parts, digest = self.wanted_parts(), self._digest()
         stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S")
         release = self.app.release(f"{stamp}-{digest[:6]}")
         release.source.mkdir(parents=True, mode=0o755)
@@ -194,10 +226,21 @@ class Deployment:
 
     def _build(self, release: Release, archive: Path | None) -> None:
         if archive:
-            run(["tar", "--extract", "--gzip", "--no-same-owner", f"--file={archive}", f"--directory={release.source}"])
+            run(
+                [
+                    "tar",
+                    "--extract",
+                    "--gzip",
+                    "--no-same-owner",
+                    f"--file={archive}",
+                    f"--directory={release.source}",
+                ]
+            )
         root = release.source / self.spec["app_dir"]
         if not root.is_dir():
-            raise DeployError(f"app_dir: the source has no folder {self.spec['app_dir']}; name one that it has")
+            raise DeployError(
+                f"app_dir: the source has no folder {self.spec['app_dir']}; name one that it has"
+            )
         complete = [other for other in reversed(self.app.all_releases()) if other.id != release.id]
         build.make(release, self.spec, self.tools, self.spec["python"], complete)
         self._share(release)
@@ -212,7 +255,7 @@ class Deployment:
             try:
                 self._hooks(release, "build", writable=[release.source])
             finally:
-                give_to(release.source, "root")
+                seal(release.source)
         build.compile_source(release)
         version = self.spec["source"].get("version") or self._package_version(release)
         ledger.update(release, state=ledger.BUILT, version=version, source_stamp=source_stamp(release))
@@ -229,11 +272,16 @@ class Deployment:
         for item in self.spec["shared"]:
             inside, kept = release.source / item["path"], self.app.data / item["data"]
             if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
                 if inside.is_dir():
                     shutil.copytree(inside, kept)
-                else:
-                    kept.mkdir(parents=True)
-                give_to(kept, self.app.user)
+                elif inside.is_file():
+                    shutil.copy2(inside, kept)
+                elif not kept.suffix:
+                    kept.mkdir()
+                # else a file such as db.sqlite3, which the app makes through the link when it starts
+                if kept.exists():
+                    give_to(kept, self.app.user)
             if inside.is_symlink() or inside.is_file():
                 inside.unlink()
             elif inside.is_dir():
@@ -259,18 +307,28 @@ class Deployment:
     def _migrate(self, release: Release) -> None:
         if not self.spec["hooks"]["migrate"]:
             return
-        # A release that cannot even be imported must not touch the app's data.
+        if self.app.active() is not None:
+            self._check_import(release)
+        self._hooks(release, "migrate")
+
+    def _check_import(self, release: Release) -> None:
+        """A release that cannot even be imported must not touch the data that another one serves.
+
+        The first release is spared: there a migrate hook may be what makes the settings that the import needs.
+        """
         config = release.folder / "gunicorn.conf.py"
         texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
         try:
             units.run_in_sandbox(
-                release, texts, ["python", "-m", "gunicorn", "--check-config", "--config", str(config)], timeout=HOOK_TIMEOUT
+                release,
+                texts,
+                ["python", "-m", "gunicorn", "--check-config", "--config", str(config)],
+                timeout=HOOK_TIMEOUT,
             )
         except CommandError as error:
             raise DeployError(f"the app cannot be imported, nothing was migrated:\n{error.output}") from error
-        self._hooks(release, "migrate")
 
-    def _gate(self, release: Release, previous: Release | None) -> None:
+    def _gate(self, release: Release) -> None:
         """Prove that the instance works. Raises DeployError with the journal's last lines."""
         try:
             self._passes(release, None)
@@ -280,7 +338,9 @@ class Deployment:
             ) from error
 
     def _passes(self, release: Release, limit: float | None) -> None:
-        gate.passes(release, self.spec["health"], host=self.spec["host"], prefix=self.spec["root_path"], limit=limit)
+        gate.passes(
+            release, self.spec["health"], host=self.spec["host"], prefix=self.spec["root_path"], limit=limit
+        )
 
     def _switch(self, release: Release, previous: Release | None) -> None:
         """Code and traffic follow one rename; then the old instance drains and stops."""
@@ -303,8 +363,14 @@ class Deployment:
     def _explain(self, release: Release, error: Exception, previous: Release | None) -> str:
         serves = f"Release {previous.id} serves as before." if previous else "No release of it serves yet."
         text = error.output if isinstance(error, CommandError) else str(error)
-        secret = [self.private.get("secrets", {}), self.private.get("credentials", {}), self.tools.index or ""]
-        return mask(f"{self.app.name}: release {release.id} is not good enough to serve. {text}\n{serves}", secret)
+        secret = [
+            self.private.get("secrets", {}),
+            self.private.get("credentials", {}),
+            self.tools.index or "",
+        ]
+        return mask(
+            f"{self.app.name}: release {release.id} is not good enough to serve. {text}\n{serves}", secret
+        )
 
     # -- the way back ---------------------------------------------------------------------------------------
 
@@ -313,13 +379,15 @@ class Deployment:
         with self._lock():
             active = self.app.active()
             if active is None:
-                raise DeployError(f"{self.app.name}: nothing serves, so there is nothing to roll back from; deploy it first")
+                raise DeployError(
+                    f"{self.app.name}: nothing serves, so there is nothing to roll back from; deploy it first"
+                )
             target = self._rollback_target(active, identity)
             if target.id == active.id:
                 return {"status": "current", "release": ledger.read(active)}
             units.start(target)
             try:
-                self._gate(target, active)
+                self._gate(target)
             except DeployError as error:
                 units.stop(target)
                 raise DeployError(self._explain(target, error, active)) from error
@@ -328,12 +396,18 @@ class Deployment:
             return {"status": "rolled back", "release": ledger.read(target)}
 
     def _rollback_target(self, active: Release, identity: str | None) -> Release:
-        there = {release.id: release for release in self.app.all_releases() if ledger.read(release).get("state") != ledger.BUILDING}
+        there = {
+            release.id: release
+            for release in self.app.all_releases()
+            if ledger.read(release).get("state") != ledger.BUILDING
+        }
         wanted = identity or ledger.read(active).get("previous")
         if wanted not in there:
             asked = f"no release {identity}" if identity else "no earlier release"
             choice = ", ".join(there) or "none"
-            raise DeployError(f"{self.app.name}: this host has {asked}; there are: {choice} (give one with -e release=ID)")
+            raise DeployError(
+                f"{self.app.name}: this host has {asked}; there are: {choice} (give one with -e release=ID)"
+            )
         return there[wanted]
 
     # -- house-keeping --------------------------------------------------------------------------------------
@@ -431,6 +505,20 @@ def give_to(folder: Path, owner: str) -> None:
             os.chown(Path(base) / name, uid, gid, follow_symlinks=False)
 
 
+def seal(folder: Path) -> None:
+    """Make a source that hooks wrote to a release's again: root's, readable by all, writable by nobody else.
+
+    Hooks run with the app's umask, which leaves nothing for nginx to read.
+    """
+    give_to(folder, "root")
+    folder.chmod(0o755)
+    for base, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(base) / name
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+
 def source_stamp(release: Release) -> str:
     """A digest of names, sizes and times of the source: whoever changes a file of a release changes it."""
     total = hashlib.sha256()
@@ -438,5 +526,7 @@ def source_stamp(release: Release) -> str:
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(files):
             seen = (Path(base) / name).lstat()
-            total.update(f"{base}/{name} {seen.st_size} {seen.st_mtime_ns} {seen.st_mode} {seen.st_uid}\0".encode())
+            total.update(
+                f"{base}/{name} {seen.st_size} {seen.st_mtime_ns} {seen.st_mode} {seen.st_uid}\0".encode()
+            )
     return total.hexdigest()

@@ -78,4 +78,6 @@ def keyed_digest(app: App, values: Any) -> str:
     if not key_file.exists():
         app.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(key_file, secrets.token_bytes(32), mode=0o600)
-    return hmac.new(key_file.read_bytes(), json.dumps(values, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        key_file.read_bytes(), json.dumps(values, sort_keys=True).encode(), hashlib.sha256
+    ).hexdigest()

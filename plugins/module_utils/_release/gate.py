@@ -106,10 +106,14 @@ def check(release: Release, item: Mapping[str, Any], *, host: str, prefix: str, 
             last += f"; it said: {body.strip()[:SHOWN]!r}"
         still_there()
         time.sleep(PAUSE)
-    raise GateError(f"{url}: {last}, for {limit:g} s (the limit is health.timeout; raise it for a slow start)")
+    raise GateError(
+        f"{url}: {last}, for {limit:g} s (the limit is health.timeout; raise it for a slow start)"
+    )
 
 
-def passes(release: Release, checks: Sequence[Mapping[str, Any]], *, host: str, prefix: str, limit: float | None) -> None:
+def passes(
+    release: Release, checks: Sequence[Mapping[str, Any]], *, host: str, prefix: str, limit: float | None
+) -> None:
     """Every check in turn, each within its own ``timeout`` or the shorter ``limit``. Raises GateError."""
     for item in checks:
         own = float(item["timeout"])

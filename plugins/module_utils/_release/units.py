@@ -15,7 +15,16 @@ from .paths import Release
 JOURNAL_LINES = 40
 # Directives of a service that belong to its process, not to the place it runs in.
 OF_THE_PROCESS = frozenset(
-    {"Type", "NotifyAccess", "ExecStart", "Restart", "RestartSec", "KillMode", "TimeoutStartSec", "TimeoutStopSec"}
+    {
+        "Type",
+        "NotifyAccess",
+        "ExecStart",
+        "Restart",
+        "RestartSec",
+        "KillMode",
+        "TimeoutStartSec",
+        "TimeoutStopSec",
+    }
 )
 
 
@@ -77,7 +86,9 @@ def journal(release: Release) -> str:
         ).splitlines()
     except CommandError as error:
         return f"(no journal: {error.output})"
-    first = next((number for number, line in enumerate(lines) if "[ERROR]" in line or "Traceback (" in line), None)
+    first = next(
+        (number for number, line in enumerate(lines) if "[ERROR]" in line or "Traceback (" in line), None
+    )
     if first is None:
         return "\n".join(lines[-JOURNAL_LINES:])
     return "\n".join(lines[max(0, first - 2) : first + JOURNAL_LINES])
@@ -106,7 +117,12 @@ def sandbox(texts: Sequence[str], release: Release) -> list[str]:
 
 
 def run_in_sandbox(
-    release: Release, texts: Sequence[str], argv: Sequence[str], *, writable: Sequence[Path] = (), timeout: float
+    release: Release,
+    texts: Sequence[str],
+    argv: Sequence[str],
+    *,
+    writable: Sequence[Path] = (),
+    timeout: float,
 ) -> str:
     """Run a command as the app's user with the unit's own sandbox, environment and secrets.
 
