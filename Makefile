@@ -13,7 +13,7 @@ help: ## list the commands
 setup: ## bring the tools that the other commands need
 	@tools/setup
 
-demo: setup ## boot a Debian host, provision it with three apps, and ask each of them
+demo: setup ## boot a Debian host, provision it with four apps, and ask each of them
 	@tools/hosts.py up demo --suite $(DEMO_SUITE)
 	@$(BIN)/ansible-playbook site.yml -i inventories/demo
 	@$(BIN)/python tools/demo.py
