@@ -1,0 +1,85 @@
+"""Fixtures of the tests on hosts, and the journal of the apps beside every failure."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from client import Door
+from targets import PHASE, SCENARIO, Target, hosts_under_test
+from testinfra.host import Host
+
+TARGETS = list(hosts_under_test())
+# What is asked again after a reboot, that the host serves with no help; and of the installed collection.
+QUICK = {"test_door", "test_process", "test_data"}
+QUICK_ONLY = PHASE == "rebooted" or SCENARIO == "collection"
+# What costs a whole converge goes last.
+ORDER = ("test_door", "test_process", "test_needs", "test_crash", "test_converge")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the markers."""
+    config.addinivalue_line("markers", "scenario(*names): only in these scenarios")
+    config.addinivalue_line("markers", "phase(*names): only in these phases")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not for this scenario and phase; do first what is quick."""
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        module = item.path.stem
+        scenario, phase = item.get_closest_marker("scenario"), item.get_closest_marker("phase")
+        wanted = not scenario or SCENARIO in scenario.args
+        in_phase = PHASE in phase.args if phase else not QUICK_ONLY or module in QUICK
+        (kept if wanted and in_phase else left).append(item)
+    kept.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
+
+
+@pytest.fixture(scope="session")
+def all_targets() -> list[Target]:
+    """All hosts under test: one run of Ansible on all of them costs hardly more than on one."""
+    assert TARGETS, "no host to test: set ASGI_HOSTS_JSON, or run the tests through molecule"
+    return TARGETS
+
+
+@pytest.fixture(
+    scope="session", params=TARGETS or (None,), ids=lambda target: target.name if target else "none"
+)
+def target(request: pytest.FixtureRequest) -> Target:
+    """Each host under test in turn."""
+    if request.param is None:
+        pytest.fail("no host to test: set ASGI_HOSTS_JSON, or run the tests through molecule")
+    chosen: Target = request.param
+    return chosen
+
+
+@pytest.fixture
+def host(target: Target) -> Host:
+    """Testinfra's view of the host, as root."""
+    return target.host
+
+
+@pytest.fixture
+def door(target: Target) -> Door:
+    """The public ports of the host."""
+    return target.door
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with each failure what the apps of its host last said."""
+    report = yield
+    funcargs: dict[str, Any] = getattr(item, "funcargs", {})
+    target = funcargs.get("target")
+    if report.failed and isinstance(target, Target):
+        try:
+            report.sections.append((f"journal of the apps on {target.name}", target.journal()))
+        except AssertionError as error:
+            report.sections.append(("journal", str(error)))
+    return report

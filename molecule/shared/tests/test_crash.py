@@ -1,0 +1,56 @@
+"""A killed process heals by itself, and costs no request."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from load import Load, Outcome
+from targets import SCENARIO, Target
+
+APP = "probe"
+CLIENTS = 4
+# A master is started again after RestartSec=1s and the app's import; requests wait for it in the socket.
+LONGEST_WAIT = 15.0
+
+
+def kill(target: Target, *, master: bool) -> None:
+    """Kill the master of the app, or one of its workers, and wait until another one is there in its place."""
+    unit = target.service(APP)
+    main = target.run(f"systemctl show -P MainPID {unit}").strip()
+    victim = main if master else target.run(f"pgrep -P {main}").split()[0]
+    target.run(f"kill -9 {victim}")
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        now = target.pids().get(unit, [])
+        if len(now) > 1 and int(victim) not in now:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"nothing came in place of {victim}")
+
+
+@pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "new-connections"])
+@pytest.mark.parametrize("victim", ["worker", "master"])
+def test_killed_under_load(target: Target, victim: str, keep_alive: bool) -> None:
+    """No GET is lost. Of the POSTs only those that the killed worker had in its hands: nobody may repeat them."""
+    gets, posts = Outcome(), Outcome()
+    load = {"door": target.door, "domain": target.domain(APP), "clients": CLIENTS, "keep_alive": keep_alive}
+    reading, writing = Load(path="/healthz", **load), Load(path="/echo", method="POST", **load)  # type: ignore[arg-type]
+    with reading.running(gets), writing.running(posts):
+        time.sleep(0.5)
+        kill(target, master=victim == "master")
+        time.sleep(1.0)
+    print(f"\n{target.name} ({SCENARIO}), kill -9 of a {victim}: GET {gets}; POST {posts}")
+    assert gets.sent > 50
+    assert posts.sent > 50
+    assert gets.lost_count == 0, gets
+    assert posts.lost_count <= CLIENTS, posts
+    assert max(gets.worst, posts.worst) < LONGEST_WAIT
+
+
+def test_load_counts_what_is_lost(target: Target) -> None:
+    """The counting itself can fail: an address that nobody serves is all loss."""
+    outcome = Outcome()
+    with Load(target.door, target.domain(APP), "/no-such-page", clients=1).running(outcome):
+        time.sleep(0.3)
+    assert outcome.sent == outcome.lost_count > 0

@@ -1,0 +1,129 @@
+"""A secret is in the app's environment, in root's own files, and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playbook import Run, changed_inventory, converge
+from targets import Target
+
+
+@dataclass(frozen=True)
+class Sown:
+    """Secrets made for this run, and the play that brought them to the hosts."""
+
+    values: dict[str, str]
+    run: Run
+
+    def shapes(self) -> list[str]:
+        """Each secret as it is, and as the usual encodings would show it."""
+        found = set()
+        for value in self.values.values():
+            found |= {value, value.strip(), json.dumps(value)[1:-1], urllib.parse.quote(value)}
+            # Within a longer text base64 has three alignments; the ends of each mix with what stands beside.
+            for shift in range(3):
+                found.add(base64.b64encode(b"\0" * shift + value.strip().encode())[4:-4].decode())
+        return sorted(shape for shape in found if len(shape) >= 12)
+
+
+@pytest.fixture(scope="module")
+def sown(all_targets: list[Target], tmp_path_factory: pytest.TempPathFactory) -> Sown:
+    """A converge at -vvv --diff that brings new secrets, and with them a new release of the probe."""
+    values = {
+        "SOWN_SECRET": f"sown-{secrets.token_hex(12)} $HOME 'q' \"d\" # @ %",
+        "sown": f"kept-{secrets.token_hex(12)}\n",
+    }
+    change = {
+        "probe": {
+            "secrets": {"SOWN_SECRET": values["SOWN_SECRET"]},
+            "credentials": {"sown": values["sown"]},
+        }
+    }
+    folder = tmp_path_factory.mktemp("secrets")
+    run = converge(
+        all_targets, "-vvv", "--diff", inventory=changed_inventory(folder, all_targets, change=change)
+    )
+    return Sown(values, run)
+
+
+def on_host(target: Target, sown: Sown, command: str) -> str:
+    """Run a search with the secrets as patterns in a file of root's; its output is what was found."""
+    patterns = "\n".join(sown.shapes()) + "\n"
+    script = f"umask 077; cat > /root/.patterns; {command}; rm -f /root/.patterns"
+    return target.run(script, stdin=patterns)
+
+
+def test_secrets_reached_the_app(target: Target, sown: Sown) -> None:
+    """Otherwise the searches below would prove nothing."""
+    domain = target.domain("probe")
+    assert target.door.json(domain, "/env/SOWN_SECRET")["value"] == sown.values["SOWN_SECRET"]
+    assert target.door.json(domain, "/credential/sown")["value"] == sown.values["sown"]
+
+
+def test_search_finds_what_is_there(target: Target, sown: Sown) -> None:
+    """In root's own files, where they must be: the search itself works."""
+    assert "/etc/asgi/probe" in on_host(target, sown, "grep -r -l -F -f /root/.patterns /etc/asgi || true")
+
+
+def test_not_in_the_output_of_ansible(sown: Sown) -> None:
+    """At -vvv and --diff."""
+    assert "Using module file" in sown.run.output
+    for shape in sown.shapes():
+        position = sown.run.output.find(shape)
+        assert position < 0, sown.run.output[max(0, position - 300) : position + 100]
+
+
+def test_not_in_the_journal(target: Target, sown: Sown) -> None:
+    """Of any program on the host."""
+    assert (
+        on_host(target, sown, "journalctl --no-pager -o export | grep -a -F -f /root/.patterns || true") == ""
+    )
+
+
+def test_not_in_any_unit(target: Target, sown: Sown) -> None:
+    """Neither in a file nor in what systemd tells every user."""
+    files = "grep -r -l -F -f /root/.patterns /etc/systemd /run/systemd/system /run/systemd/transient 2>/dev/null || true"
+    assert on_host(target, sown, files) == ""
+    shown = f"systemctl show '{target.service('probe')}' | grep -F -f /root/.patterns || true"
+    assert on_host(target, sown, shown) == ""
+
+
+def test_not_in_any_command_line(target: Target, sown: Sown) -> None:
+    """Of a running process."""
+    assert (
+        on_host(target, sown, "cat /proc/[0-9]*/cmdline 2>/dev/null | grep -a -F -f /root/.patterns || true")
+        == ""
+    )
+
+
+def test_not_in_a_file_that_others_read(target: Target, sown: Sown) -> None:
+    """On the whole host, in files that are not root's alone."""
+    command = (
+        "find / -xdev -path /proc -prune -o -path /sys -prune -o -type f -size -20000k "
+        "\\( -perm /044 -o ! -user root \\) -print0 | xargs -0 -r grep -l -F -f /root/.patterns 2>/dev/null || true"
+    )
+    assert on_host(target, sown, command) == ""
+
+
+def test_not_left_behind_by_ansible(target: Target, sown: Sown) -> None:
+    """Neither in temporary folders nor in anyone's home."""
+    command = "grep -r -l -F -f /root/.patterns /tmp /var/tmp /home /root/.ansible /run 2>/dev/null || true"
+    found = on_host(target, sown, command).split()
+    # Where systemd keeps the credentials of a running unit, for that unit alone.
+    assert [path for path in found if not path.startswith("/run/credentials/")] == []
+
+
+def test_files_of_secrets_are_roots_alone(target: Target) -> None:
+    """Every file and folder of /etc/asgi."""
+    assert target.run("find /etc/asgi \\( ! -user root -o -perm /077 \\) -print") == ""
+
+
+def test_releases_hold_no_secret(target: Target, sown: Sown, tmp_path: Path) -> None:
+    """A release is what others may read."""
+    assert on_host(target, sown, "grep -r -l -F -f /root/.patterns /srv/asgi || true") == ""
