@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
@@ -23,20 +23,20 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[st
             except _sources.SourceError as error:
                 problems.append(f"{where}: {key}: {error}")
         if app["tls"]["mode"] == "files":
-            try:
-                certificate, key = (
-                    _sources.locate(app["tls"]["files"][part], bases).read_bytes()
-                    for part in ("certificate", "key")
-                )
-            except (_sources.SourceError, OSError):
-                continue  # named above
-            found = _certificates.certificate_problems(
-                certificate, key, app["domains"], datetime.now(timezone.utc)
-            )
-            problems += [f"{where}: {problem}" for problem in found]
+            problems += [f"{where}: {problem}" for problem in _certificate_problems(app, bases)]
         if app["source"].get("path"):
             problems += [f"{where}: {problem}" for problem in _folder_problems(app, bases)]
     return problems
+
+
+def _certificate_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
+    files = app["tls"]["files"]
+    try:
+        certificate = _sources.locate(files["certificate"], bases).read_bytes()
+        key = _sources.locate(files["key"], bases).read_bytes()
+    except (_sources.SourceError, OSError):
+        return []  # named already
+    return _certificates.certificate_problems(certificate, key, app["domains"], datetime.now(UTC))
 
 
 def on_controller(path: str, bases: list[str]) -> str:

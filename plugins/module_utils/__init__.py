@@ -1,0 +1,1 @@
+"""What the modules of asgi.host do, apart from Ansible."""

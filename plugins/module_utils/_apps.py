@@ -213,7 +213,7 @@ def first_domain(domains: Sequence[str]) -> str:
 def workers(value: int | str, *, cores: int, memory_mb: int, per_worker_mb: int = 100) -> int:
     """The number of worker processes: ``auto``, ``cores`` or the number itself; never less than 1.
 
-    ``auto`` is 2 × ``cores`` + 1, as gunicorn's documentation has it, but no more than fit in ``memory_mb``
+    ``auto`` is 2 * ``cores`` + 1, as gunicorn's documentation has it, but no more than fit in ``memory_mb``
     MiB at ``per_worker_mb`` each. Measured were 37 MB for a FastAPI hello, and 30 to 340 MB for fifteen
     applications from PyPI; 100 is within that. Raises InputError for any other value.
     """
@@ -341,7 +341,7 @@ def _show(value: object) -> str:
         return str(value).lower()
     try:
         text = str(value) if isinstance(value, (int, float)) else repr(str(value))
-    except Exception:  # a number too long to print, an object whose own text fails
+    except Exception:  # noqa: BLE001 - a number too long to print, an object whose own text fails
         return f"a value of type {type(value).__name__}"
     text = re.sub(r"//[^/@\s]*@", "//***@", text)
     return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"
@@ -410,9 +410,8 @@ def _merge(under: Mapping[Any, Any], over: Mapping[Any, Any], depth: int = 3) ->
         if depth and isinstance(value, Mapping) and isinstance(below, Mapping):
             if key == "source" and any(kind in value for kind in SOURCES):
                 below = {name: each for name, each in below.items() if name not in SOURCES}
-            if key == "tls":
-                value = _tls_with_mode(value)
-            merged[key] = _merge(below, value, depth - 1)
+            own = _tls_with_mode(value) if key == "tls" else value
+            merged[key] = _merge(below, own, depth - 1)
         else:
             merged[key] = value
     return merged
@@ -919,7 +918,7 @@ _source_keys = _keys(
             },
             example="{url: …, sha256: …}",
         ),
-        "image": lambda say, key, value: None,
+        "image": lambda _say, _key, _value: None,
         "requirements": _optional(_relative("the source", "requirements/prod.txt")),
         "extras": _each(_pattern(EXTRA, "an extra's name", "give one such as postgres"), "[postgres]"),
         "groups": _each(_pattern(EXTRA, "a dependency group's name", "give one such as prod"), "[prod]"),

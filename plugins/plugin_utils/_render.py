@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import in_data
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "asgi_host" / "templates"

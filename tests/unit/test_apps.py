@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 import pytest
-
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 
 SHOP: dict[str, Any] = {

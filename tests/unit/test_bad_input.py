@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 
 TABLE = Path(__file__).resolve().parent.parent / "integration" / "bad_input.py"

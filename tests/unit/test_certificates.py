@@ -7,11 +7,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from ansible_collections.asgi.host.plugins.module_utils._certificates import certificate_problems
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-from ansible_collections.asgi.host.plugins.module_utils._certificates import certificate_problems
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

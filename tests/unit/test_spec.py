@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 
 ROOT = Path(__file__).resolve().parent.parent.parent

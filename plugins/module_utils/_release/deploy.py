@@ -202,7 +202,7 @@ class Deployment:
 
     def _new_release(self) -> Release:
         parts, digest = self.wanted_parts(), self._digest()
-        stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S")
+        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
         release = self.app.release(f"{stamp}-{digest[:6]}")
         release.source.mkdir(parents=True, mode=0o755)
         active = self.app.active()

@@ -19,7 +19,7 @@ SUPERSEDED = "superseded"
 
 def now() -> str:
     """The time as the ledger writes it: UTC, to the second."""
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read(release: Release) -> dict[str, Any]:
