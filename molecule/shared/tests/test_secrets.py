@@ -25,7 +25,8 @@ class Sown:
         """Each secret as it is, and as the usual encodings would show it."""
         found = set()
         for value in self.values.values():
-            found |= {value, value.strip(), json.dumps(value)[1:-1], urllib.parse.quote(value)}
+            # Stripped: the empty line behind a line break would be a pattern that is found everywhere.
+            found |= {value.strip(), json.dumps(value)[1:-1], urllib.parse.quote(value)}
             # Within a longer text base64 has three alignments; the ends of each mix with what stands beside.
             for shift in range(3):
                 found.add(base64.b64encode(b"\0" * shift + value.strip().encode())[4:-4].decode())

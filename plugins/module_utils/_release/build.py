@@ -218,7 +218,7 @@ def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[S
             alone = tools.run(*compile_, *given).splitlines()
         except CommandError as error:
             raise BuildError(
-                f"{error.output}\nThe app's own requirements cannot be met; change them."
+                f"{error.output}\nThe app's own requirements cannot be met; change them (server_requirements only changes what comes beside)."
             ) from error
         # Left alone a resolver may fall back to an ancient version of the app to please the server's pins.
         direct = inputs.names() - set(OLDEST_SERVER)
