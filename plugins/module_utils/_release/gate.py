@@ -24,8 +24,8 @@ PAUSE = 0.1
 LOOK = 0.25
 # Text of a wrong answer that is shown, in characters.
 SHOWN = 300
-# /proc/net/unix: the state of a connected socket (SS_CONNECTED in Linux's net.h).
-CONNECTED = "03"
+# /proc/net/unix: the flag of a listening socket (__SO_ACCEPTCON in Linux's net.h).
+LISTENING = 0x10000
 
 
 class GateError(Exception):
@@ -121,12 +121,12 @@ def passes(
 
 
 def connections(path: Path) -> int:
-    """How many connections a unix socket's server still has, as the kernel counts them."""
+    """How many connections a unix socket's server has, those in its backlog included, as the kernel counts."""
     wanted = str(path)
     count = 0
     for line in Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
         columns = line.split(None, 7)
-        if len(columns) == 8 and columns[7] == wanted and columns[5] == CONNECTED:
+        if len(columns) == 8 and columns[7] == wanted and not int(columns[3], 16) & LISTENING:
             count += 1
     return count
 

@@ -1,0 +1,89 @@
+"""The gate asks a real HTTP server on a unix socket."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from ansible_collections.asgi.host.plugins.module_utils._release import gate, units
+from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
+
+CHECK = {"path": "/healthz", "status": [200], "timeout": 5, "text": None}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers what the test says, and keeps the headers that it was asked with."""
+
+    status: ClassVar[int] = 200
+    asked: ClassVar[dict[str, str]] = {}
+
+    def do_GET(self) -> None:
+        type(self).asked = {**dict(self.headers), "path": self.path}
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(b"all is well")
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Release]:
+    release = App(tmp_path, "a", "asgi-a").release("r")
+    release.folder.mkdir(parents=True)
+    alive = units.UnitState(active="active", enabled=True, restarts=0, main_pid=1)
+    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, alive))
+    Handler.status = 200
+    with socketserver.ThreadingUnixStreamServer(str(release.socket_path), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield release
+        server.shutdown()
+
+
+def test_asks_as_nginx_would(release: Release) -> None:
+    gate.passes(release, [CHECK], host="shop.example.com", prefix="/mounted", limit=None)
+    assert Handler.asked["path"] == "/mounted/healthz"
+    assert Handler.asked["Host"] == "shop.example.com"
+    assert Handler.asked["X-Forwarded-Proto"] == "https"
+    assert Handler.asked["X-Forwarded-Port"] == "443"
+
+
+def test_wrong_status_is_told_with_the_answer(release: Release) -> None:
+    Handler.status = 500
+    with pytest.raises(gate.GateError, match=r"answered 500, wanted 200; it said: 'all is well'"):
+        gate.passes(release, [CHECK], host="h", prefix="", limit=0.3)
+
+
+def test_missing_text_fails(release: Release) -> None:
+    with pytest.raises(gate.GateError, match="without the text 'ready'"):
+        gate.passes(release, [{**CHECK, "text": "ready"}], host="h", prefix="", limit=0.3)
+    gate.passes(release, [{**CHECK, "text": "well"}], host="h", prefix="", limit=0.3)
+
+
+def test_dead_process_ends_the_wait_at_once(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    Handler.status = 503
+    dead = units.UnitState(active="activating", enabled=True, restarts=1, main_pid=0)
+    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, dead))
+    with pytest.raises(gate.GateError, match="the process ended while it started"):
+        gate.passes(release, [CHECK], host="h", prefix="", limit=60)
+
+
+def test_connections_are_counted(release: Release) -> None:
+    assert gate.connections(release.socket_path) == 0
+    connection = gate._UnixConnection(release.socket_path, 5)
+    connection.connect()
+    try:
+        assert gate.wait_until_let_go(release.socket_path, 0.3) == 1
+    finally:
+        connection.close()
+    assert gate.wait_until_let_go(release.socket_path, 5) == 0
