@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.asgi.host.plugins.module_utils import _private
 from ansible_collections.asgi.host.plugins.module_utils._release import environment
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App

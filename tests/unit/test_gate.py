@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-
 from ansible_collections.asgi.host.plugins.module_utils._release import gate, units
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
 

@@ -6,7 +6,6 @@ import tarfile
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 
 OWNER = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
@@ -49,7 +48,7 @@ def test_failed_check_puts_every_file_back(tmp_path: Path) -> None:
         file(tmp_path / "new.conf", "x\n"),
         {"command": ["false"], "when": [str(tmp_path)], "check": True, "name": "the check"},
     ]
-    with pytest.raises(StageError, match="the check: .*back as it was"):
+    with pytest.raises(StageError, match=r"the check: .*back as it was"):
         Stage(dry=False).carry_out(steps)
     assert old.read_text() == "# asgi.host: before\n"
     assert not (tmp_path / "new.conf").exists()
