@@ -43,6 +43,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         (release.venv / "bin" / "python").touch()
         return ""
 
+    def drained(*_: object) -> int:
+        world.calls.append("drain")
+        return 0
+
     def told(what: str) -> Any:
         return lambda release, **_: world.calls.append(f"{what} {release.id}")
 
@@ -52,7 +56,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(build, "make", make)
     monkeypatch.setattr(build, "compile_source", lambda release: None)
     monkeypatch.setattr(gate, "passes", world.passes)
-    monkeypatch.setattr(gate, "wait_until_let_go", lambda path, limit: world.calls.append("drain") or 0)
+    monkeypatch.setattr(gate, "wait_until_let_go", drained)
     for name in ("start", "stop", "restart"):
         monkeypatch.setattr(units, name, told(name))
     monkeypatch.setattr(units, "forget_failure", lambda release: None)
