@@ -207,6 +207,8 @@ def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[S
         "--no-header",
         "--no-annotate",
         f"--python={release.venv}/bin/python",
+        # A dependency group is looked for in the working folder's project.
+        f"--directory={release.source}",
     ]
     with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
         lines, constraints, server = (
