@@ -14,17 +14,21 @@ CLIENTS = 4
 LONGEST_WAIT = 15.0
 
 
-def kill(target: Target, *, master: bool) -> None:
-    """Kill the master of the app, or one of its workers, and wait until another one is there in its place."""
+def kill(target: Target, *, master: bool) -> int:
+    """Kill the master of the app, or one of its workers, and wait until another one is there in its place.
+
+    Returns how many workers died: systemd ends those of a dead master, one after the other.
+    """
     unit = target.service(APP)
     main = target.run(f"systemctl show -P MainPID {unit}").strip()
-    victim = main if master else target.run(f"pgrep -P {main}").split()[0]
+    workers = target.run(f"pgrep -P {main}").split()
+    victim = main if master else workers[0]
     target.run(f"kill -9 {victim}")
     until = time.monotonic() + 20
     while time.monotonic() < until:
         now = target.pids().get(unit, [])
         if len(now) > 1 and int(victim) not in now:
-            return
+            return len(workers) if master else 1
         time.sleep(0.2)
     raise AssertionError(f"nothing came in place of {victim}")
 
@@ -32,19 +36,22 @@ def kill(target: Target, *, master: bool) -> None:
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "new-connections"])
 @pytest.mark.parametrize("victim", ["worker", "master"])
 def test_killed_under_load(target: Target, victim: str, keep_alive: bool) -> None:
-    """No GET is lost. Of the POSTs only those that the killed worker had in its hands: nobody may repeat them."""
+    """No GET is lost. Of the POSTs only those that a killed worker had in its hands: nobody may repeat them.
+
+    A client that lost its POST to one worker may meet the next one before that is killed too.
+    """
     gets, posts = Outcome(), Outcome()
     load = {"door": target.door, "domain": target.domain(APP), "clients": CLIENTS, "keep_alive": keep_alive}
     reading, writing = Load(path="/healthz", **load), Load(path="/echo", method="POST", **load)  # type: ignore[arg-type]
     with reading.running(gets), writing.running(posts):
         time.sleep(0.5)
-        kill(target, master=victim == "master")
+        died = kill(target, master=victim == "master")
         time.sleep(1.0)
     print(f"\n{target.name} ({SCENARIO}), kill -9 of a {victim}: GET {gets}; POST {posts}")
     assert gets.sent > 50
     assert posts.sent > 50
     assert gets.lost_count == 0, gets
-    assert posts.lost_count <= CLIENTS, posts
+    assert posts.lost_count <= CLIENTS * died, posts
     assert max(gets.worst, posts.worst) < LONGEST_WAIT
 
 
