@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
-from ansible_collections.asgi.host.plugins.plugin_utils import _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils import _fleet, _sources, _specs
 
 
 class ActionModule(ActionBase):
@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
                 if self._task.check_mode:
                     continue
                 self._display.display(f"    {spec['name']}: new release ({', '.join(found['reasons'])})")
-                one = self._deploy(spec, common)
+                one = self._deploy_in_turn(spec, common)
                 if "apps" not in one:
                     failures[spec["name"]] = f"{spec['name']}: {one.get('msg') or one.get('exception')}"
                     continue
@@ -67,6 +67,21 @@ class ActionModule(ActionBase):
                 failures.update(one["failures"])
         result.update(changed=changed, apps=results, failures=failures)
         return result
+
+    def _deploy_in_turn(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+        """Deploy; an app with migrations goes from host to host, and no further than the first that fails."""
+        if not spec["hooks"]["migrate"]:
+            return self._deploy(spec, common)
+        name, host = spec["name"], str(self._task_vars.get("inventory_hostname"))
+        with _fleet.turn(spec, host) as (turn, note):
+            if turn.failed:
+                failure = f"{name}: not tried on this host, because it failed on {turn.failed}"
+                return {"apps": {}, "failures": {name: failure}}
+            answer = self._deploy(spec, {**common, "migrate": not turn.done})
+            outcome = answer.get("apps", {}).get(name, {})
+            failure = answer.get("failures", {}).get(name) or ("" if outcome else str(answer.get("msg")))
+            note(outcome.get("migrated", {}), failure)
+        return answer
 
     def _deploy(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Upload the source, if it is one, and have the release built, proved and switched to."""

@@ -100,7 +100,7 @@ APP_DEFAULTS: dict[str, Any] = {
     "env": {},
     "secrets": {},
     "credentials": {},
-    "hooks": {"build": [], "migrate": [], "after": []},
+    "hooks": {"build": [], "migrate": [], "after": [], "after_failure": "keep"},
     "health": {"path": "/", "status": [200], "timeout": 30, "text": None},
     "domains": [],
     "root_path": "",
@@ -127,6 +127,10 @@ APP_DEFAULTS: dict[str, Any] = {
         "memory_max": None,
         "allow_resources": False,
     },
+    "strategy": "overlap",
+    "warm_up": 0,
+    "watch": {"seconds": 0, "errors": 5},
+    "keep_warm": False,
     "keep_releases": 5,
 }
 
@@ -825,13 +829,19 @@ def _hook(say: Say, key: str, value: Any) -> None:
         fields: dict[str, Check] = {
             "command": _command,
             "creates": _optional(_line("a path", "{data}/db.sqlite3")),
+            "every_host": _a_bool,
         }
         _keys(fields, ("command",), "{command: …, creates: …}")(say, key, value)
     else:
         _command(say, key, value)
 
 
-_hooks = _keys({stage: _each(_hook, '["python manage.py migrate"]', distinct=False) for stage in STAGES})
+_hooks = _keys(
+    {
+        **{stage: _each(_hook, '["python manage.py migrate"]', distinct=False) for stage in STAGES},
+        "after_failure": _one_of("keep", "rollback"),
+    }
+)
 
 
 def _statuses(say: Say, key: str, value: Any) -> None:
@@ -867,6 +877,19 @@ def _health(say: Say, key: str, value: Any) -> None:
         _each(_one_health, "[{path: /health}]", filled=True)(say, key, value)
     else:
         _one_health(say, key, value)
+
+
+_watch_keys = _keys(
+    {"seconds": _number(0, 3600, " of seconds"), "errors": _number(0, 100, " of percent")},
+    example="a number of seconds, or {seconds: 60, errors: 5}",
+)
+
+
+def _watch(say: Say, key: str, value: Any) -> None:
+    if isinstance(value, Mapping):
+        _watch_keys(say, key, value)
+    else:
+        _number(0, 3600, " of seconds")(say, key, value)
 
 
 def _headers(say: Say, key: str, value: Any) -> None:
@@ -1012,6 +1035,10 @@ CHECKS: dict[str, Check] = {
     "tls": _tls,
     "proxy": _proxy,
     "sandbox": _sandbox,
+    "strategy": _one_of("overlap", "restart"),
+    "warm_up": _number(0, 10000, " of requests"),
+    "watch": _watch,
+    "keep_warm": _a_bool,
     "keep_releases": _number(1),
 }
 
@@ -1080,10 +1107,7 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
         archive = source.get("archive")
         if isinstance(archive, Mapping) and (archive.get("path") is None) == (archive.get("url") is None):
             say("source.archive", "needs exactly one of path and url; give one")
-    if app.get("command") is not None and app.get("server") != "command":
-        say("command", f"is for server: command, not {_show(app.get('server'))}; remove it")
-    if app.get("server") == "command" and app.get("command") is None:
-        say("command", "is missing; server: command needs the program and its arguments")
+    _process_rules(say, app)
     env, secrets = app.get("env"), app.get("secrets")
     if isinstance(env, Mapping) and isinstance(secrets, Mapping):
         for name in env:
@@ -1092,6 +1116,18 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 say(f"secrets.{shown}", "is in env as well; keep it in one of the two")
     _tls_rules(say, given.get("tls"), app.get("tls"))
     _places(say, app)
+
+
+def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:
+    if app.get("strategy") == "restart" and _bool(app.get("keep_warm")):
+        say(
+            "keep_warm",
+            "true keeps two instances, and strategy: restart is for a host without memory for them; choose one",
+        )
+    if app.get("command") is not None and app.get("server") != "command":
+        say("command", f"is for server: command, not {_show(app.get('server'))}; remove it")
+    if app.get("server") == "command" and app.get("command") is None:
+        say("command", "is missing; server: command needs the program and its arguments")
 
 
 def _tls_rules(say: Say, given: Any, tls: Any) -> None:
@@ -1191,13 +1227,20 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
     if app["state"] == "absent":
         return {"name": name, "state": "absent", "purge": _bool(app["purge"]), "user": user_name(name)}
     tls, proxy, sandbox = app["tls"], app["proxy"], app["sandbox"]
-    numbers = ("timeout", "graceful_timeout", "max_requests", "max_requests_jitter", "keep_releases")
+    numbers = (
+        "timeout",
+        "graceful_timeout",
+        "max_requests",
+        "max_requests_jitter",
+        "keep_releases",
+        "warm_up",
+    )
     full = {
         **app,
         "name": name,
         "user": user_name(name),
         **{key: _int(app[key]) for key in numbers},
-        **{key: _bool(app[key]) for key in ("purge", "factory", "reload")},
+        **{key: _bool(app[key]) for key in ("purge", "factory", "reload", "keep_warm")},
         **{key: [str(item) for item in app[key]] for key in ("requirements", "packages", "domains")},
         "source": _source(app["source"]),
         "shared": [{"path": item["path"], "data": item.get("data", item["path"])} for item in app["shared"]],
@@ -1210,7 +1253,11 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             key: dict(value) if isinstance(value, Mapping) else _scalar(value)
             for key, value in app["credentials"].items()
         },
-        "hooks": {stage: [_step(item) for item in app["hooks"][stage]] for stage in STAGES},
+        "hooks": {
+            **{stage: [_step(item) for item in app["hooks"][stage]] for stage in STAGES},
+            "after_failure": app["hooks"]["after_failure"],
+        },
+        "watch": _watched(app["watch"]),
         "health": _checks(app["health"], given.get("health"), defaults.get("health")),
         "static": [dict(item) for item in app["static"]],
         "tls": {
@@ -1253,9 +1300,18 @@ def _argv(command: Any) -> str | list[str]:
 
 
 def _step(item: Any) -> dict[str, Any]:
-    if isinstance(item, Mapping):
-        return {"command": _argv(item["command"]), "creates": item.get("creates")}
-    return {"command": _argv(item), "creates": None}
+    if not isinstance(item, Mapping):
+        item = {"command": item}
+    return {
+        "command": _argv(item["command"]),
+        "creates": item.get("creates"),
+        "every_host": bool(_bool(item.get("every_host", False))),
+    }
+
+
+def _watched(value: Any) -> dict[str, int | None]:
+    whole = value if isinstance(value, Mapping) else {"seconds": value}
+    return {key: _int({**APP_DEFAULTS["watch"], **whole}[key]) for key in ("seconds", "errors")}
 
 
 def _checks(merged: Any, given: Any, defaults: Any) -> list[dict[str, Any]]:

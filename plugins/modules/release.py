@@ -34,6 +34,10 @@ options:
   archive:
     description: With O(mode=deploy) the path on the host of the app's source.
     type: path
+  migrate:
+    description: With O(mode=deploy) whether the hooks V(migrate) run; not where another host of the fleet has run them.
+    type: bool
+    default: true
   release:
     description: With O(mode=rollback) the release to go back to; the previous one by default.
     type: str
@@ -60,6 +64,8 @@ apps:
   type: dict
 """
 
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +78,17 @@ from ansible_collections.asgi.host.plugins.module_utils._release.deploy import D
 
 def main() -> None:
     """Do what is asked for each app; one that fails does not keep the others from going on."""
+    # A controller that vanishes closes the session; what was begun is brought to its end all the same.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Any other request to end is an exception, so that what was begun is taken back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     module = AnsibleModule(
         argument_spec={
             "mode": {"type": "str", "choices": ["look", "deploy", "rollback"], "default": "look"},
             "apps": {"type": "list", "elements": "dict", "required": True},
             "private": {"type": "str", "no_log": True},
             "archive": {"type": "path"},
+            "migrate": {"type": "bool", "default": True},
             "release": {"type": "str"},
             "uv": {"type": "path", "required": True},
         },
@@ -106,7 +117,8 @@ def act(deployment: Deployment, app: dict[str, Any], params: dict[str, Any], *, 
     if params["mode"] == "look":
         return deployment.look(dry=dry)
     if params["mode"] == "deploy":
-        return deployment.deploy(Path(params["archive"]) if params["archive"] else None)
+        archive = Path(params["archive"]) if params["archive"] else None
+        return deployment.deploy(archive, migrate=params["migrate"])
     return deployment.rollback(params["release"])
 
 

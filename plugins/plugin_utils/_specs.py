@@ -38,6 +38,10 @@ def describe(app: dict[str, Any], common: Mapping[str, Any], bases: list[str], *
                 "shared",
                 "app_dir",
                 "requirements",
+                "strategy",
+                "warm_up",
+                "watch",
+                "keep_warm",
                 "keep_releases",
             )
         },

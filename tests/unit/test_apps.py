@@ -166,17 +166,21 @@ def test_normal_form_has_one_type_each() -> None:
         shared=[{"path": "up"}],
         proxy={"body_limit": 0, "http3": "no"},
         tls={"files": {"certificate": "c", "key": "k"}},
+        watch="20",
     )
     assert normal["source"]["package"] == ["datasette"]
     assert (normal["python"], normal["workers"], normal["timeout"]) == ("3.12", 4, 60)
     assert normal["env"] == {"A": "true", "B": "5", "C": "1.5"}
     assert normal["secrets"] == {"D": "false"}
     assert normal["credentials"] == {"a": "x", "b": {"file": "y"}}
+    hook = {"creates": None, "every_host": False}
     assert normal["hooks"] == {
-        "build": [{"command": "a", "creates": None}, {"command": ["b", "c"], "creates": None}],
+        "build": [{**hook, "command": "a"}, {**hook, "command": ["b", "c"]}],
         "migrate": [],
-        "after": [{"command": "d", "creates": "e"}, {"command": ["f"], "creates": None}],
+        "after": [{**hook, "command": "d", "creates": "e"}, {**hook, "command": ["f"]}],
+        "after_failure": "keep",
     }
+    assert normal["watch"] == {"seconds": 20, "errors": 5}
     assert normal["health"] == [
         {"path": "/", "status": [204], "timeout": 30, "text": None},
         {"path": "/x", "status": [200], "timeout": 30, "text": None},

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import (
     build,
+    candidate,
     deploy,
     environment,
     gate,
+    hold,
     ledger,
     paths,
+    switch,
     units,
+    watch,
 )
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
 
+RUNS = units.UnitState(active="active", enabled=True, restarts=0, main_pid=1)
 IDLE = units.UnitState(active="inactive", enabled=False, restarts=0, main_pid=0)
 
 
@@ -27,8 +34,9 @@ class World:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.bad = False
+        self.instances: dict[str, units.UnitState] = {}
 
-    def passes(self, release: Release, *_: object, **__: object) -> None:
+    def passes(self, release: Release) -> None:
         self.calls.append(f"gate {release.id}")
         if self.bad:
             raise gate.GateError("/: answered 500, wanted 200")
@@ -47,18 +55,27 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         world.calls.append("drain")
         return 0
 
-    def told(what: str) -> Any:
-        return lambda release, **_: world.calls.append(f"{what} {release.id}")
-
     monkeypatch.setattr(paths, "SYSTEMD", tmp_path / "systemd")
     monkeypatch.setattr(paths.App, "secrets", property(lambda self: tmp_path / "etc" / self.name))
-    monkeypatch.setattr(deploy, "run", lambda argv, **_: world.calls.append(" ".join(argv[:2])))
+    for module in (deploy, candidate):
+        monkeypatch.setattr(module, "run", lambda argv, **_: world.calls.append(" ".join(argv[:2])))
     monkeypatch.setattr(build, "make", make)
     monkeypatch.setattr(build, "compile_source", lambda release: None)
-    monkeypatch.setattr(gate, "passes", world.passes)
-    monkeypatch.setattr(gate, "wait_until_let_go", drained)
-    for name in ("start", "stop", "restart"):
-        monkeypatch.setattr(units, name, told(name))
+    monkeypatch.setattr(gate.Gate, "passes", lambda own, release, *_: world.passes(release))
+    monkeypatch.setattr(switch, "wait_until_let_go", drained)
+    monkeypatch.setattr(units, "instances", lambda app: dict(world.instances))
+    monkeypatch.setattr(units, "restart", lambda release: world.calls.append(f"restart {release.id}"))
+
+    def start(release: Release) -> None:
+        world.calls.append(f"start {release.id}")
+        world.instances[release.id] = RUNS
+
+    def stop(release: Release, **_: object) -> None:
+        world.calls.append(f"stop {release.id}")
+        world.instances.pop(release.id, None)
+
+    monkeypatch.setattr(units, "start", start)
+    monkeypatch.setattr(units, "stop", stop)
     monkeypatch.setattr(units, "forget_failure", lambda release: None)
     monkeypatch.setattr(units, "journal", lambda release: "the app's own words")
     monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, IDLE))
@@ -77,7 +94,9 @@ def wanted(root: Path, digest: str, **more: Any) -> deploy.Deployment:
     """A deployment of a source with this digest."""
     spec = {
         "name": "shop", "root": str(root), "user": "asgi-shop", "by": "a@b", "host": "localhost", "domains": [],
-        "root_path": "", "health": [], "hooks": {"build": [], "migrate": [], "after": []}, "shared": [],
+        "root_path": "", "health": [], "shared": [],
+        "hooks": {"build": [], "migrate": [], "after": [], "after_failure": "keep"}, "strategy": "overlap",
+        "warm_up": 0, "watch": {"seconds": 0, "errors": 5}, "keep_warm": False,
         "app_dir": "", "python": {"path": "/usr/bin/python3", "version": "3.11.2"}, "requirements": [],
         "server_pins": [], "server_requirements": None, "keep_releases": 2,
         "source": {"kind": "path", "digest": digest, "describe": "path shop", "version": digest},
@@ -204,3 +223,140 @@ def test_secrets_are_in_the_identity_but_not_to_be_read_there(tmp_path: Path, wo
     changed.private = {**changed.private, "secrets": {"S": "another"}}
     assert changed.look(dry=True)["reasons"] == ["environment changed"]
     assert environment.keyed_digest(deployment.app, {}) != environment.keyed_digest(deployment.app, {"S": ""})
+
+
+def deployed(root: Path, *digests: str, **more: Any) -> deploy.Deployment:
+    """The last of several deploys in a row."""
+    for digest in digests:
+        last = wanted(root, digest, **more)
+        last.deploy(None)
+    return last
+
+
+def test_switch_that_a_power_cut_ended_is_finished(tmp_path: Path, world: World) -> None:
+    two = deployed(tmp_path, "one", "two")
+    one, active = two.app.all_releases()
+    ledger.update(active, state=ledger.BUILT, activated=None)
+    ledger.update(one, state=ledger.ACTIVE)
+    world.instances = {one.id: RUNS, active.id: RUNS}
+    dry = two.look(dry=True)
+    assert dry["reasons"][:2] == [
+        f"the switch to {active.id} was not finished",
+        f"release {one.id} ran beside it",
+    ]
+    assert ledger.read(active)["state"] == ledger.BUILT, "a dry run wrote"
+    assert two.look(dry=False)["status"] == "repaired"
+    assert (ledger.read(active)["state"], ledger.read(one)["state"]) == (ledger.ACTIVE, ledger.SUPERSEDED)
+    assert list(world.instances) == [active.id]
+
+
+def test_what_a_dead_deploy_left_is_swept_but_not_while_another_works(tmp_path: Path, world: World) -> None:
+    one = deployed(tmp_path, "one")
+    left = one.app.releases / "20991231T000000-abcdef"
+    (left / "src").mkdir(parents=True)
+    with one._lock():
+        one.look(dry=False)
+        assert left.exists()
+    assert one.look(dry=False)["reasons"][0] == f"release {left.name} was left half built"
+    assert not left.exists()
+
+
+def test_second_deploy_says_who_holds_the_lock(tmp_path: Path, world: World) -> None:
+    one = deployed(tmp_path, "one")
+    with (
+        one._lock(),
+        pytest.raises(deploy.BusyError, match=r"another deploy holds .*process \d+, a@b, since 20"),
+    ):
+        one._lock(wait=0.0).__enter__()
+
+
+def test_deploy_that_waited_for_the_same_one_does_nothing(tmp_path: Path, world: World) -> None:
+    one = deployed(tmp_path, "one")
+    assert one.deploy(None)["status"] == "current"
+    assert len(one.app.all_releases()) == 1
+
+
+def test_previous_stays_warm_and_no_other(tmp_path: Path, world: World) -> None:
+    three = deployed(tmp_path, "one", "two", "three", keep_warm=True, keep_releases=5)
+    _, two, active = three.app.all_releases()
+    assert set(world.instances) == {two.id, active.id}
+    world.instances.pop(active.id)
+    assert f"release {two.id} ran beside it" not in three.look(dry=True)["reasons"]
+    cold = wanted(tmp_path, "three", keep_releases=5)
+    assert f"release {two.id} ran beside it" in cold.look(dry=False)["reasons"]
+    assert two.id not in world.instances
+
+
+def test_release_that_goes_bad_is_taken_back(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def went_bad(*_: object) -> None:
+        raise watch.WentBadError("40 of 50 answers were 5xx")
+
+    one = deployed(tmp_path, "one")
+    first = one.app.active()
+    assert first
+    monkeypatch.setattr(deploy, "watch", went_bad)
+    with pytest.raises(deploy.DeployError) as caught:
+        wanted(tmp_path, "two", watch={"seconds": 5, "errors": 5}).deploy(None)
+    assert "40 of 50 answers were 5xx" in str(caught.value)
+    assert f"Release {first.id} serves again" in str(caught.value)
+    assert serving(one) == "one"
+    assert list(world.instances) == [first.id]
+    bad = next(release for release in one.app.all_releases() if release != first)
+    assert ledger.read(bad)["state"] == ledger.BAD
+
+
+@pytest.mark.parametrize(("choice", "serves"), [("keep", "two"), ("rollback", "one")])
+def test_failing_after_hook(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, choice: str, serves: str
+) -> None:
+    def fails(*_: object, **__: object) -> str:
+        raise CommandError(["notify"], "exit status 1", "nobody listens")
+
+    one = deployed(tmp_path, "one")
+    monkeypatch.setattr(units, "run_in_sandbox", fails)
+    hook = {"command": "notify", "creates": None, "every_host": False}
+    hooks = {"build": [], "migrate": [], "after": [hook], "after_failure": choice}
+    with pytest.raises(deploy.DeployError, match=r"hooks\.after: 'notify' failed"):
+        wanted(tmp_path, "two", hooks=hooks).deploy(None)
+    assert serving(one) == serves
+
+
+def test_full_disk_is_named(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    one = deployed(tmp_path, "one")
+    monkeypatch.setattr(build, "make", full)
+    with pytest.raises(deploy.DeployError, match="The disk is full"):
+        wanted(tmp_path, "two").deploy(None)
+    assert (serving(one), len(one.app.all_releases())) == ("one", 1)
+
+
+def test_restart_holds_requests_and_gives_them_to_whoever_serves(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("begin", "give_back"):
+        monkeypatch.setattr(hold.Hold, name, lambda own, name=name: world.calls.append(name))
+    monkeypatch.setattr(hold.Hold, "end", lambda own, to, limit: world.calls.append(f"end {to.id}"))
+    monkeypatch.setattr(units, "pause", lambda release: world.calls.append(f"pause {release.id}"))
+    one = deployed(tmp_path, "one", strategy="restart")
+    first = one.app.active()
+    assert first
+    world.calls.clear()
+    two = deployed(tmp_path, "two", strategy="restart")
+    second = two.app.active()
+    assert second
+    steps = ("begin", "pause", "start", "gate", "end", "stop", "give_back")
+    order = [call for call in world.calls if call.split()[0] in steps]
+    assert order == [
+        "begin", f"pause {first.id}", f"start {second.id}", f"gate {second.id}", f"end {second.id}",
+        f"stop {first.id}",
+    ]  # fmt: skip
+    world.calls.clear()
+    world.bad = True
+    with pytest.raises(deploy.DeployError, match=f"Release {second.id} serves as before"):
+        deployed(tmp_path, "three", strategy="restart")
+    assert world.calls[-2:] == ["give_back", f"end {second.id}"] or "give_back" in world.calls
+    assert serving(two) == "two"

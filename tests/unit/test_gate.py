@@ -50,7 +50,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Release
 
 
 def test_asks_as_nginx_would(release: Release) -> None:
-    gate.passes(release, [CHECK], host="shop.example.com", prefix="/mounted", limit=None)
+    gate.Gate([CHECK], "shop.example.com", "/mounted").passes(release, None)
     assert Handler.asked["path"] == "/mounted/healthz"
     assert Handler.asked["Host"] == "shop.example.com"
     assert Handler.asked["X-Forwarded-Proto"] == "https"
@@ -60,13 +60,13 @@ def test_asks_as_nginx_would(release: Release) -> None:
 def test_wrong_status_is_told_with_the_answer(release: Release) -> None:
     Handler.status = 500
     with pytest.raises(gate.GateError, match=r"answered 500, wanted 200; it said: 'all is well'"):
-        gate.passes(release, [CHECK], host="h", prefix="", limit=0.3)
+        gate.Gate([CHECK], "h", "").passes(release, 0.3)
 
 
 def test_missing_text_fails(release: Release) -> None:
     with pytest.raises(gate.GateError, match="without the text 'ready'"):
-        gate.passes(release, [{**CHECK, "text": "ready"}], host="h", prefix="", limit=0.3)
-    gate.passes(release, [{**CHECK, "text": "well"}], host="h", prefix="", limit=0.3)
+        gate.Gate([{**CHECK, "text": "ready"}], "h", "").passes(release, 0.3)
+    gate.Gate([{**CHECK, "text": "well"}], "h", "").passes(release, 0.3)
 
 
 def test_dead_process_ends_the_wait_at_once(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_dead_process_ends_the_wait_at_once(release: Release, monkeypatch: pytes
     dead = units.UnitState(active="activating", enabled=True, restarts=1, main_pid=0)
     monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, dead))
     with pytest.raises(gate.GateError, match="the process ended while it started"):
-        gate.passes(release, [CHECK], host="h", prefix="", limit=60)
+        gate.Gate([CHECK], "h", "").passes(release, 60)
 
 
 def test_connections_are_counted(release: Release) -> None:

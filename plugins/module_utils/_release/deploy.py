@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The release model: build, start, gate, flip, drain, stop, prune; and the way back.
+"""The release model: build, prove, switch, stop the old one, prune; and the way back.
 
 Whatever fails before the flip leaves what served before serving, and nothing of the attempt behind.
 """
@@ -15,28 +15,33 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._files import gid_of, point_link, sync_folder, uid_of, write_atomically
+from .._files import sync_folder, uid_of, write_atomically
 from .._private import mask
 from .._process import CommandError, run
-from . import build, environment, gate, ledger, units
-from .paths import SYSTEMD, App, Release
+from . import build, environment, hints, ledger, tree, units
+from .candidate import Candidate, RefusedError
+from .gate import Gate, GateError
+from .hold import Hold
+from .paths import LOCK, SYSTEMD, App, Release
+from .switch import NotProvedError, Switch
+from .watch import WentBadError, watch
 
-# nginx keeps an idle upstream connection for 2 s and renews each after 2 s; measured with a margin of 1 s.
-LET_GO = 5.0
 # Seconds that one deploy waits for another of the same app.
 LOCK_WAIT = 600.0
 # Seconds that a converge gives a release which already serves to answer its health checks.
 STILL_HEALTHY = 5.0
-# Seconds that one hook may take.
-HOOK_TIMEOUT = 1800.0
 
 
 class DeployError(Exception):
     """The app could not be brought to what was asked for; the message says why and what serves now."""
+
+
+class BusyError(DeployError):
+    """Another deploy of the app is at work on this host."""
 
 
 class Deployment:
@@ -91,8 +96,12 @@ class Deployment:
             reasons = ["files of the release are missing"]
         if reasons:
             return {"status": "needed", "reasons": reasons, "previous": active.id}
-        repairs = self._repair(active, dry=dry)
-        return {"status": "repaired" if repairs else "current", "reasons": repairs, "release": entry}
+        found = [*self._finish(active, dry=dry), *self._repair(active, dry=dry)]
+        return {
+            "status": "repaired" if found else "current",
+            "reasons": found,
+            "release": ledger.read(active),
+        }
 
     @staticmethod
     def _complete(release: Release) -> bool:
@@ -101,14 +110,14 @@ class Deployment:
             (release.venv / "bin" / "python").exists()
             and (release.folder / "gunicorn.conf.py").is_file()
             and release.source.is_dir()
-            and source_stamp(release) == ledger.read(release).get("source_stamp")
+            and tree.stamp(release.source) == ledger.read(release).get("source_stamp")
         )
 
     def _repair(self, release: Release, *, dry: bool) -> list[str]:
         """Bring the serving release back to what it must be; returns what was wrong."""
         wrong = []
         restart = False
-        for path, text, mode in self._text_files(release):
+        for path, text, mode in self._candidate(release).text_files():
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
                 wrong.append(f"{path} differed")
                 restart = True
@@ -128,82 +137,191 @@ class Deployment:
             units.start(release)
             if restart:
                 units.restart(release)
-            self._gate(release)
+            self._must_pass(release)
             return wrong
         try:
-            self._passes(release, STILL_HEALTHY)
-        except gate.GateError as error:
+            self._gate.passes(release, STILL_HEALTHY)
+        except GateError as error:
             if not dry:
                 units.restart(release)
-                self._gate(release)
+                self._must_pass(release)
             return [f"it did not answer: {error}"]
         return []
 
-    def _text_files(self, release: Release) -> list[tuple[Path, str, int]]:
-        """The small files of a release that can be put back at any time."""
-        files = [
-            (release.folder / "gunicorn.conf.py", self.spec["texts"]["gunicorn.conf.py"], 0o644),
-            (release.drop_in, self.spec["texts"]["release.conf"], 0o644),
-        ]
-        for name, text in environment.wanted_files(release, self.private, self.spec["domains"]).items():
-            files.append((release.secrets / name, text, 0o600))
-        return files
+    def _must_pass(self, release: Release) -> None:
+        """Wait for the serving release after a repair. Raises DeployError with its journal."""
+        try:
+            self._gate.passes(release)
+        except GateError as error:
+            raise DeployError(
+                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
+            ) from error
+
+    def _finish(self, active: Release, *, dry: bool) -> list[str]:
+        """End what a deploy that died has begun; returns what there was.
+
+        While another deploy is at work its candidate is no leftover, so then nothing is done.
+        """
+        try:
+            with self._lock(wait=0.0):
+                found = self._end_of_switch(active, dry=dry)
+                for release in self._half_built(active):
+                    found.append(f"release {release.id} was left half built")
+                    if not dry:
+                        self._discard(release)
+                return found + self._strays(active, dry=dry)
+        except BusyError:
+            return []
+
+    def _end_of_switch(self, active: Release, *, dry: bool) -> list[str]:
+        entry = ledger.read(active)
+        if entry.get("state") == ledger.ACTIVE:
+            return []
+        if not dry:
+            ledger.update(active, state=ledger.ACTIVE, activated=entry.get("activated") or ledger.now())
+            self._leave(self._previous_of(active))
+        return [f"the switch to {active.id} was not finished"]
+
+    def _strays(self, active: Release, *, dry: bool) -> list[str]:
+        """Instances that run, or would at boot, beside those that shall."""
+        previous = self._previous_of(active)
+        warm = previous.id if previous and self.spec["keep_warm"] else None
+        found = []
+        for identity, state in units.instances(self.app).items():
+            runs = state.active in ("active", "activating") or state.enabled
+            if identity in (active.id, warm) or not runs:
+                continue
+            found.append(f"release {identity} ran beside it")
+            if not dry:
+                units.stop(self.app.release(identity), wait=False)
+        if warm and previous and not units.states([previous.service])[previous.service].enabled:
+            found.append(f"release {warm} was not kept warm")
+            if not dry:
+                units.start(previous)
+        return found
+
+    def _previous_of(self, release: Release) -> Release | None:
+        identity = ledger.read(release).get("previous")
+        previous = self.app.release(identity) if identity else None
+        return previous if previous and previous.folder.is_dir() else None
 
     # -- deploy ---------------------------------------------------------------------------------------------
 
-    def deploy(self, archive: Path | None) -> dict[str, Any]:
-        """Build the wanted release, prove it, switch to it. Raises DeployError."""
+    def deploy(self, archive: Path | None, *, migrate: bool = True) -> dict[str, Any]:
+        """Build the wanted release, prove it, switch to it. Raises DeployError.
+
+        Without ``migrate`` the hooks of that name are left out: another host of the fleet has run them.
+        """
         with self._lock():
-            self._remove_leftovers()
             previous = self.app.active()
+            if (
+                previous
+                and ledger.read(previous).get("digest") == self._digest()
+                and self._complete(previous)
+            ):
+                # Another deploy was quicker while this one waited for the lock.
+                return {"status": "current", "release": ledger.read(previous)}
+            for leftover in self._half_built(previous):
+                self._discard(leftover)
+            migrated: dict[str, bool] = {}
             if release := self._same_again():
+                before = ledger.read(release)
                 ledger.update(release, previous=previous.id if previous else None, by=self.spec["by"])
-                self._switch(release, previous)
-                return {"status": "deployed", "release": ledger.read(release)}
-            release = self._new_release()
-            try:
-                self._build(release, archive)
-                self._migrate(release)
-                units.start(release)
-                self._gate(release)
-            except (build.BuildError, CommandError, DeployError, OSError) as error:
-                self._discard(release)
-                raise DeployError(self._explain(release, error, previous)) from error
-            except BaseException:
-                self._discard(release)
-                raise
-            self._switch(release, previous)
-            self._after(release)
+                try:
+                    self._switch(release, previous)
+                except NotProvedError as error:
+                    ledger.write(release, before)
+                    raise DeployError(self._explain(release, error, previous)) from error
+            else:
+                release = self._name_release()
+                try:
+                    self._open(release)
+                    candidate = self._candidate(release)
+                    others = [other for other in reversed(self.app.all_releases()) if other != release]
+                    candidate.build(archive, self.tools, others)
+                    if migrate:
+                        migrated = candidate.migrate(previous)
+                    self._switch(release, previous)
+                except (build.BuildError, CommandError, NotProvedError, RefusedError, OSError) as error:
+                    if self.app.active() != release:
+                        self._discard(release)
+                    raise DeployError(self._explain(release, error, previous)) from error
+                except BaseException:
+                    state = ledger.read(release).get("state", ledger.BUILDING)
+                    if self.app.active() != release and state in ledger.UNPROVED:
+                        self._discard(release)
+                    raise
+            self._after(release, previous)
             return {
                 "status": "deployed",
                 "release": ledger.read(release),
                 "chosen": build.chosen_versions(release),
+                "migrated": migrated,
             }
 
+    def _switch(self, release: Release, previous: Release | None) -> None:
+        """Prove the release, give it the traffic, watch it, and stop the old one.
+
+        Raises NotProvedError before the switch, and DeployError when it went bad after it and was taken back.
+        """
+        Switch(previous, self._gate, self.spec["strategy"] == "restart").to(release)
+        wanted = self.spec["watch"]
+        if wanted["seconds"]:
+            try:
+                watch(release, self._gate, wanted)
+            except WentBadError as error:
+                said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
+                raise DeployError(self._masked(self._take_back(release, previous, said))) from error
+        self._leave(previous)
+        self._prune(keep={release.id} | ({previous.id} if previous else set()))
+
+    def _take_back(self, release: Release, previous: Release | None, reason: str) -> str:
+        """Give the traffic back to the earlier release; returns what happened in words."""
+        what = f"{self.app.name}: release {release.id} went bad after the switch: {reason}\n"
+        if previous is None:
+            return f"{what}There is no earlier release, so it still serves."
+        try:
+            Switch(release, self._gate_of(previous), self.spec["strategy"] == "restart").to(previous)
+        except NotProvedError as error:
+            return f"{what}It still serves: the earlier release {previous.id} does not work either: {error}"
+        ledger.update(release, state=ledger.BAD, reason=reason.partition("\n")[0])
+        units.stop(release, wait=False)
+        return f"{what}Release {previous.id} serves again."
+
+    def _leave(self, previous: Release | None) -> None:
+        """Stop what the app does not need any more; the previous release stays up with ``keep_warm``."""
+        active = self.app.active()
+        for identity, state in units.instances(self.app).items():
+            kept = self.spec["keep_warm"] and previous and identity == previous.id
+            runs = state.active in ("active", "activating") or state.enabled
+            if runs and not kept and active and identity != active.id:
+                # Streams have the graceful timeout; nothing else is left, so there is nothing to wait for.
+                units.stop(self.app.release(identity), wait=False)
+        if previous and previous.ledger.is_file() and previous != active:
+            ledger.update(previous, state=ledger.SUPERSEDED)
+
     def _same_again(self) -> Release | None:
-        """The wanted release where it is on disk already, as after a rollback, started and proved; else None."""
+        """The wanted release where it is on disk already, as after a rollback; else None."""
         digest = self._digest()
         for release in reversed(self.app.all_releases()):
             if ledger.read(release).get("digest") != digest or release == self.app.active():
                 continue
-            if not self._complete(release) or not release.drop_in.is_file():
-                continue
-            units.start(release)
-            try:
-                self._passes(release, None)
-            except gate.GateError:
-                units.stop(release)
-                return None
-            return release
+            if self._complete(release) and release.drop_in.is_file():
+                return release
         return None
 
     def _digest(self) -> str:
         return hashlib.sha256(json.dumps(self.wanted_parts(), sort_keys=True).encode()).hexdigest()
 
-    def _new_release(self) -> Release:
-        parts, digest = self.wanted_parts(), self._digest()
+    def _name_release(self) -> Release:
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
-        release = self.app.release(f"{stamp}-{digest[:6]}")
+        return self.app.release(f"{stamp}-{self._digest()[:6]}")
+
+    def _candidate(self, release: Release) -> Candidate:
+        return Candidate(release, self.spec, self.private)
+
+    def _open(self, release: Release) -> None:
+        """Make the folder and the ledger's entry of a release that is now being built."""
         release.source.mkdir(parents=True, mode=0o755)
         active = self.app.active()
         ledger.write(
@@ -213,8 +331,9 @@ class Deployment:
                 "id": release.id,
                 "source": self.spec["source"]["describe"],
                 "version": self.spec["source"].get("version", ""),
-                "digest": digest,
-                "parts": parts,
+                "digest": self._digest(),
+                "parts": self.wanted_parts(),
+                "gate": self._gate.entry(),
                 "created": ledger.now(),
                 "activated": None,
                 "by": self.spec["by"],
@@ -222,155 +341,43 @@ class Deployment:
                 "state": ledger.BUILDING,
             },
         )
-        return release
 
-    def _build(self, release: Release, archive: Path | None) -> None:
-        if archive:
-            run(
-                [
-                    "tar",
-                    "--extract",
-                    "--gzip",
-                    "--no-same-owner",
-                    f"--file={archive}",
-                    f"--directory={release.source}",
-                ]
-            )
-        root = release.source / self.spec["app_dir"]
-        if not root.is_dir():
-            raise DeployError(
-                f"app_dir: the source has no folder {self.spec['app_dir']}; name one that it has"
-            )
-        complete = [other for other in reversed(self.app.all_releases()) if other.id != release.id]
-        build.make(release, self.spec, self.tools, self.spec["python"], complete)
-        self._share(release)
-        for path, text, mode in self._text_files(release):
-            folder_mode = 0o700 if path.is_relative_to(self.app.secrets) else 0o755
-            path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
-            write_atomically(path, text.encode(), mode=mode)
-        # systemd-run and the service itself must know the drop-in.
-        run(["systemctl", "daemon-reload"])
-        if self.spec["hooks"]["build"]:
-            give_to(release.source, self.app.user)
-            try:
-                self._hooks(release, "build", writable=[release.source])
-            finally:
-                seal(release.source)
-        build.compile_source(release)
-        version = self.spec["source"].get("version") or self._package_version(release)
-        ledger.update(release, state=ledger.BUILT, version=version, source_stamp=source_stamp(release))
-        # A power cut after the switch must find the whole release on disk.
-        os.sync()
+    @property
+    def _gate(self) -> Gate:
+        return Gate(self.spec["health"], self.spec["host"], self.spec["root_path"], self.spec["warm_up"])
 
-    def _package_version(self, release: Release) -> str:
-        packages = self.spec["source"].get("package") or [""]
-        versions = build.chosen_versions(release)
-        return next((versions[name] for name in build.named(packages[:1]) if name in versions), "")
+    def _gate_of(self, release: Release) -> Gate:
+        """The gate that a release was made with: a newer inventory may ask for a page that it lacks."""
+        entry = ledger.read(release).get("gate")
+        return Gate(**entry) if entry else self._gate
 
-    def _share(self, release: Release) -> None:
-        """Links for the paths of the source that must outlive a release."""
-        for item in self.spec["shared"]:
-            inside, kept = release.source / item["path"], self.app.data / item["data"]
-            if not kept.exists():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                if inside.is_dir():
-                    shutil.copytree(inside, kept)
-                elif inside.is_file():
-                    shutil.copy2(inside, kept)
-                elif not kept.suffix:
-                    kept.mkdir()
-                # else a file such as db.sqlite3, which the app makes through the link when it starts
-                if kept.exists():
-                    give_to(kept, self.app.user)
-            if inside.is_symlink() or inside.is_file():
-                inside.unlink()
-            elif inside.is_dir():
-                shutil.rmtree(inside)
-            inside.parent.mkdir(parents=True, exist_ok=True)
-            inside.symlink_to(kept)
-
-    def _hooks(self, release: Release, stage: str, writable: Sequence[Path] = ()) -> None:
-        known = environment.tokens(release, self.spec["domains"])
-        for hook in environment.fill(self.spec["hooks"][stage], known):
-            creates = hook.get("creates")
-            if creates and (release.source / self.spec["app_dir"] / creates).exists():
-                continue
-            command = hook["command"]
-            argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
-            texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
-            try:
-                units.run_in_sandbox(release, texts, argv, writable=writable, timeout=HOOK_TIMEOUT)
-            except CommandError as error:
-                shown = command if isinstance(command, str) else " ".join(command)
-                raise DeployError(f"hooks.{stage}: {shown!r} failed:\n{error.output}") from error
-
-    def _migrate(self, release: Release) -> None:
-        if not self.spec["hooks"]["migrate"]:
-            return
-        if self.app.active() is not None:
-            self._check_import(release)
-        self._hooks(release, "migrate")
-
-    def _check_import(self, release: Release) -> None:
-        """A release that cannot even be imported must not touch the data that another one serves.
-
-        The first release is spared: there a migrate hook may be what makes the settings that the import needs.
-        """
-        config = release.folder / "gunicorn.conf.py"
-        texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
+    def _after(self, release: Release, previous: Release | None) -> None:
         try:
-            units.run_in_sandbox(
-                release,
-                texts,
-                ["python", "-m", "gunicorn", "--check-config", "--config", str(config)],
-                timeout=HOOK_TIMEOUT,
-            )
-        except CommandError as error:
-            raise DeployError(f"the app cannot be imported, nothing was migrated:\n{error.output}") from error
-
-    def _gate(self, release: Release) -> None:
-        """Prove that the instance works. Raises DeployError with the journal's last lines."""
-        try:
-            self._passes(release, None)
-        except gate.GateError as error:
+            self._candidate(release).hooks("after")
+        except RefusedError as error:
+            if self.spec["hooks"]["after_failure"] == "rollback":
+                raise DeployError(self._masked(self._take_back(release, previous, str(error)))) from error
             raise DeployError(
-                f"{error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
+                self._masked(f"{self.app.name}: release {release.id} serves, but {error}")
             ) from error
 
-    def _passes(self, release: Release, limit: float | None) -> None:
-        gate.passes(
-            release, self.spec["health"], host=self.spec["host"], prefix=self.spec["root_path"], limit=limit
+    def _explain(self, release: Release, error: Exception, previous: Release | None) -> str:
+        text = error.output if isinstance(error, CommandError) else str(error)
+        if self.app.active() == release:
+            return self._masked(f"{self.app.name}: release {release.id} serves, but after the switch: {text}")
+        serves = f"Release {previous.id} serves as before." if previous else "No release of it serves yet."
+        hint = hints.of(error, text, self.app)
+        return self._masked(
+            f"{self.app.name}: release {release.id} is not good enough to serve. {text}\n{hint}{serves}"
         )
 
-    def _switch(self, release: Release, previous: Release | None) -> None:
-        """Code and traffic follow one rename; then the old instance drains and stops."""
-        point_link(self.app.current, f"releases/{release.id}")
-        ledger.update(release, state=ledger.ACTIVE, activated=ledger.now())
-        if previous and previous.id != release.id:
-            gate.wait_until_let_go(previous.socket_path, LET_GO)
-            # Streams have the graceful timeout; nothing else is left, so there is nothing to wait for.
-            units.stop(previous, wait=False)
-            if previous.ledger.is_file():
-                ledger.update(previous, state=ledger.SUPERSEDED)
-        self._prune(keep={release.id} | ({previous.id} if previous else set()))
-
-    def _after(self, release: Release) -> None:
-        try:
-            self._hooks(release, "after")
-        except DeployError as error:
-            raise DeployError(f"release {release.id} serves, but {error}") from error
-
-    def _explain(self, release: Release, error: Exception, previous: Release | None) -> str:
-        serves = f"Release {previous.id} serves as before." if previous else "No release of it serves yet."
-        text = error.output if isinstance(error, CommandError) else str(error)
+    def _masked(self, text: str) -> str:
         secret = [
             self.private.get("secrets", {}),
             self.private.get("credentials", {}),
             self.tools.index or "",
         ]
-        return mask(
-            f"{self.app.name}: release {release.id} is not good enough to serve. {text}\n{serves}", secret
-        )
+        return mask(text, secret)
 
     # -- the way back ---------------------------------------------------------------------------------------
 
@@ -385,21 +392,21 @@ class Deployment:
             target = self._rollback_target(active, identity)
             if target.id == active.id:
                 return {"status": "current", "release": ledger.read(active)}
-            units.start(target)
-            try:
-                self._gate(target)
-            except DeployError as error:
-                units.stop(target)
-                raise DeployError(self._explain(target, error, active)) from error
+            before = ledger.read(target)
             ledger.update(target, previous=active.id, by=self.spec["by"])
-            self._switch(target, active)
+            try:
+                Switch(active, self._gate_of(target), self.spec["strategy"] == "restart").to(target)
+            except NotProvedError as error:
+                ledger.write(target, before)
+                raise DeployError(self._explain(target, error, active)) from error
+            self._leave(active)
             return {"status": "rolled back", "release": ledger.read(target)}
 
     def _rollback_target(self, active: Release, identity: str | None) -> Release:
         there = {
             release.id: release
             for release in self.app.all_releases()
-            if ledger.read(release).get("state") != ledger.BUILDING
+            if ledger.read(release).get("state") not in (None, *ledger.UNPROVED)
         }
         wanted = identity or ledger.read(active).get("previous")
         if wanted not in there:
@@ -413,12 +420,15 @@ class Deployment:
     # -- house-keeping --------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """One deploy of an app at a time. The kernel drops the lock of a process that died."""
+    def _lock(self, wait: float = LOCK_WAIT) -> Iterator[None]:
+        """One deploy of an app at a time. The kernel drops the lock of a process that died.
+
+        Raises BusyError, which names the holder, when it is not free within ``wait`` seconds.
+        """
         self.app.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path = self.app.folder / ".lock"
+        path = self.app.folder / LOCK
         with path.open("a+", encoding="utf-8") as stream:
-            deadline = time.monotonic() + LOCK_WAIT
+            deadline = time.monotonic() + wait
             while True:
                 try:
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -426,8 +436,9 @@ class Deployment:
                 except BlockingIOError:
                     if time.monotonic() > deadline:
                         stream.seek(0)
-                        raise DeployError(
-                            f"{self.app.name}: another deploy holds {path} ({stream.read().strip()}); wait for it to end"
+                        raise BusyError(
+                            f"{self.app.name}: another deploy holds {path} ({stream.read().strip()}); "
+                            "wait for it to end"
                         ) from None
                     time.sleep(0.5)
             stream.truncate(0)
@@ -435,12 +446,13 @@ class Deployment:
             stream.flush()
             yield
 
-    def _remove_leftovers(self) -> None:
-        """What a deploy that died half way left: a release that was never complete."""
-        active = self.app.active()
-        for release in self.app.all_releases():
-            if ledger.read(release).get("state", ledger.BUILDING) == ledger.BUILDING and release != active:
-                self._discard(release)
+    def _half_built(self, active: Release | None) -> list[Release]:
+        """What a deploy that died half way left: releases that never served."""
+        return [
+            release
+            for release in self.app.all_releases()
+            if ledger.read(release).get("state", ledger.BUILDING) in ledger.UNPROVED and release != active
+        ]
 
     def _prune(self, keep: set[str]) -> None:
         """Remove the oldest releases beyond ``keep_releases``, never one of ``keep`` or one that still drains."""
@@ -453,6 +465,8 @@ class Deployment:
 
     def _discard(self, release: Release) -> None:
         """Remove a release and all that belongs to it."""
+        if (hold := Hold(release)).left_behind():
+            hold.clear()
         if release.drop_in.exists():
             units.stop(release)
             units.forget_failure(release)
@@ -494,39 +508,3 @@ def _has_user(name: str) -> bool:
     except KeyError:
         return False
     return True
-
-
-def give_to(folder: Path, owner: str) -> None:
-    """Make ``owner`` the owner of a folder and all in it; links are changed, not followed."""
-    uid, gid = uid_of(owner), gid_of(owner)
-    os.chown(folder, uid, gid)
-    for base, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(Path(base) / name, uid, gid, follow_symlinks=False)
-
-
-def seal(folder: Path) -> None:
-    """Make a source that hooks wrote to a release's again: root's, readable by all, writable by nobody else.
-
-    Hooks run with the app's umask, which leaves nothing for nginx to read.
-    """
-    give_to(folder, "root")
-    folder.chmod(0o755)
-    for base, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(base) / name
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-
-
-def source_stamp(release: Release) -> str:
-    """A digest of names, sizes and times of the source: whoever changes a file of a release changes it."""
-    total = hashlib.sha256()
-    for base, folders, files in os.walk(release.source):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for name in sorted(files):
-            seen = (Path(base) / name).lstat()
-            total.update(
-                f"{base}/{name} {seen.st_size} {seen.st_mtime_ns} {seen.st_mode} {seen.st_uid}\0".encode()
-            )
-    return total.hexdigest()

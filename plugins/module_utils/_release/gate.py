@@ -12,6 +12,8 @@ import select
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from .paths import Release
 PAUSE = 0.1
 # Seconds between two looks at an instance that has been asked and is silent.
 LOOK = 0.25
+# Requests of a warm-up that are on their way at the same time, so that every worker gets some.
+WARM_UP_AT_ONCE = 8
 # Text of a wrong answer that is shown, in characters.
 SHOWN = 300
 # /proc/net/unix: the flag of a listening socket (__SO_ACCEPTCON in Linux's net.h).
@@ -77,47 +81,82 @@ def ask(path: Path, url: str, host: str, timeout: float, still_there: Callable[[
         connection.close()
 
 
-def check(release: Release, item: Mapping[str, Any], *, host: str, prefix: str, limit: float) -> None:
-    """Wait until one health check is answered as it must be.
+@dataclass(frozen=True)
+class Gate:
+    """What an instance must answer before it gets traffic; kept in the ledger, for the way back."""
 
-    ``limit`` is in seconds. Raises GateError when it is over, or at once when the instance died.
-    """
-    url = prefix + item["path"]
-    deadline = time.monotonic() + limit
-    last = "no answer"
+    checks: Sequence[Mapping[str, Any]]
+    """Each with ``path``, ``status`` (a list), ``timeout`` (seconds) and ``text``."""
+    host: str
+    prefix: str
+    warm_up: int = 0
+    """Requests to be asked once the checks have passed."""
 
-    def still_there() -> None:
-        state = units.states([release.service])[release.service]
-        if state.restarts or state.active == "failed":
-            raise GateError(f"{url}: the process ended while it started ({last})")
+    def entry(self) -> dict[str, Any]:
+        """As it stands in the ledger."""
+        return asdict(self)
 
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            status, body = ask(release.socket_path, url, host, left, still_there)
-        except (OSError, http.client.HTTPException) as error:
-            last = f"no answer ({error or type(error).__name__})"
-        else:
-            wanted = item["status"]
-            if status in wanted and (item.get("text") or "") in body:
-                return
-            last = f"answered {status}, wanted {' or '.join(map(str, wanted))}"
-            if status in wanted:
-                last = f"answered {status} without the text {item['text']!r}"
-            last += f"; it said: {body.strip()[:SHOWN]!r}"
-        still_there()
-        time.sleep(PAUSE)
-    raise GateError(
-        f"{url}: {last}, for {limit:g} s (the limit is health.timeout; raise it for a slow start)"
-    )
+    def passes(self, release: Release, limit: float | None = None) -> None:
+        """Every check in turn, each within its own timeout or the shorter ``limit`` (seconds). Raises GateError."""
+        for item in self.checks:
+            own = float(item["timeout"])
+            self._check(release, item, own if limit is None else min(own, limit))
+
+    def warm(self, release: Release) -> None:
+        """Ask the warm-up's requests, the paths of the checks in turn. Raises GateError at a wrong answer."""
+        items = [self.checks[number % len(self.checks)] for number in range(self.warm_up)]
+        with ThreadPoolExecutor(WARM_UP_AT_ONCE) as pool:
+            list(
+                pool.map(
+                    lambda item: self._check(release, item, float(item["timeout"]), patient=False), items
+                )
+            )
+
+    def _check(
+        self, release: Release, item: Mapping[str, Any], limit: float, *, patient: bool = True
+    ) -> None:
+        """Wait until one check is answered as it must be; without ``patient`` the first answer counts.
+
+        Raises GateError when ``limit`` (seconds) is over, or at once when the instance died.
+        """
+        url = self.prefix + item["path"]
+        deadline = time.monotonic() + limit
+        last = "no answer"
+
+        def still_there() -> None:
+            state = units.states([release.service])[release.service]
+            if state.restarts or state.active == "failed":
+                raise GateError(f"{url}: the process ended while it started ({last})")
+
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                status, body = ask(release.socket_path, url, self.host, left, still_there)
+            except (OSError, http.client.HTTPException) as error:
+                last = f"no answer ({error or type(error).__name__})"
+            else:
+                wrong = _what_is_wrong(item, status, body)
+                if not wrong:
+                    return
+                last = wrong
+                if not patient:
+                    raise GateError(f"{url}: {last}, during the warm-up")
+            still_there()
+            time.sleep(PAUSE)
+        raise GateError(
+            f"{url}: {last}, for {limit:g} s (the limit is health.timeout; raise it for a slow start)"
+        )
 
 
-def passes(
-    release: Release, checks: Sequence[Mapping[str, Any]], *, host: str, prefix: str, limit: float | None
-) -> None:
-    """Every check in turn, each within its own ``timeout`` or the shorter ``limit``. Raises GateError."""
-    for item in checks:
-        own = float(item["timeout"])
-        check(release, item, host=host, prefix=prefix, limit=own if limit is None else min(own, limit))
+def _what_is_wrong(item: Mapping[str, Any], status: int, body: str) -> str:
+    """What an answer has that it must not have; empty for a good one."""
+    wanted = item["status"]
+    if status not in wanted:
+        wrong = f"answered {status}, wanted {' or '.join(map(str, wanted))}"
+    elif (item.get("text") or "") not in body:
+        wrong = f"answered {status} without the text {item['text']!r}"
+    else:
+        return ""
+    return f"{wrong}; it said: {body.strip()[:SHOWN]!r}"
 
 
 def connections(path: Path) -> int:

@@ -15,6 +15,10 @@ BUILDING = "building"
 BUILT = "built"
 ACTIVE = "active"
 SUPERSEDED = "superseded"
+# Taken back after it had served.
+BAD = "bad"
+# Of a release that never served.
+UNPROVED = (BUILDING, BUILT)
 
 
 def now() -> str:

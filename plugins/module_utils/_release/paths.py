@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SYSTEMD = Path("/etc/systemd/system")
+# The file in an app's folder that one deploy at a time holds.
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)

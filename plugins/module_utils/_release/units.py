@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._process import CommandError, run
-from .paths import Release
+from .paths import SYSTEMD, App, Release
 
 JOURNAL_LINES = 40
 # Directives of a service that belong to its process, not to the place it runs in.
@@ -55,6 +55,20 @@ def states(units: Sequence[str]) -> dict[str, UnitState]:
     return found
 
 
+def instances(app: App) -> dict[str, UnitState]:
+    """The state of every service of an app that systemd has loaded, and of every one enabled at boot, by release."""
+    template = f"asgi-{app.name}@"
+    listed = run(
+        ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{template}*.service"]
+    )
+    names = {line.split()[0] for line in listed.splitlines() if line.strip()}
+    names.update(path.name for path in SYSTEMD.glob(f"multi-user.target.wants/{template}*.service"))
+    return {
+        name.removeprefix(template).removesuffix(".service"): state
+        for name, state in states(sorted(names)).items()
+    }
+
+
 def start(release: Release) -> None:
     """Enable the release at boot and start it: the socket first, so that it is systemd who holds it."""
     run(["systemctl", "enable", "--quiet", release.socket, release.service])
@@ -67,6 +81,11 @@ def restart(release: Release) -> None:
     """Restart the service; the socket stays, and requests wait in its backlog."""
     run(["systemctl", "daemon-reload"])
     run(["systemctl", "restart", "--no-block", release.service])
+
+
+def pause(release: Release) -> None:
+    """Stop the service gracefully and wait for it; the release stays enabled at boot, and its socket open."""
+    run(["systemctl", "stop", release.service])
 
 
 def stop(release: Release, *, wait: bool = True) -> None:

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A release in the making: its folder, its files, its virtualenv and its hooks, and nothing that serves."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._files import write_atomically
+from .._process import CommandError, run
+from . import build, environment, ledger, tree, units
+from .paths import Release
+
+# Seconds that one hook may take.
+HOOK_TIMEOUT = 1800.0
+
+
+class RefusedError(Exception):
+    """The candidate failed before anybody saw it; the message says where."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One release of an app; ``spec`` says what is wanted, ``private`` holds its environment and secrets."""
+
+    release: Release
+    spec: Mapping[str, Any]
+    private: Mapping[str, Any]
+
+    def text_files(self) -> list[tuple[Path, str, int]]:
+        """The small files of a release that can be put back at any time."""
+        files = [
+            (self.release.folder / "gunicorn.conf.py", self.spec["texts"]["gunicorn.conf.py"], 0o644),
+            (self.release.drop_in, self.spec["texts"]["release.conf"], 0o644),
+        ]
+        for name, text in environment.wanted_files(self.release, self.private, self.spec["domains"]).items():
+            files.append((self.release.secrets / name, text, 0o600))
+        return files
+
+    def build(self, archive: Path | None, tools: build.Tools, others: Sequence[Release]) -> None:
+        """Fill the release's folder; ``others`` are releases whose virtualenv may serve again.
+
+        Raises RefusedError, BuildError, CommandError, OSError.
+        """
+        if archive:
+            into = f"--directory={self.release.source}"
+            run(["tar", "--extract", "--gzip", "--no-same-owner", f"--file={archive}", into])
+        root = self.release.source / self.spec["app_dir"]
+        if not root.is_dir():
+            raise RefusedError(
+                f"app_dir: the source has no folder {self.spec['app_dir']}; name one that it has"
+            )
+        build.make(self.release, self.spec, tools, self.spec["python"], others)
+        self._share()
+        for path, text, mode in self.text_files():
+            folder_mode = 0o700 if path.is_relative_to(self.release.app.secrets) else 0o755
+            path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
+            write_atomically(path, text.encode(), mode=mode)
+        # systemd-run and the service itself must know the drop-in.
+        run(["systemctl", "daemon-reload"])
+        if self.spec["hooks"]["build"]:
+            tree.give_to(self.release.source, self.release.app.user)
+            try:
+                self.hooks("build", writable=[self.release.source])
+            finally:
+                tree.seal(self.release.source)
+        build.compile_source(self.release)
+        version = self.spec["source"].get("version") or self._package_version()
+        ledger.update(
+            self.release, state=ledger.BUILT, version=version, source_stamp=tree.stamp(self.release.source)
+        )
+
+    def _package_version(self) -> str:
+        packages = self.spec["source"].get("package") or [""]
+        versions = build.chosen_versions(self.release)
+        return next((versions[name] for name in build.named(packages[:1]) if name in versions), "")
+
+    def _share(self) -> None:
+        """Links for the paths of the source that must outlive a release."""
+        for item in self.spec["shared"]:
+            inside, kept = self.release.source / item["path"], self.release.app.data / item["data"]
+            if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                if inside.is_dir():
+                    shutil.copytree(inside, kept)
+                elif inside.is_file():
+                    shutil.copy2(inside, kept)
+                elif not kept.suffix:
+                    kept.mkdir()
+                # else a file such as db.sqlite3, which the app makes through the link when it starts
+                if kept.exists():
+                    tree.give_to(kept, self.release.app.user)
+            if inside.is_symlink() or inside.is_file():
+                inside.unlink()
+            elif inside.is_dir():
+                shutil.rmtree(inside)
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            inside.symlink_to(kept)
+
+    def hooks(self, stage: str, writable: Sequence[Path] = ()) -> None:
+        """Run the commands of a stage in the unit's own sandbox. Raises RefusedError at the first that fails."""
+        known = environment.tokens(self.release, self.spec["domains"])
+        for hook in environment.fill(self.spec["hooks"][stage], known):
+            creates = hook.get("creates")
+            if creates and (self.release.source / self.spec["app_dir"] / creates).exists():
+                continue
+            command = hook["command"]
+            argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
+            texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
+            try:
+                units.run_in_sandbox(self.release, texts, argv, writable=writable, timeout=HOOK_TIMEOUT)
+            except CommandError as error:
+                shown = command if isinstance(command, str) else " ".join(command)
+                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.output}") from error
+
+    def migrate(self, active: Release | None) -> dict[str, bool]:
+        """Run the hooks; returns whether they did, and whether what they changed is this host's own.
+
+        A hook that wrote to the app's data folder has its database there, so every host needs it; one that did
+        not has a database elsewhere, which the fleet shares. Once a host's own, it stays so: a migration with
+        nothing to do leaves no trace.
+        """
+        if not self.spec["hooks"]["migrate"]:
+            return {}
+        if active:
+            self._check_import()
+        began = time.time()
+        self.hooks("migrate")
+        known = bool(active and ledger.read(active).get("own_database"))
+        asked = any(hook["every_host"] for hook in self.spec["hooks"]["migrate"])
+        own = known or asked or tree.changed_since(self.release.app.data, began)
+        ledger.update(self.release, own_database=own)
+        return {"ran": True, "own": own}
+
+    def _check_import(self) -> None:
+        """A release that cannot even be imported must not touch the data that another one serves.
+
+        The first release is spared: there a migrate hook may be what makes the settings that the import needs.
+        """
+        config = self.release.folder / "gunicorn.conf.py"
+        texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
+        try:
+            units.run_in_sandbox(
+                self.release,
+                texts,
+                ["python", "-m", "gunicorn", "--check-config", "--config", str(config)],
+                timeout=HOOK_TIMEOUT,
+            )
+        except CommandError as error:
+            raise RefusedError(
+                f"the app cannot be imported, nothing was migrated:\n{error.output}"
+            ) from error

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Holding requests while no instance runs: for a host without memory for two (``strategy: restart``).
+
+A socket of systemd's is moved over the serving release's by one rename. Requests wait in its backlog, and are
+handed on by systemd-socket-proxyd to whichever release serves in the end: the new one once it has passed its
+gate, else the old one. So a release that does not work gets no traffic here either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+
+from .._files import write_atomically
+from .._process import CommandError, run
+from .gate import wait_until_let_go
+from .paths import LOCK, Release
+
+PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
+BACKLOG = 4096
+
+
+class Hold:
+    """Requests for ``release`` wait from begin() on, until end() says who answers them."""
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+        self._unit = f"asgi-{release.app.name}-hold"
+        self._socket = release.folder / "hold.sock"
+        self._kept = release.folder / "kept.sock"
+        self._answer = release.folder / "hold.answer"
+
+    def left_behind(self) -> bool:
+        """Whether one that was not ended lies there."""
+        return self._kept.exists() or self._answer.exists()
+
+    def begin(self) -> None:
+        """Take the place of the release's socket. Connections that it has stay with it. Raises CommandError."""
+        self.clear()
+        settings = {
+            "ListenStream": self._socket, "SocketMode": "0660", "SocketUser": "root", "SocketGroup": "www-data",
+            "Backlog": BACKLOG, "TriggerLimitIntervalSec": "0",
+        }  # fmt: skip
+        run(
+            [
+                "systemd-run", "--quiet", "--collect", f"--unit={self._unit}", "--service-type=exec",
+                f"--description=Holds the requests of {self._release.app.name} during a deploy",
+                *(f"--socket-property={name}={value}" for name, value in settings.items()),
+                "/bin/sh", "-c", self._script(),
+            ]
+        )  # fmt: skip
+        # A second name for the release's own socket, so that one rename can put it back.
+        os.link(self._release.socket_path, self._kept)
+        os.replace(self._socket, self._release.socket_path)
+
+    def give_back(self) -> None:
+        """Put the release's own socket back in its place and start it again. Raises CommandError."""
+        os.replace(self._kept, self._release.socket_path)
+        run(["systemctl", "start", "--no-block", self._release.service])
+
+    def _script(self) -> str:
+        """Wait for the answer's address, then proxy to it.
+
+        The first request starts it. A deploy that died no longer holds the app's lock: then the old release is
+        started again, so that its requests do not wait for an operator.
+        """
+        answer, lock = shlex.quote(str(self._answer)), shlex.quote(str(self._release.app.folder / LOCK))
+        old, kept = shlex.quote(str(self._release.socket_path)), shlex.quote(str(self._kept))
+        return (
+            f"until [ -s {answer} ]; do"
+            f" if flock --nonblock {lock} true; then"
+            f" mv --force {kept} {old}; systemctl start --no-block {self._release.service}; exec {PROXY} {old};"
+            f" fi; sleep 0.05; done; exec {PROXY} $(cat {answer})"
+        )
+
+    def end(self, release: Release, limit: float) -> None:
+        """Hand the requests that wait to ``release``; end when nobody is connected, or after ``limit`` seconds."""
+        write_atomically(self._answer, str(release.socket_path).encode())
+        wait_until_let_go(self._socket, limit)
+        self.clear()
+
+    def clear(self) -> None:
+        """Take away what holds, and what an earlier one left."""
+        for kind in ("socket", "service"):
+            with contextlib.suppress(CommandError):
+                run(["systemctl", "stop", f"{self._unit}.{kind}"])
+        for path in (self._socket, self._kept, self._answer):
+            path.unlink(missing_ok=True)

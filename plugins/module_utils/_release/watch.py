@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A look at a release in the first seconds of its traffic: does it restart, stay healthy, answer with 5xx?"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .._process import CommandError, run
+from . import units
+from .gate import Gate, GateError
+from .paths import Release
+
+# Seconds between two looks, and that a health check may take before it counts as failed.
+EVERY = 1.0
+HEALTH_LIMIT = 5.0
+# Answers with 5xx that are too few to say anything, whatever their share.
+TOO_FEW = 5
+# Status of a line of the log format `asgi`: what follows the quoted request.
+STATUS = re.compile(r'\] "[^"]*" (\d{3}) ')
+
+
+class WentBadError(Exception):
+    """The release went bad under traffic; the message says how."""
+
+
+@dataclass
+class AccessLog:
+    """The answers that nginx has written down for an app since this was made."""
+
+    path: Path
+    _at: int = field(init=False, default=0)
+    total: int = 0
+    errors: int = 0
+
+    def __post_init__(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._at = self.path.stat().st_size
+
+    def read_on(self) -> None:
+        """Count the lines that came since the last look; a log that was rotated is read from its beginning."""
+        try:
+            with self.path.open("rb") as stream:
+                size = stream.seek(0, 2)
+                stream.seek(self._at if size >= self._at else 0)
+                text = stream.read()
+                self._at = stream.tell()
+        except FileNotFoundError:
+            return
+        for status in STATUS.findall(text.decode("utf-8", "replace")):
+            self.total += 1
+            self.errors += status.startswith("5")
+
+    def share(self) -> float:
+        """The share of 5xx in percent; 0 while they are too few."""
+        return 100 * self.errors / self.total if self.errors >= TOO_FEW else 0.0
+
+
+def watch(release: Release, gate: Gate, wanted: Mapping[str, Any]) -> None:
+    """Look at a release for ``wanted["seconds"]``; more than ``wanted["errors"]`` percent of 5xx are too many.
+
+    nginx keeps lines back for up to 5 s; at the end it is told to write them. Raises WentBadError.
+    """
+    log = AccessLog(Path(f"/var/log/nginx/asgi-{release.app.name}.access.log"))
+    end = time.monotonic() + wanted["seconds"]
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(EVERY, left))
+        _look(release, gate)
+        _judge(log, wanted["errors"])
+    with contextlib.suppress(CommandError):
+        run(["nginx", "-s", "reopen"])
+        time.sleep(EVERY)
+    _judge(log, wanted["errors"])
+
+
+def _look(release: Release, gate: Gate) -> None:
+    state = units.states([release.service])[release.service]
+    if state.restarts or state.active not in ("active", "reloading"):
+        raise WentBadError(f"its process ended ({state.active}, {state.restarts} restarts)")
+    try:
+        gate.passes(release, HEALTH_LIMIT)
+    except GateError as error:
+        raise WentBadError(str(error)) from error
+
+
+def _judge(log: AccessLog, most: float) -> None:
+    log.read_on()
+    if log.share() > most:
+        raise WentBadError(
+            f"{log.errors} of {log.total} answers were 5xx, {log.share():.0f} % (watch.errors allows {most:g} %)"
+        )
