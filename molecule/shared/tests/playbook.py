@@ -16,6 +16,7 @@ from typing import Any
 from targets import INVENTORY, ROOT, App, Target, hostvars, tool
 
 PLAYBOOK = Path(os.environ.get("ASGI_PLAYBOOK", ROOT / "site.yml"))
+ROLLBACK = ROOT / "playbooks" / "rollback.yml"
 SECONDS = 600
 RECAP = re.compile(r"^(\S+)\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 # With pipelining a module is a script on the standard input of the last command of a line.
@@ -63,11 +64,16 @@ class Run:
         return Counter(re.findall(r"^Using module file \S*/(\w+)\.py", self.output, re.MULTILINE))
 
 
-def play(*options: str, inventory: Path = INVENTORY, targets: Sequence[Target] = ()) -> Run:
-    """Run the playbook that ships, limited to ``targets`` if any are given."""
+def play(
+    *options: str,
+    inventory: Path = INVENTORY,
+    targets: Sequence[Target] = (),
+    playbook: Path = PLAYBOOK,
+) -> Run:
+    """Run the playbook that ships, or another, limited to ``targets`` if any are given."""
     limit = ["--limit", ",".join(target.name for target in targets)] if targets else []
     done = subprocess.run(
-        [tool("ansible-playbook"), str(PLAYBOOK), "-i", str(inventory), *limit, *options],
+        [tool("ansible-playbook"), str(playbook), "-i", str(inventory), *limit, *options],
         cwd=ROOT,
         env={
             **os.environ,

@@ -1,0 +1,314 @@
+"""Deploys, rollbacks and accidents under load: nothing is lost, and a release that does not work never serves.
+
+Everything happens to one app, in one order, while clients send GET and POST requests on kept and on new connections
+and hold a WebSocket and an event stream. The tests judge what each step left behind.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from load import Load, Outcome
+from playbook import ROLLBACK, Run, changed_inventory, play
+from streams import Streams, open_streams
+from targets import APPS, Target
+
+pytestmark = pytest.mark.scenario("release")
+
+APP = "parcels"
+DOMAIN = "parcels.test"
+# Clients of each kind: GET and POST, on kept connections and on new ones.
+CLIENTS = 2
+STEADY_SECONDS = 5.0
+# The longest wait that a deploy or rollback may cause: so many times the steady p99, or so many seconds.
+TIMES_P99 = 10
+SECONDS = 0.1
+
+DEPLOYS = ("code", "dependency", "workers", "environment", "interpreter")
+ROLLBACKS = ("rollback", "rollback to a named release")
+BROKEN = ("import error", "missing attribute", "failing lifespan", "health 500", "never ready")
+ACCIDENTS = ("kill -9 of a worker", "kill -9 of the master", "systemctl restart", "upgrade of nginx")
+STEPS = (*DEPLOYS, *ROLLBACKS, *BROKEN, *ACCIDENTS)
+
+
+@dataclass
+class Step:
+    """What one step did to the requests, and what answered after it."""
+
+    gets: Outcome
+    posts: Outcome
+    answer: dict[str, Any]
+    run: Run | None = None
+    held: int = 0
+    """POSTs that a killed process may have held in its hands."""
+
+    def __str__(self) -> str:
+        return f"GET {self.gets}; POST {self.posts}"
+
+
+@dataclass
+class Journey:
+    """One app's life on one host."""
+
+    target: Target
+    folder: Path
+    steps: dict[str, Step] = field(default_factory=dict)
+    streams: Streams = field(default_factory=Streams)
+    posted: list[str] = field(default_factory=list)
+    change: dict[str, Any] = field(default_factory=dict)
+    identities: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "parcels"
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change the source as a developer does."""
+        path = self.source / "parcels" / file
+        text = path.read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        path.write_text(text.replace(old, new))
+
+    def inventory(self, **change: Any) -> Path:
+        """The inventory with what was changed so far; ``change`` stays."""
+        self.change.update(change)
+        return changed_inventory(
+            self.folder, [self.target], change={APP: {**self.change, "source": {"path": str(self.source)}}}
+        )
+
+    def deploy(self, **change: Any) -> Run:
+        """Converge under the changed inventory."""
+        return play(inventory=self.inventory(**change), targets=[self.target])
+
+    def rollback(self, *options: str) -> Run:
+        """Roll back by the command that the documentation gives."""
+        return play(
+            "-e", f"app={APP}", *options, inventory=self.inventory(), targets=[self.target], playbook=ROLLBACK
+        )
+
+    def under_load(self, name: str, act: Callable[[], Run | int | None], *, repeat: bool = False) -> None:
+        """Do one step while the clients send requests."""
+        began = time.monotonic()
+        gets, posts = Outcome(), Outcome()
+        kinds = {"door": self.target.door, "domain": DOMAIN, "clients": CLIENTS, "pause": 0.01}
+        outcomes = []
+        with ExitStack() as stack:
+            for keep_alive in (True, False):
+                for method, path, total in (("GET", "/", gets), ("POST", "/parcels", posts)):
+                    own = Outcome()
+                    outcomes.append((own, total))
+                    load = Load(path=path, method=method, keep_alive=keep_alive, repeat=repeat, **kinds)  # type: ignore[arg-type]
+                    stack.enter_context(load.running(own))
+            time.sleep(0.5)
+            done = act()
+            time.sleep(1.0)
+        for own, total in outcomes:
+            total.add(own)
+        self.posted += posts.names
+        step = Step(gets, posts, self.target.door.json(DOMAIN))
+        if isinstance(done, Run):
+            step.run = done
+        elif done is not None:
+            step.held = done
+        self.steps[name] = step
+        print(f"\n{self.target.name}, {name}, {time.monotonic() - began:.0f} s: {step}")
+
+    def kill(self, *, master: bool) -> int:
+        """Kill the master or a worker, wait until another is there; returns how many workers died."""
+        unit = self.target.service(APP)
+        main = self.target.run(f"systemctl show -P MainPID {unit}").strip()
+        workers = self.target.run(f"pgrep -P {main}").split()
+        victim = main if master else workers[0]
+        self.target.run(f"kill -9 {victim}")
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            now = self.target.pids().get(unit, [])
+            if len(now) > 1 and int(victim) not in now:
+                return len(workers) if master else 1
+            time.sleep(0.2)
+        raise AssertionError(f"nothing came in place of {victim}")
+
+
+def broken(journey: Journey, file: str, old: str, new: str, **change: Any) -> Run:
+    """Deploy a broken source, and mend it again."""
+    journey.edit(file, old, new)
+    run = journey.deploy(**change)
+    journey.edit(file, new, old)
+    return run
+
+
+def travel(journey: Journey) -> None:
+    """All steps, in order."""
+    target = journey.target
+
+    def code() -> Run:
+        journey.edit("__init__.py", '"1"', '"2"')
+        return journey.deploy()
+
+    def interpreter() -> Run:
+        target.run("mkdir -p /opt/other && ln -sfn /usr/bin/python3 /opt/other/python3")
+        return journey.deploy(python="/opt/other/python3")
+
+    def named() -> Run:
+        return journey.rollback("-e", f"release={journey.identities[1]}")
+
+    def restart() -> None:
+        target.run(f"systemctl restart {target.service(APP)}")
+        # Back is what answers, not what systemd calls active.
+        assert target.door.ask(DOMAIN).status == 200
+
+    def upgrade() -> None:
+        target.run(
+            "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --reinstall nginx"
+        )
+
+    def deployed(name: str, act: Callable[[], Run]) -> None:
+        journey.under_load(name, act)
+        journey.identities.append(target.release(APP)["id"])
+
+    journey.under_load("steady", lambda: time.sleep(STEADY_SECONDS))
+    journey.identities.append(target.release(APP)["id"])
+    with open_streams(target.door, DOMAIN, journey.streams):
+        deployed("code", code)
+        deployed("dependency", lambda: journey.deploy(requirements=["humanize"]))
+        deployed("workers", lambda: journey.deploy(workers=3))
+        deployed("environment", lambda: journey.deploy(env={"GREETING": "good morning"}))
+        deployed("interpreter", interpreter)
+        journey.under_load("rollback", journey.rollback)
+        journey.under_load("rollback to a named release", named)
+        # The streams of the last one have their graceful timeout, and then their end.
+        time.sleep(8)
+    deployed("forward again", journey.deploy)
+    module = "import a_module_that_is_not_installed\n"
+    for name, edit in {
+        "import error": ("main.py", "import sys\n", f"import sys\n{module}"),
+        "missing attribute": ("main.py", "app = FastAPI", "application = app = FastAPI"),
+        "failing lifespan": (
+            "main.py",
+            "    DELIVERED.mkdir(exist_ok=True)\n",
+            "    raise OSError('no data')\n",
+        ),
+        "health 500": ("main.py", '        "version": VERSION,', '        "version": 1 // 0,'),
+        "never ready": ("main.py", "    DELIVERED.mkdir(exist_ok=True)\n", "    await asyncio.sleep(3600)\n"),
+    }.items():
+        change: dict[str, Any] = {"health": {"timeout": 5 if name == "never ready" else 30}}
+        if name == "missing attribute":
+            change["app"] = "parcels.main:no_such_name"
+        journey.under_load(name, lambda edit=edit, change=change: broken(journey, *edit, **change))  # type: ignore[misc]
+        journey.change.pop("app", None)
+    journey.under_load("kill -9 of a worker", lambda: journey.kill(master=False))
+    journey.under_load("kill -9 of the master", lambda: journey.kill(master=True))
+    journey.under_load("systemctl restart", restart)
+    # A connection that nginx closes when it is replaced costs its client a second attempt, as with any server.
+    journey.under_load("upgrade of nginx", upgrade, repeat=True)
+
+
+@pytest.fixture(scope="module")
+def journey(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    """The host after all steps; what was changed is put back at the end."""
+    folder = tmp_path_factory.mktemp(target.name)
+    made = Journey(target, folder)
+    shutil.copytree(APPS / APP, made.source)
+    travel(made)
+    yield made
+    target.run("rm -rf /opt/other")
+    assert play(targets=[target]).status == 0
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_nothing_is_lost(journey: Journey, name: str) -> None:
+    """No GET anywhere; no POST but those that a killed process held in its hands."""
+    step = journey.steps[name]
+    assert step.gets.sent > 30
+    assert step.posts.sent > 30
+    assert step.gets.lost_count == 0, step
+    assert step.posts.lost_count <= step.held * 2 * CLIENTS, step
+    assert name == "upgrade of nginx" or step.gets.repeated + step.posts.repeated == 0
+
+
+@pytest.mark.parametrize("name", [*DEPLOYS, *ROLLBACKS])
+def test_nobody_waits(journey: Journey, name: str) -> None:
+    """The longest wait of a deploy or rollback, against the host's own steady state."""
+    steady = journey.steps["steady"]
+    usual = max(steady.gets.percentile(0.99), steady.posts.percentile(0.99))
+    step = journey.steps[name]
+    longest = max(step.gets.worst, step.posts.worst)
+    assert longest <= max(TIMES_P99 * usual, SECONDS), f"{longest:.3f} s; steady p99 {usual:.3f} s"
+
+
+@pytest.mark.parametrize("name", [*DEPLOYS, *ROLLBACKS])
+def test_the_right_release_answers(journey: Journey, name: str) -> None:
+    """Each with its exact code, environment and settings; a rollback brings all of them back."""
+    run = journey.steps[name].run
+    assert run
+    assert run.status == 0, run.output[-3000:]
+    assert run.changed(journey.target.name) == 1
+    answer = journey.steps[name].answer
+    seen = (answer["version"], answer["humanize"] is not None, answer["greeting"])
+    expected = {
+        "code": ("2", False, "hello"),
+        "dependency": ("2", True, "hello"),
+        "workers": ("2", True, "hello"),
+        "environment": ("2", True, "good morning"),
+        "interpreter": ("2", True, "good morning"),
+        "rollback": ("2", True, "good morning"),
+        "rollback to a named release": ("2", False, "hello"),
+    }
+    assert seen == expected[name]
+    place = {"rollback": 4, "rollback to a named release": 1}.get(name, 1 + list(STEPS).index(name))
+    assert answer["release"] == journey.identities[place]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_release_never_serves(journey: Journey, name: str) -> None:
+    """The play fails with the reason; what served before serves."""
+    step = journey.steps[name]
+    assert step.run
+    assert step.run.failed(journey.target.name) == 1
+    words = {
+        "import error": "No module named 'a_module_that_is_not_installed'",
+        "missing attribute": "no_such_name",
+        "failing lifespan": "no data",
+        "health 500": "answered 500, wanted 200",
+        "never ready": "for 5 s",
+    }
+    message = step.run.messages(journey.target.name)
+    assert words[name] in message
+    assert f"Release {journey.identities[-1]} serves as before." in message
+    assert step.answer["release"] == journey.identities[-1]
+
+
+def test_every_parcel_is_delivered_once(journey: Journey) -> None:
+    """Each POST that was answered was carried out, and none twice."""
+    delivered = journey.target.run(f"cat /var/lib/asgi/{APP}/delivered/*").split()
+    assert len(delivered) == len(set(delivered)), "a parcel was delivered twice"
+    missing = set(journey.posted) - set(delivered)
+    assert not missing, f"{len(missing)} of {len(journey.posted)} were answered and not delivered"
+
+
+def test_streams_have_their_time_and_a_proper_end(journey: Journey) -> None:
+    """A WebSocket is closed with 1012 (service restart), an event stream ends as a complete answer."""
+    streams = journey.streams
+    print(f"\n{journey.target.name}: {streams}")
+    assert streams.received > 200
+    assert streams.unanswered == 0
+    assert len(streams.websockets) >= len(DEPLOYS)
+    assert set(streams.websockets) == {"closed with 1012"}
+    assert len(streams.events) >= len(DEPLOYS)
+    assert set(streams.events) == {"complete"}
+
+
+def test_every_release_ended_in_order(journey: Journey) -> None:
+    """The app's lifespan shutdown ran in each process that a deploy stopped, streams or not."""
+    ended = journey.target.run(f"cat /var/lib/asgi/{APP}/ended").splitlines()
+    assert len(ended) >= 2 * len(DEPLOYS)
+    assert "SIGKILL" not in journey.target.run(
+        f"journalctl -u 'asgi-{APP}@{journey.identities[0]}.service' -o cat --no-pager"
+    )
