@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
-from ansible_collections.asgi.host.plugins.plugin_utils import _sources, _stages
+from ansible_collections.asgi.host.plugins.plugin_utils import _sources, _stages, _table
 
 
 def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[str]:
@@ -94,5 +94,6 @@ class FilterModule:
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,
             "proxy_stage": _stages.proxy,
+            "releases_table": _table.releases_table,
             "wrap": _private.wrap,
         }

@@ -76,6 +76,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(units, "start", start)
     monkeypatch.setattr(units, "stop", stop)
+    monkeypatch.setattr(units, "end", stop)
     monkeypatch.setattr(units, "forget_failure", lambda release: None)
     monkeypatch.setattr(units, "journal", lambda release: "the app's own words")
     monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, IDLE))

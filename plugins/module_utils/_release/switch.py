@@ -48,10 +48,10 @@ class Switch:
             self.gate.warm(release)
         except (GateError, CommandError) as error:
             said = units.journal(release)
-            units.stop(release)
+            units.end(release)
             raise NotProvedError(f"{error}\nFrom the journal of {release.service}:\n{said}") from error
         except BaseException:
-            units.stop(release)
+            units.end(release)
             raise
 
     @staticmethod

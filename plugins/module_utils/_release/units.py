@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from .._process import CommandError, run
 from .paths import SYSTEMD, App, Release
 
 JOURNAL_LINES = 40
+# Seconds that a candidate which failed has for its end.
+PATIENCE = 3.0
 # Directives of a service that belong to its process, not to the place it runs in.
 OF_THE_PROCESS = frozenset(
     {
@@ -92,6 +95,18 @@ def stop(release: Release, *, wait: bool = True) -> None:
     """Stop the release gracefully and take it out of the boot. Without ``wait`` systemd goes on by itself."""
     run(["systemctl", "disable", "--quiet", release.socket, release.service])
     run(["systemctl", "stop", *([] if wait else ["--no-block"]), release.socket, release.service])
+
+
+def end(release: Release) -> None:
+    """Stop a candidate that nobody uses: it has PATIENCE seconds, for one that hangs would take its graceful time."""
+    stop(release, wait=False)
+    until = time.monotonic() + PATIENCE
+    while states([release.service])[release.service].active not in ("inactive", "failed"):
+        if time.monotonic() > until:
+            run(["systemctl", "kill", "--signal=SIGKILL", release.service])
+            run(["systemctl", "stop", release.service])
+            return
+        time.sleep(0.1)
 
 
 def journal(release: Release) -> str:

@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from parcels import VERSION
 
+RELEASE = Path(__file__).resolve().parents[2].name
 DELIVERED = Path(os.environ["STATE_DIRECTORY"]) / "delivered"
 
 
@@ -48,7 +49,7 @@ async def index() -> dict[str, Any]:
         "base": sys.base_prefix,
         "humanize": installed("humanize"),
         "pid": os.getpid(),
-        "release": Path(__file__).resolve().parents[2].name,
+        "release": RELEASE,
     }
 
 
