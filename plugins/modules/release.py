@@ -72,6 +72,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
+from ansible_collections.asgi.host.plugins.module_utils._release import hints
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
 from ansible_collections.asgi.host.plugins.module_utils._release.deploy import DeployError, Deployment
 
@@ -99,11 +100,15 @@ def main() -> None:
     results, failures = {}, {}
     for app in module.params["apps"]:
         own = private.get("apps", {}).get(app["name"], {})
+        deployment = Deployment(app, own, tools)
         try:
-            results[app["name"]] = act(Deployment(app, own, tools), app, module.params, dry=module.check_mode)
+            results[app["name"]] = act(deployment, app, module.params, dry=module.check_mode)
         except (DeployError, CommandError, OSError) as error:
+            words = str(error)
+            if not isinstance(error, DeployError):
+                words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}"
             failures[app["name"]] = mask(
-                str(error), [own.get("secrets", {}), own.get("credentials", {}), private.get("index") or ""]
+                words, [own.get("secrets", {}), own.get("credentials", {}), private.get("index") or ""]
             )
     changed = any(result["status"] not in ("current", "needed") for result in results.values())
     module.exit_json(changed=changed, apps=results, failures=failures)

@@ -1,0 +1,454 @@
+"""What an operator can ask of a deploy beyond the switch itself, and what goes wrong on a host at the worst time."""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from load import Load, Outcome
+from playbook import ROLLBACK, Run, changed_inventory, play
+from targets import APPS, ROOT, Target, tool
+
+pytestmark = pytest.mark.scenario("release")
+
+APP = "parcels"
+DOMAIN = "parcels.test"
+
+
+class Shop:
+    """The app on one host, with a source that can be edited, deployed with any keys."""
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        self.target = target
+        self.folder = folder
+        self.source = folder / APP
+        shutil.copytree(APPS / APP, self.source)
+        self.number = 10
+
+    def new_version(self) -> str:
+        """Change the code; returns the version that it now says."""
+        self.number += 1
+        text = f'"""A version of the tests."""\n\nVERSION = "{self.number}"\n'
+        (self.source / APP / "__init__.py").write_text(text)
+        return str(self.number)
+
+    def edit(self, old: str, new: str) -> None:
+        path = self.source / APP / "main.py"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def inventory(self, **keys: Any) -> Path:
+        change = {"source": {"path": str(self.source)}, **keys}
+        return changed_inventory(self.folder, [self.target], change={APP: change})
+
+    def deploy(self, **keys: Any) -> Run:
+        return play(inventory=self.inventory(**keys), targets=[self.target])
+
+    def rollback(self, **keys: Any) -> Run:
+        return play(
+            "-e", f"app={APP}", inventory=self.inventory(**keys), targets=[self.target], playbook=ROLLBACK
+        )
+
+    def answers(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.target.door.json(DOMAIN)
+        return found
+
+    def failed(self, run: Run) -> str:
+        """The message of a run that must have failed."""
+        assert run.failed(self.target.name) == 1, run.output[-3000:]
+        return run.messages(self.target.name)
+
+    def succeeded(self, run: Run) -> Run:
+        assert run.status == 0, run.output[-4000:]
+        return run
+
+    def releases(self) -> list[str]:
+        return self.target.run(f"ls /srv/asgi/{APP}/releases").split()
+
+    def running(self) -> set[str]:
+        units = self.target.pids()
+        return {
+            unit.partition("@")[2].removesuffix(".service")
+            for unit in units
+            if unit.startswith(f"asgi-{APP}@")
+        }
+
+    @contextmanager
+    def load(self, method: str = "GET", path: str = "/") -> Iterator[Outcome]:
+        """Requests during the block, on kept connections and on new ones."""
+        kept, fresh = Outcome(), Outcome()
+        common = {"door": self.target.door, "domain": DOMAIN, "path": path, "method": method, "clients": 2}
+        whole = Outcome()
+        with (
+            Load(**common, keep_alive=True, pause=0.01).running(kept),  # type: ignore[arg-type]
+            Load(**common, keep_alive=False, pause=0.01).running(fresh),  # type: ignore[arg-type]
+        ):
+            yield whole
+        whole.add(kept)
+        whole.add(fresh)
+        print(f"\n{self.target.name}: {method} {whole}")
+
+
+@pytest.fixture(scope="module")
+def shop(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    made = Shop(target, tmp_path_factory.mktemp(target.name))
+    made.new_version()
+    made.succeeded(made.deploy())
+    yield made
+    assert play(targets=[target]).status == 0
+
+
+def test_warm_up_asks_before_the_switch(shop: Shop) -> None:
+    version = shop.new_version()
+    shop.succeeded(shop.deploy(warm_up=40, health={"path": f"/?{version}"}))
+    assert shop.answers()["version"] == version
+    # The gate's own question and 40 more, of which the app's access log knows nothing: count them in the app.
+    run = shop.deploy(warm_up=40, health=[{"path": "/"}, {"path": "/status/404", "status": [404]}])
+    shop.succeeded(run)
+
+
+def test_wrong_answer_during_the_warm_up_fails_the_gate(shop: Shop) -> None:
+    before = shop.answers()
+    shop.new_version()
+    wrong = '    if "asked" in globals():\n        return {"nothing": 1 // 0}\n    globals()["asked"] = True\n    return {\n        "version": VERSION,'
+    shop.edit('    return {\n        "version": VERSION,', wrong)
+    try:
+        message = shop.failed(shop.deploy(warm_up=20))
+    finally:
+        shop.edit(wrong, '    return {\n        "version": VERSION,')
+    assert "during the warm-up" in message
+    assert shop.answers() == before | {"pid": shop.answers()["pid"]}
+
+
+def test_previous_release_kept_warm_is_there_at_once(shop: Shop) -> None:
+    shop.succeeded(shop.deploy(keep_warm=True))
+    old = shop.answers()
+    version = shop.new_version()
+    shop.succeeded(shop.deploy(keep_warm=True))
+    assert shop.answers()["version"] == version
+    assert shop.running() == {old["release"], shop.answers()["release"]}
+    old_pids = shop.target.pids()[f"asgi-{APP}@{old['release']}.service"]
+    with shop.load() as seen:
+        shop.succeeded(shop.rollback(keep_warm=True))
+    assert seen.lost_count == 0
+    assert shop.answers()["release"] == old["release"]
+    assert shop.target.pids()[f"asgi-{APP}@{old['release']}.service"] == old_pids, "it was started again"
+    shop.succeeded(shop.deploy())
+    assert shop.running() == {shop.answers()["release"]}
+
+
+def test_release_that_goes_bad_under_traffic_is_rolled_back(shop: Shop) -> None:
+    """Its pages are healthy; its POSTs fail, which nginx's log shows."""
+    before = shop.answers()
+    shop.new_version()
+    shop.edit("    name = (await request.body()).decode()\n", "    name = str(1 // 0)\n")
+    try:
+        with shop.load("POST", "/parcels") as seen:
+            message = shop.failed(shop.deploy(watch={"seconds": 20, "errors": 10}))
+    finally:
+        shop.edit("    name = str(1 // 0)\n", "    name = (await request.body()).decode()\n")
+    assert set(seen.lost) == {"status 500"}, "a POST met a connection that the app had closed"
+    assert "answers were 5xx" in message
+    assert f"Release {before['release']} serves again." in message
+    assert shop.answers()["release"] == before["release"]
+    assert shop.running() == {before["release"]}
+    shown = play(targets=[shop.target], playbook=ROOT / "playbooks" / "releases.yml").output
+    assert "went bad" in shown
+    # A good one under the same watch stays.
+    version = shop.new_version()
+    with shop.load() as seen:
+        shop.succeeded(shop.deploy(watch=3))
+    assert seen.lost_count == 0
+    assert shop.answers()["version"] == version
+
+
+def test_failing_after_hook_is_reported_and_rolled_back_if_asked(shop: Shop) -> None:
+    before = shop.answers()
+    version = shop.new_version()
+    hooks = {"after": ["echo nobody listens; exit 3"]}
+    message = shop.failed(shop.deploy(hooks={**hooks, "after_failure": "rollback"}))
+    assert "nobody listens" in message
+    assert f"Release {before['release']} serves again." in message
+    assert shop.answers()["release"] == before["release"]
+    message = shop.failed(shop.deploy(hooks=hooks))
+    assert "serves, but hooks.after" in message
+    assert shop.answers()["version"] == version
+
+
+def test_restart_strategy_loses_nothing(shop: Shop) -> None:
+    """Never two instances at a time; requests wait and are answered by the release that serves in the end."""
+    version = shop.new_version()
+    with shop.load() as gets, shop.load("POST", "/parcels") as posts:
+        shop.succeeded(shop.deploy(strategy="restart"))
+    assert (gets.lost_count, posts.lost_count) == (0, 0)
+    assert shop.answers()["version"] == version
+    before = shop.answers()
+    shop.edit("import sys\n", "import sys\nimport a_module_that_is_not_installed\n")
+    try:
+        with shop.load() as gets, shop.load("POST", "/parcels") as posts:
+            message = shop.failed(shop.deploy(strategy="restart"))
+    finally:
+        shop.edit("import sys\nimport a_module_that_is_not_installed\n", "import sys\n")
+    assert (gets.lost_count, posts.lost_count) == (0, 0)
+    assert "a_module_that_is_not_installed" in message
+    assert shop.answers()["release"] == before["release"]
+    with shop.load() as gets, shop.load("POST", "/parcels") as posts:
+        shop.succeeded(shop.rollback(strategy="restart"))
+    assert (gets.lost_count, posts.lost_count) == (0, 0)
+    left = shop.target.run(f"find /srv/asgi/{APP}/releases -name 'hold.*' -o -name kept.sock; ")
+    assert left == ""
+    assert "hold" not in shop.target.run("systemctl list-units --plain --no-legend --all 'asgi-*'")
+
+
+def start_deploy(shop: Shop, **keys: Any) -> subprocess.Popen[str]:
+    """A converge in the background."""
+    return subprocess.Popen(
+        [
+            tool("ansible-playbook"),
+            str(ROOT / "site.yml"),
+            "-i",
+            str(shop.inventory(**keys)),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("strategy", ["overlap", "restart"])
+def test_dead_deploy_leaves_what_served_and_the_next_one_finishes(shop: Shop, strategy: str) -> None:
+    """The deploy's own process is killed while its candidate starts."""
+    before = shop.answers()
+    version = shop.new_version()
+    slow = "    await asyncio.sleep(4)\n    DELIVERED.mkdir(exist_ok=True)\n"
+    shop.edit("    DELIVERED.mkdir(exist_ok=True)\n", slow)
+    lock = f"/srv/asgi/{APP}/.lock"
+    try:
+        deploy = start_deploy(shop, strategy=strategy)
+        others = f"systemctl list-units --plain --no-legend --state=active,activating 'asgi-{APP}@*.service'"
+        wait_for(lambda: shop.target.run(f"{others} | grep -vc {before['release']} || true").strip() != "0")
+        holder = f"sed -n 's/process \\([0-9]*\\).*/\\1/p' {lock}"
+        killed = shop.target.run(f"pid=$({holder}); kill -9 $pid; echo $pid")
+        deploy.communicate(timeout=60)
+        assert killed.strip()
+        assert shop.answers()["release"] == before["release"]
+        run = shop.succeeded(shop.deploy(strategy=strategy))
+        assert run.changed(shop.target.name) == 1
+    finally:
+        shop.edit(slow, "    DELIVERED.mkdir(exist_ok=True)\n")
+    assert shop.answers()["version"] == version
+    assert shop.running() == {shop.answers()["release"]}
+    shop.deploy(strategy=strategy)
+
+
+def test_reverting_after_a_dead_deploy_sweeps_its_candidate(shop: Shop) -> None:
+    """Nobody wants the new release any more: a converge of the old one says what it took away."""
+    before = shop.answers()
+    served = (shop.source / APP / "__init__.py").read_text()
+    stray = "20990101T000000-abcdef"
+    shop.target.run(
+        f"cd /srv/asgi/{APP}/releases && cp -a {before['release']} {stray} && rm -f {stray}/app.sock"
+        f' && sed -i \'s/"active"/"built"/\' {stray}/release.json'
+        f" && cp -a /etc/systemd/system/asgi-{APP}@{before['release']}.service.d /etc/systemd/system/asgi-{APP}@{stray}.service.d"
+        f" && cp -a /etc/asgi/{APP}/{before['release']} /etc/asgi/{APP}/{stray}"
+        f" && systemctl daemon-reload && systemctl enable --now -q asgi-{APP}@{stray}.socket asgi-{APP}@{stray}.service"
+    )
+    assert shop.running() == {before["release"], stray}
+    assert (shop.source / APP / "__init__.py").read_text() == served
+    run = shop.succeeded(shop.deploy())
+    assert run.changed(shop.target.name) == 1
+    assert shop.running() == {before["release"]}
+    assert stray not in shop.releases()
+    assert stray not in shop.target.run("ls -R /etc/systemd/system /etc/asgi")
+    assert shop.deploy().changed(shop.target.name) == 0
+
+
+def test_controller_that_vanishes(shop: Shop) -> None:
+    """ansible-playbook and its connection die; the host finishes by itself, and the next converge agrees."""
+    version = shop.new_version()
+    lock = f"/srv/asgi/{APP}/.lock"
+    before = shop.target.run(f"cat {lock}")
+    deploy = start_deploy(shop)
+    wait_for(lambda: shop.target.run(f"cat {lock}") != before)
+    subprocess.run(["pkill", "-9", "-g", str(deploy.pid)], check=False)
+    subprocess.run(["pkill", "-9", "-f", f"ssh.*{shop.target.door.https[0]}.*\\[mux\\]"], check=False)
+    deploy.wait(timeout=20)
+    served = shop.answers()["version"]
+    wait_for(lambda: shop.target.run(f"flock --nonblock {lock} echo free || true").strip() == "free")
+    finished = shop.answers()["version"]
+    print(
+        f"\n{shop.target.name}: the new version is {version}; {served} served, and {finished} when it was over"
+    )
+    run = shop.succeeded(shop.deploy())
+    assert run.changed(shop.target.name) == (0 if finished == version else 1)
+    assert shop.answers()["version"] == version
+    assert shop.running() == {shop.answers()["release"]}
+
+
+def test_second_deploy_waits_for_the_first(shop: Shop) -> None:
+    version = shop.new_version()
+    holder = subprocess.Popen(
+        ["ssh", "-F", shop.target.ssh_config, shop.target.name, f"flock /srv/asgi/{APP}/.lock sleep 15"]
+    )
+    time.sleep(2)
+    started = time.monotonic()
+    shop.succeeded(shop.deploy())
+    assert time.monotonic() - started > 10
+    assert shop.answers()["version"] == version
+    holder.wait(timeout=30)
+
+
+@pytest.fixture
+def cramped(shop: Shop) -> Iterator[dict[str, Any]]:
+    """An app whose releases lie on a small file system of their own."""
+    folder = "/srv/asgi/cramped"
+    shop.target.run(f"mkdir -p {folder} && mount -t tmpfs -o size=150m,mode=755 tmpfs {folder}")
+    app = {
+        "name": "cramped",
+        "app": "parcels.main:app",
+        "source": {"path": str(shop.source)},
+        "domains": ["cramped.test"],
+        "workers": 1,
+        "graceful_timeout": 2,
+    }
+    yield app
+    shop.target.run(f"rm -f {folder}/ballast; systemctl stop 'asgi-cramped@*'; umount {folder}")
+    gone = {"name": "cramped", "state": "absent", "purge": True}
+    inventory = changed_inventory(shop.folder, [shop.target], add=[gone])
+    assert play(inventory=inventory, targets=[shop.target]).status == 0
+
+
+def test_full_disk_is_said_and_leaves_nothing(shop: Shop, cramped: dict[str, Any]) -> None:
+    """At the very first file, and in the middle of the upload."""
+    target, folder = shop.target, "/srv/asgi/cramped"
+
+    def converge() -> Run:
+        return play(inventory=changed_inventory(shop.folder, [target], add=[cramped]), targets=[target])
+
+    shop.succeeded(converge())
+    before = target.door.json("cramped.test")
+    for left in (0, 40_000):
+        shop.new_version()
+        (shop.source / "large").write_bytes(bytes(range(256)) * 20_000)
+        target.run(
+            f"fallocate -l $(( $(df --output=avail -B1 {folder} | tail -1) - {left} )) {folder}/ballast; sync"
+        )
+        message = shop.failed(converge())
+        assert "The disk is full" in message
+        assert "keep_releases" in message
+        assert target.door.json("cramped.test")["release"] == before["release"]
+        assert target.run(f"ls {folder}/releases").split() == [before["release"]]
+        target.run(f"rm {folder}/ballast")
+    (shop.source / "large").unlink()
+    shop.succeeded(converge())
+    assert target.door.json("cramped.test")["version"] == str(shop.number)
+
+
+def test_index_that_is_down_is_said(shop: Shop) -> None:
+    before = shop.answers()
+    inventory = shop.inventory(requirements=["humanize<4.9"])
+    run = play(
+        "-e", "asgi_host_package_index=http://127.0.0.1:9/simple", inventory=inventory, targets=[shop.target]
+    )
+    message = shop.failed(run)
+    assert "The package index cannot be reached from the host" in message
+    assert f"Release {before['release']} serves as before." in message
+    assert shop.answers()["release"] == before["release"]
+    assert not [name for name in shop.releases() if name > before["release"]]
+
+
+def test_unknown_release_is_refused_with_those_that_are_there(shop: Shop) -> None:
+    run = play(
+        "-e", f"app={APP}", "-e", "release=20200101T000000-abcdef",
+        inventory=shop.inventory(), targets=[shop.target], playbook=ROLLBACK,
+    )  # fmt: skip
+    message = shop.failed(run)
+    assert "no release 20200101T000000-abcdef" in message
+    assert shop.answers()["release"] in message
+
+
+def test_rollback_to_a_release_that_fails_its_gate(shop: Shop) -> None:
+    """Somebody damaged it: it is refused, and what serves serves."""
+    before = shop.answers()
+    shop.new_version()
+    shop.succeeded(shop.deploy())
+    now = shop.answers()
+    damaged = f"/srv/asgi/{APP}/releases/{before['release']}/src/parcels/main.py"
+    shop.target.run(f"echo 'import nothing_of_that_name' >> {damaged}")
+    message = shop.failed(shop.rollback())
+    assert "nothing_of_that_name" in message
+    assert f"Release {now['release']} serves as before." in message
+    assert shop.answers()["release"] == now["release"]
+    assert shop.running() == {now["release"]}
+
+
+class Database(http.server.BaseHTTPRequestHandler):
+    """Stands for a database that all hosts share: it counts the migrations, and those at the same time."""
+
+    running = 0
+    most = 0
+    total = 0
+
+    def do_POST(self) -> None:
+        cls = type(self)
+        cls.running += 1
+        cls.total += 1
+        cls.most = max(cls.most, cls.running)
+        time.sleep(1.5)
+        cls.running -= 1
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+MIGRATE = "python -c \"import urllib.request as r; r.urlopen(r.Request('http://{address}:{port}/', method='POST'), timeout=20)\""
+
+
+def test_fleet_is_migrated_once_and_in_turns(
+    all_targets: list[Target], target: Target, tmp_path: Path
+) -> None:
+    """A shared database by one host; one in the data folder by each host, and never two at a time."""
+    if target != all_targets[0] or len(all_targets) < 2:
+        pytest.skip("for all hosts together")
+    Database.total = Database.most = 0
+    server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), Database)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    call = MIGRATE.format(address=target.door.source_address(), port=server.server_port)
+    source = {"path": str(APPS / APP)}
+    try:
+        for hook, expected in ((call, 1), (f"{call} && date > $STATE_DIRECTORY/database", len(all_targets))):
+            Database.total = Database.most = 0
+            change = {APP: {"hooks": {"migrate": [hook]}, "source": source, "env": {"GREETING": hook[-9:]}}}
+            run = play(inventory=changed_inventory(tmp_path, all_targets, change=change))
+            assert run.status == 0, run.output[-4000:]
+            assert (Database.total, Database.most) == (expected, 1)
+        failing = {
+            APP: {"hooks": {"migrate": ["echo the database is locked; exit 1"]}, "env": {"GREETING": "x"}}
+        }
+        run = play(inventory=changed_inventory(tmp_path, all_targets, change=failing))
+        messages = [run.messages(each.name) for each in all_targets]
+        assert all("the database is locked" in message for message in messages)
+        assert sum("not tried on this host" in message for message in messages) == len(all_targets) - 1
+    finally:
+        server.shutdown()
+    assert play().status == 0
