@@ -31,6 +31,7 @@ class Hold:
         self._socket = release.folder / "hold.sock"
         self._kept = release.folder / "kept.sock"
         self._answer = release.folder / "hold.answer"
+        self._script = release.folder / "hold.sh"
 
     def left_behind(self) -> bool:
         """Whether one that was not ended lies there."""
@@ -39,6 +40,8 @@ class Hold:
     def begin(self) -> None:
         """Take the place of the release's socket. Connections that it has stay with it. Raises CommandError."""
         self.clear()
+        # A file: systemd of Debian 12 mangles a transient unit's command when it is told to reload.
+        write_atomically(self._script, self._text().encode())
         settings = {
             "ListenStream": self._socket, "SocketMode": "0660", "SocketUser": "root", "SocketGroup": "www-data",
             "Backlog": BACKLOG, "TriggerLimitIntervalSec": "0",
@@ -48,7 +51,7 @@ class Hold:
                 "systemd-run", "--quiet", "--collect", f"--unit={self._unit}", "--service-type=exec",
                 f"--description=Holds the requests of {self._release.app.name} during a deploy",
                 *(f"--socket-property={name}={value}" for name, value in settings.items()),
-                "/bin/sh", "-c", self._script(),
+                "/bin/sh", str(self._script),
             ]
         )  # fmt: skip
         # A second name for the release's own socket, so that one rename can put it back.
@@ -60,20 +63,28 @@ class Hold:
         os.replace(self._kept, self._release.socket_path)
         run(["systemctl", "start", "--no-block", self._release.service])
 
-    def _script(self) -> str:
+    def _text(self) -> str:
         """Wait for the answer's address, then proxy to it.
 
         The first request starts it. A deploy that died no longer holds the app's lock: then the old release is
         started again, so that its requests do not wait for an operator.
         """
-        answer, lock = shlex.quote(str(self._answer)), shlex.quote(str(self._release.app.folder / LOCK))
-        old, kept = shlex.quote(str(self._release.socket_path)), shlex.quote(str(self._kept))
-        return (
-            f"until [ -s {answer} ]; do"
-            f" if flock --nonblock {lock} true; then"
-            f" mv --force {kept} {old}; systemctl start --no-block {self._release.service}; exec {PROXY} {old};"
-            f" fi; sleep 0.05; done; exec {PROXY} $(cat {answer})"
+        old = self._release
+        answer, lock, sock, kept = (
+            shlex.quote(str(path))
+            for path in (self._answer, old.app.folder / LOCK, old.socket_path, self._kept)
         )
+        return f"""# Written by asgi.host for the length of a deploy.
+until [ -s {answer} ]; do
+    if flock --nonblock {lock} true; then
+        mv --force {kept} {sock}
+        systemctl start --no-block {old.service}
+        exec {PROXY} {sock}
+    fi
+    sleep 0.05
+done
+exec {PROXY} "$(cat {answer})"
+"""
 
     def end(self, release: Release, limit: float) -> None:
         """Hand the requests that wait to ``release``; end when nobody is connected, or after ``limit`` seconds."""
@@ -86,5 +97,5 @@ class Hold:
         for kind in ("socket", "service"):
             with contextlib.suppress(CommandError):
                 run(["systemctl", "stop", f"{self._unit}.{kind}"])
-        for path in (self._socket, self._kept, self._answer):
+        for path in (self._socket, self._kept, self._answer, self._script):
             path.unlink(missing_ok=True)
