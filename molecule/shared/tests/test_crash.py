@@ -36,8 +36,9 @@ def kill(target: Target, *, master: bool) -> int:
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "new-connections"])
 @pytest.mark.parametrize("victim", ["worker", "master"])
 def test_killed_under_load(target: Target, victim: str, keep_alive: bool) -> None:
-    """No GET is lost. Of the POSTs only those that a killed worker had in its hands: nobody may repeat them.
+    """Only what a killed worker had in its hands is lost: POSTs, for nobody may repeat them, and half answers.
 
+    A GET whose answer had not begun is sent again by nginx; one whose headers are with the client cannot be.
     A client that lost its POST to one worker may meet the next one before that is killed too.
     """
     gets, posts = Outcome(), Outcome()
@@ -50,7 +51,8 @@ def test_killed_under_load(target: Target, victim: str, keep_alive: bool) -> Non
     print(f"\n{target.name} ({SCENARIO}), kill -9 of a {victim}: GET {gets}; POST {posts}")
     assert gets.sent > 50
     assert posts.sent > 50
-    assert gets.lost_count == 0, gets
+    assert all(kind.startswith("IncompleteRead") for kind in gets.lost), gets
+    assert gets.lost_count <= CLIENTS * died, gets
     assert posts.lost_count <= CLIENTS * died, posts
     assert max(gets.worst, posts.worst) < LONGEST_WAIT
 
