@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
-from ansible_collections.asgi.host.plugins.plugin_utils import _fleet, _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils import _fleet, _origins, _sources, _specs
 
 
 class ActionModule(ActionBase):
@@ -26,13 +26,18 @@ class ActionModule(ActionBase):
         apps = arguments["apps"]
         bases = [self._task_vars.get("inventory_dir") or ".", self._task_vars.get("playbook_dir") or ".", "."]
         rollback = arguments.get("mode") == "rollback"
-        try:
-            described = [
-                _specs.describe(app, arguments, bases, by=f"{getpass.getuser()}@{socket.gethostname()}")
-                for app in apps
-            ]
-        except _sources.SourceError as error:
-            return {**result, "failed": True, "msg": str(error)}
+        described, failures = [], {}
+        by = f"{getpass.getuser()}@{socket.gethostname()}"
+        self._origins: dict[str, _origins.Origin] = {}
+        for app in apps:
+            try:
+                if app["state"] == "present":
+                    self._origins[app["name"]] = _origins.origin(app, bases, self._read_key)
+                described.append(_specs.describe(app, arguments, self._origins.get(app["name"]), by=by))
+            except _sources.SourceError as error:
+                failures[app["name"]] = (
+                    f"{app['name']}: source: {error}\nWhat served before serves as it did."
+                )
         private = {
             "index": arguments.get("index") or None,
             "apps": {app["name"]: _specs.private(app, bases) for app in apps if app["state"] == "present"},
@@ -48,8 +53,8 @@ class ActionModule(ActionBase):
         )
         if "apps" not in answer:
             return {**result, **answer}
-        results, failures = answer["apps"], answer["failures"]
-        changed = answer["changed"]
+        results, changed = answer["apps"], answer["changed"]
+        failures.update(answer["failures"])
         if not rollback:
             for spec in described:
                 found = results.get(spec["name"], {})
@@ -84,20 +89,28 @@ class ActionModule(ActionBase):
         return answer
 
     def _deploy(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
-        """Upload the source, if it is one, and have the release built, proved and switched to."""
-        if spec["source"]["kind"] != "path":
-            return self._call({**common, "apps": [spec], "mode": "deploy"})
-        folder = self._make_tmp_path()
-        try:
-            with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
-                local = Path(scratch) / "source.tar.gz"
-                _sources.pack(Path(spec["source"]["folder"]), local)
+        """Upload the source, if there is one, and have the release built, proved and switched to."""
+        name = spec["name"]
+        with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
+            try:
+                local = self._origins[name].parcel(Path(scratch))
+            except _sources.SourceError as error:
+                failure = f"{name}: source: {error}\nWhat served before serves as it did."
+                return {"apps": {}, "failures": {name: failure}}
+            if local is None:
+                return self._call({**common, "apps": [spec], "mode": "deploy"})
+            folder = self._make_tmp_path()
+            try:
                 remote = self._transfer_file(
                     str(local), self._connection._shell.join_path(folder, local.name)
                 )
-            return self._call({**common, "apps": [spec], "mode": "deploy", "archive": remote})
-        finally:
-            self._remove_tmp_path(folder)
+                return self._call({**common, "apps": [spec], "mode": "deploy", "archive": remote})
+            finally:
+                self._remove_tmp_path(folder)
+
+    def _read_key(self, path: str) -> bytes:
+        """A deploy key, which may lie encrypted by ansible-vault."""
+        return Path(self._loader.get_real_file(path)).read_bytes()
 
     def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(

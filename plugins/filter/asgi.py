@@ -9,7 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
-from ansible_collections.asgi.host.plugins.plugin_utils import _sources, _stages, _table
+from ansible_collections.asgi.host.plugins.plugin_utils import (
+    _archives,
+    _origins,
+    _sources,
+    _stages,
+    _table,
+)
 
 
 def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[str]:
@@ -26,6 +32,8 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[st
             problems += [f"{where}: {problem}" for problem in _certificate_problems(app, bases)]
         if app["source"].get("path"):
             problems += [f"{where}: {problem}" for problem in _folder_problems(app, bases)]
+        elif not problems:
+            problems += [f"{where}: source: {problem}" for problem in _origin_problems(app, bases)]
     return problems
 
 
@@ -50,6 +58,10 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
         named.append(("source.path", app["source"]["path"]))
     if app["tls"]["mode"] == "files":
         named += [(f"tls.files.{part}", app["tls"]["files"][part]) for part in ("certificate", "key")]
+    if (app["source"].get("git") or {}).get("key_file"):
+        named.append(("source.git.key_file", app["source"]["git"]["key_file"]))
+    if (app["source"].get("archive") or {}).get("path"):
+        named.append(("source.archive.path", app["source"]["archive"]["path"]))
     for name, content in app["credentials"].items():
         if not isinstance(content, str):
             named.append((f"credentials.{name}", content["file"]))
@@ -59,6 +71,24 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
 def interpreters(apps: list[dict[str, Any]]) -> list[str]:
     """The interpreters that apps name by path, which the host is to be asked for."""
     return sorted({app["python"] for app in _stages.present(apps) if (app["python"] or "").startswith("/")})
+
+
+def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
+    """What is wrong with a repository or an archive, as far as the controller can tell without a download.
+
+    One that is down at the moment is no problem of the inventory: what is deployed goes on being looked after.
+    """
+    archive = app["source"].get("archive")
+    try:
+        origin = _origins.origin(app, bases)
+        if archive and archive.get("path"):
+            _archives.fetch(archive, bases)
+        origin.describe()
+    except _sources.UnreachableError:
+        return []
+    except _sources.SourceError as error:
+        return [str(error)]
+    return []
 
 
 def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:

@@ -70,7 +70,7 @@ SUPPORTED = {"debian": ("12", "13")}
 # ``source``, the refused kinds), and what there is instead. Whoever adds one deletes its value here.
 NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("server", ("uvicorn", "command", "image"), "gunicorn"),
-    ("source", ("git", "archive", "image"), "path and package"),
+    ("source", ("image",), "path, package, git and archive"),
     ("reload", (True,), "false"),
     ("tls.mode", ("acme",), "self_signed and files"),
     ("proxy.http3", (True,), "false"),
@@ -279,7 +279,7 @@ def find_python(wanted: str | None, facts: Mapping[str, Any]) -> dict[str, str] 
         return found[0] if found and found[0]["path"] == (facts.get("python") or {}).get("path") else None
     if wanted.startswith("/"):
         return next((each for each in found if each["path"] == wanted), None)
-    return next((each for each in found if _fits(each["version"], wanted)), None)
+    return next((each for each in found if fits(each["version"], wanted)), None)
 
 
 def _pythons(facts: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -300,7 +300,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found.group().split(".")) if found else (0,)
 
 
-def _fits(version: str, wanted: str) -> bool:
+def fits(version: str, wanted: str) -> bool:
     """Whether a version is the one, or within the range, that is wanted."""
     has = _numbers(version)
     if PYTHON_VERSION.fullmatch(wanted):
@@ -919,6 +919,14 @@ def _body_limit(say: Say, key: str, value: Any) -> None:
         say(key, f"{_show(value)} is not a size; give one such as 10m, or 0 for no limit")
 
 
+def _git_version(say: Say, key: str, value: Any) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"(?!-)[A-Za-z0-9._/@+-]+", value) or ".." in value:
+        say(
+            key,
+            f"{_show(value)} is not a branch, tag or commit; give one in quotes, such as 'v1.4' or a commit's 40 digits",
+        )
+
+
 _path_on_controller = _line("a path", "../shop")
 _source_keys = _keys(
     {
@@ -927,7 +935,7 @@ _source_keys = _keys(
         "git": _keys(
             {
                 "repo": _line("a repository", "https://git.example.com/shop.git"),
-                "version": _line("a branch, tag or commit", "main"),
+                "version": _git_version,
                 "key_file": _optional(_line("a path", "keys/deploy")),
             },
             ("repo",),
@@ -937,7 +945,9 @@ _source_keys = _keys(
             {
                 "path": _optional(_path_on_controller),
                 "url": _optional(_line("a URL", "https://example.com/shop.tar.gz")),
-                "sha256": _pattern(re.compile(r"[0-9a-f]{64}"), "a SHA-256 digest", "give its 64 hex digits"),
+                "sha256": _optional(
+                    _pattern(re.compile(r"[0-9a-fA-F]{64}"), "a SHA-256 digest", "give its 64 hex digits")
+                ),
             },
             example="{url: …, sha256: …}",
         ),
@@ -1101,12 +1111,20 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
     if isinstance(source, Mapping):
         kinds = [kind for kind in SOURCES if kind in source]
         if not kinds and all(key in APP_DEFAULTS["source"] for key in source):
-            say("source", "is missing; give exactly one of path or package, such as {path: ../shop}")
+            say(
+                "source",
+                "is missing; give exactly one of path, package, git or archive, such as {path: ../shop}",
+            )
         elif len(kinds) > 1:
             say("source", f"has {' and '.join(kinds)}; give exactly one of them")
         archive = source.get("archive")
         if isinstance(archive, Mapping) and (archive.get("path") is None) == (archive.get("url") is None):
             say("source.archive", "needs exactly one of path and url; give one")
+        elif isinstance(archive, Mapping) and archive.get("url") and not archive.get("sha256"):
+            say(
+                "source.archive.sha256",
+                "is missing; a download is checked against its digest: give its 64 hex digits",
+            )
     _process_rules(say, app)
     env, secrets = app.get("env"), app.get("secrets")
     if isinstance(env, Mapping) and isinstance(secrets, Mapping):

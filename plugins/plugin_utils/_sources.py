@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A folder on the controller as the source of a release: what belongs to it, its digest, its archive."""
+"""A folder as the source of a release: what belongs to it, its digest, its archive."""
 
 from __future__ import annotations
 
@@ -35,18 +35,22 @@ class SourceError(Exception):
     """A source that cannot be deployed; the message names the variable and the fix."""
 
 
-def entries(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file and link of the source with its relative name, sorted.
+class UnreachableError(SourceError):
+    """A source that cannot be asked at the moment, which says nothing against the inventory."""
+
+
+def entries(folder: Path, left_out: frozenset[str] = LEFT_OUT) -> Iterator[tuple[str, Path]]:
+    """Every file and link of the source with its relative name, sorted; names in ``left_out`` are skipped.
 
     Raises SourceError for a link that leads out of the folder: it would mean something else on the host.
     """
     for base, folders, files in os.walk(folder):
         here = Path(base)
         linked = [name for name in folders if (here / name).is_symlink()]
-        folders[:] = sorted(set(folders) - LEFT_OUT - set(linked))
+        folders[:] = sorted(set(folders) - left_out - set(linked))
         for name in sorted([*files, *linked]):
             path = here / name
-            if name in LEFT_OUT or name.endswith((".pyc", ".pyo")):
+            if name in left_out or name.endswith((".pyc", ".pyo")):
                 continue
             if path.is_symlink():
                 target = Path(os.path.normpath(here / os.readlink(path)))
@@ -74,10 +78,10 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def pack(folder: Path, archive: Path) -> None:
+def pack(folder: Path, archive: Path, left_out: frozenset[str] = LEFT_OUT) -> None:
     """Write the source to ``archive`` (gzip'd tar), owned by root and writable by nobody else."""
     with tarfile.open(archive, "w:gz", compresslevel=3) as tar:
-        for name, path in entries(folder):
+        for name, path in entries(folder, left_out):
             tar.add(path, name, recursive=False, filter=_as_root)
 
 

@@ -4,25 +4,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import find_python, first_domain
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
+from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
 
 
-def describe(app: dict[str, Any], common: Mapping[str, Any], bases: list[str], *, by: str) -> dict[str, Any]:
-    """What the module is told of one normalized app.
+def describe(
+    app: dict[str, Any], common: Mapping[str, Any], origin: Origin | None, *, by: str
+) -> dict[str, Any]:
+    """What the module is told of one normalized app; ``origin`` is None for one that is to be absent.
 
     ``common`` holds root, host (facts) and server_pins. Raises SourceError for a source that is not there.
     """
     base = {"name": app["name"], "root": common["root"], "user": app["user"], "state": app["state"], "by": by}
-    if app["state"] == "absent":
+    if origin is None:
         return {**base, "purge": app["purge"]}
     settings = derived(app, common["host"])
     values = {"app": app, "root": common["root"], "settings": settings}
@@ -45,48 +46,22 @@ def describe(app: dict[str, Any], common: Mapping[str, Any], bases: list[str], *
                 "keep_releases",
             )
         },
+        "module": app["app"].partition(":")[0].partition(".")[0],
         "host": first_domain(app["domains"]),
         "python": find_python(app["python"], common["host"]),
         "server_requirements": app["server_requirements"],
         "server_pins": common["server_pins"],
-        "source": source(app, bases),
+        "source": {
+            "requirements": app["source"].get("requirements") or None,
+            **{key: list(app["source"].get(key) or []) for key in ("extras", "groups")},
+            **origin.describe(),
+        },
         "texts": {
             "service": render("systemd/asgi-app@.service.j2", **values),
             "release.conf": render("systemd/release.conf.j2", **values),
             "gunicorn.conf.py": render("release/gunicorn.conf.py.j2", **values),
         },
     }
-
-
-def source(app: dict[str, Any], bases: list[str]) -> dict[str, Any]:
-    """The kind, digest and description of an app's source. Raises SourceError."""
-    given = dict(app["source"])
-    options = {key: given.get(key) or None for key in ("requirements",)}
-    options.update({key: list(given.get(key) or []) for key in ("extras", "groups")})
-    if given.get("package"):
-        packages = given["package"]
-        digest = hashlib.sha256(json.dumps(packages).encode()).hexdigest()
-        return {
-            **options,
-            "kind": "package",
-            "package": packages,
-            "digest": digest,
-            "describe": "package " + ", ".join(packages),
-        }
-    try:
-        folder = _sources.locate(given["path"], bases)
-        if not folder.is_dir():
-            raise _sources.SourceError(f"{folder} is a file; give the folder that holds the app")
-        return {
-            **options,
-            "kind": "path",
-            "folder": str(folder),
-            "digest": _sources.digest(folder),
-            "describe": f"path {folder.name}",
-            "version": _sources.version(folder),
-        }
-    except _sources.SourceError as error:
-        raise _sources.SourceError(f"asgi_host_apps ({app['name']}): source.path: {error}") from error
 
 
 def private(app: dict[str, Any], bases: list[str]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ CASES: list[Case] = [
     _one("import string that runs code", ("app:", "plain values"), app='shop.main:make(__import__("os"))'),
     _one("import string open call", ("app:", "right of the colon"), app='shop.main:make("x"'),
     _one("factory of a call", ("factory:", "factory: true"), app='shop.main:make("x")', factory=True),
-    _one("source missing", ("source: is missing", "path or package"), source=None),
+    _one("source missing", ("source: is missing", "path, package, git or archive"), source=None),
     _one("source is a string", ("source: '../shop' is not a mapping", "{path: ../shop}"), source="../shop"),
     _one(
         "two sources", ("source: has path and package", "exactly one"), source={"path": "x", "package": "y"}
@@ -222,8 +222,36 @@ CASES: list[Case] = [
     _one("server uvicorn", ("server: 'uvicorn' is not available", "there is gunicorn"), server="uvicorn"),
     _one("server command", ("server: 'command' is not available",), server="command", command=["./run"]),
     _one("server image", ("server: 'image' is not available",), server="image"),
-    _one("source git", ("source.git: is not available", "path and package"), source={"git": {"repo": "x"}}),
-    _one("source archive", ("source.archive: is not available",), source={"archive": {"path": "x.tar.gz"}}),
+    _one("git without repo", ("source.git.repo", "is missing"), source={"git": {"version": "main"}}),
+    _one(
+        "git version",
+        ("source.git.version: '--upload-pack=x'", "a branch, tag or commit"),
+        source={"git": {"repo": "x", "version": "--upload-pack=x"}},
+    ),
+    _one(
+        "download without digest",
+        ("source.archive.sha256: is missing", "64 hex digits"),
+        source={"archive": {"url": "https://example.com/shop.tar.gz"}},
+    ),
+    _one(
+        "archive digest",
+        ("source.archive.sha256: 'abc'", "64 hex digits"),
+        source={"archive": {"path": "x.tar.gz", "sha256": "abc"}},
+    ),
+    _one(
+        "archive from two places",
+        ("source.archive: needs exactly one of path and url",),
+        source={"archive": {"path": "x.tar.gz", "url": "https://example.com/x", "sha256": "0" * 64}},
+    ),
+    _one("strategy", ("strategy: 'rolling'", "overlap or restart"), strategy="rolling"),
+    _one("watch", ("watch: -1", "of seconds"), watch=-1),
+    _one("watch errors", ("watch.errors: 101", "of percent"), watch={"errors": 101}),
+    _one("warm and restart", ("keep_warm: true keeps two instances",), strategy="restart", keep_warm=True),
+    _one(
+        "after failure",
+        ("hooks.after_failure: 'panic'", "keep or rollback"),
+        hooks={"after_failure": "panic"},
+    ),
     _one("source image", ("source.image: is not available",), source={"image": {"name": "x"}}),
     _one("reload", ("reload: true is not available",), reload=True),
     _one(

@@ -49,6 +49,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     def make(release: Release, *_: object) -> str:
         (release.venv / "bin").mkdir(parents=True)
         (release.venv / "bin" / "python").touch()
+        (release.venv / "lib" / "python3.11" / "site-packages" / "shop").mkdir(parents=True)
         return ""
 
     def drained(*_: object) -> int:
@@ -100,7 +101,8 @@ def wanted(root: Path, digest: str, **more: Any) -> deploy.Deployment:
         "warm_up": 0, "watch": {"seconds": 0, "errors": 5}, "keep_warm": False,
         "app_dir": "", "python": {"path": "/usr/bin/python3", "version": "3.11.2"}, "requirements": [],
         "server_pins": [], "server_requirements": None, "keep_releases": 2,
-        "source": {"kind": "path", "digest": digest, "describe": "path shop", "version": digest},
+        "module": "shop",
+        "source": {"kind": "package", "digest": digest, "describe": "path shop", "version": digest},
         "texts": {"service": "", "release.conf": "[Service]\n", "gunicorn.conf.py": "workers = 1\n"},
         **more,
     }  # fmt: skip
@@ -361,3 +363,8 @@ def test_restart_holds_requests_and_gives_them_to_whoever_serves(
         deployed(tmp_path, "three", strategy="restart")
     assert world.calls[-2:] == ["give_back", f"end {second.id}"] or "give_back" in world.calls
     assert serving(two) == "two"
+
+
+def test_source_without_the_app_is_refused_with_what_it_has(tmp_path: Path, world: World) -> None:
+    with pytest.raises(deploy.DeployError, match=r"a module store .*correct app, or name the folder"):
+        wanted(tmp_path, "one", module="store").deploy(None)

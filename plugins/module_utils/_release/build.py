@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._apps import fits
 from .._process import CommandError, run
 from .paths import Release
 
@@ -76,6 +77,11 @@ def server_choices(pins: Sequence[str], own: Sequence[str] | None, app_names: se
     return [[*fixed, *rest], first, last]
 
 
+def wheel_path(release: Release, source: Mapping[str, Any]) -> Path:
+    """Where a release keeps the wheel that is its source."""
+    return release.folder / "wheel" / str(source["wheel"])
+
+
 @dataclass
 class Inputs:
     """What the resolver is given: requirement files of the source, and single requirements."""
@@ -101,7 +107,9 @@ class Inputs:
     def digest(self, *more: str) -> str:
         """A digest of the inputs; ``more`` is what else decides what is installed."""
         content = [path.read_text(encoding="utf-8") for path in self.files]
-        whole = json.dumps([content, self.lines, self.options, self.project, *more])
+        # A wheel lies in its release; the digest of its content is in `more`.
+        lines = [line.partition(" @ file:")[0] for line in self.lines]
+        whole = json.dumps([content, lines, self.options, self.project, *more])
         return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -109,7 +117,10 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
     """What the app needs, by ``source.requirements``, else uv.lock, else requirements.txt, else pyproject.toml."""
     source, wanted = release.source, spec["source"]
     lines = [*wanted.get("package", []), *spec["requirements"]]
-    if wanted["kind"] != "path":
+    if wanted["kind"] == "wheel":
+        extras = f"[{','.join(wanted['extras'])}]" if wanted.get("extras") else ""
+        lines.append(f"{wanted['project']}{extras} @ {wheel_path(release, wanted).as_uri()}")
+    if wanted["kind"] != "tree":
         return Inputs([], lines, [], project=False)
     chosen = wanted.get("requirements")
     if chosen:
@@ -132,6 +143,12 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
     options = [f"--extra={extra}" for extra in wanted.get("extras", [])]
     groups = [f"--group={group}" for group in wanted.get("groups", [])]
     if path.name == "uv.lock":
+        needs = tomllib.loads(path.read_text(encoding="utf-8")).get("requires-python", "")
+        if not fits(spec["python"]["version"], needs):
+            raise BuildError(
+                f"uv.lock needs Python {needs}, and the app would run on {spec['python']['version']} "
+                f"({spec['python']['path']}); set python to one that fits, or lock for this one"
+            )
         exported = release.folder / "uv-lock.txt"
         tools.run(
             "export", "--quiet", "--frozen", "--no-header", "--no-emit-project", "--no-default-groups",
@@ -164,7 +181,7 @@ def make(
         python["path"],
         python["version"],
         tools.uv,
-        *([spec["source"]["digest"]] if inputs.project else []),
+        *([spec["source"]["digest"]] if inputs.project or spec["source"]["kind"] == "wheel" else []),
     )
     mark = release.folder / "environment.digest"
     for other in others:

@@ -47,7 +47,11 @@ class Candidate:
 
         Raises RefusedError, BuildError, CommandError, OSError.
         """
-        if archive:
+        if archive and self.spec["source"]["kind"] == "wheel":
+            kept = build.wheel_path(self.release, self.spec["source"])
+            kept.parent.mkdir(mode=0o755)
+            shutil.copy(archive, kept)
+        elif archive:
             into = f"--directory={self.release.source}"
             run(["tar", "--extract", "--gzip", "--no-same-owner", f"--file={archive}", into])
         root = self.release.source / self.spec["app_dir"]
@@ -69,10 +73,27 @@ class Candidate:
                 self.hooks("build", writable=[self.release.source])
             finally:
                 tree.seal(self.release.source)
+        self._must_hold_the_app(root)
         build.compile_source(self.release)
         version = self.spec["source"].get("version") or self._package_version()
         ledger.update(
             self.release, state=ledger.BUILT, version=version, source_stamp=tree.stamp(self.release.source)
+        )
+
+    def _must_hold_the_app(self, root: Path) -> None:
+        """The import root must be in the source or among what was installed; code is not run to find out."""
+        name = self.spec["module"]
+        places = [root, *self.release.venv.glob("lib/python3*/site-packages")]
+        if any((place / name).is_dir() or any(place.glob(f"{name}.*")) for place in places):
+            return
+        there = sorted(
+            path.name.removesuffix(".py")
+            for path in root.iterdir()
+            if path.suffix == ".py" or (path.is_dir() and not path.name.startswith("."))
+        )
+        raise RefusedError(
+            f"app: neither the source nor what it installs has a module {name} (the source has: "
+            f"{', '.join(there) or 'no module'}); correct app, or name the folder that holds it in app_dir"
         )
 
     def _package_version(self) -> str:

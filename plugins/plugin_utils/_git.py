@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A git repository as the source of a release, fetched by the controller.
+
+So the deploy key stays on the controller, hosts need neither git nor a way to the repository, and all hosts of a
+run get the same commit: a version is resolved once a run, whatever the number of hosts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ansible_collections.asgi.host.plugins.plugin_utils._fleet import run_folder
+from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
+    SourceError,
+    UnreachableError,
+    locate,
+)
+
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
+# Seconds that one call of git may take; a clone of a large repository takes long.
+LIMIT = 600
+# Names that are shown to somebody who asked for one that is not there.
+SHOWN = 10
+
+
+class Repository:
+    """One repository with its key. Raises SourceError for what goes wrong, without the secrets of its address."""
+
+    def __init__(
+        self, given: Mapping[str, str | None], bases: list[str], read_key: Callable[[str], bytes]
+    ) -> None:
+        self._address = _address(str(given["repo"]), bases)
+        self.version = given.get("version") or "HEAD"
+        self.shown = without_secrets(str(given["repo"]))
+        name = hashlib.sha256(self._address.encode()).hexdigest()[:16]
+        self._folder = run_folder() / f"git-{name}"
+        # A play that a hook of git starts inherits what git told the hook.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        certificates = {name: os.environ[name] for name in ("GIT_SSL_CAINFO",) if name in os.environ}
+        self._env = {**inherited, **certificates, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+        if given.get("key_file"):
+            self._use_key(read_key(str(locate(str(given["key_file"]), bases))))
+
+    def _use_key(self, content: bytes) -> None:
+        """Copy the key: ssh refuses one that others can read, and one whose last line has no end."""
+        key = self._folder.with_suffix(".key")
+        if not key.exists():
+            handle = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content.replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n")
+        self._env["GIT_SSH_COMMAND"] = (
+            f"ssh -i {shlex.quote(str(key))} -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=15 "
+            "-o StrictHostKeyChecking=accept-new"
+        )
+
+    def commit(self) -> str:
+        """The full name of the commit that the version stands for. One that is given in full asks nobody."""
+        if COMMIT.fullmatch(self.version):
+            return self.version
+        with self._locked():
+            note = self._folder / f"asgi-{hashlib.sha256(self.version.encode()).hexdigest()[:16]}"
+            if not note.exists():
+                note.write_text(self._resolve(), encoding="utf-8")
+            return note.read_text(encoding="utf-8")
+
+    def _resolve(self) -> str:
+        listed = self._git("ls-remote", self._address)
+        refs = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
+        for name in (
+            self.version,
+            f"refs/tags/{self.version}^{{}}",  # an annotated tag's commit, before the tag itself
+            f"refs/tags/{self.version}",
+            f"refs/heads/{self.version}",
+        ):
+            if name in refs:
+                return refs[name]
+        if ABBREVIATED.fullmatch(self.version):
+            self._fetch_all()
+            try:
+                return self._git("rev-parse", "--verify", "--quiet", f"{self.version}^{{commit}}").strip()
+            except SourceError:
+                pass  # told below, with what there is
+        names = [name.split("/", 2)[2] for name in refs if name.startswith(("refs/heads/", "refs/tags/"))]
+        there = ", ".join([name for name in names if not name.endswith("^{}")][:SHOWN]) or "no branch or tag"
+        raise SourceError(
+            f"{self.shown} has no version {self.version}; give a branch, a tag or a commit (there are: {there})"
+        )
+
+    def checkout(self, commit: str) -> Path:
+        """A folder with the files of a commit, submodules included; made once a run."""
+        with self._locked():
+            tree = self._folder / f"tree-{commit}"
+            if tree.is_dir():
+                return tree
+            try:
+                self._git("fetch", "--quiet", "--depth=1", self._address, commit)
+            except SourceError:
+                # A server may refuse to be asked for a commit that no name points to.
+                self._fetch_all()
+            try:
+                self._git("cat-file", "-e", f"{commit}^{{commit}}")
+            except SourceError:
+                raise SourceError(
+                    f"{self.shown} has no commit {commit}; give one that it has, or a branch or tag"
+                ) from None
+            self._git("worktree", "prune")
+            part = tree.with_suffix(".part")
+            self._git("worktree", "add", "--quiet", "--force", "--detach", str(part), commit)
+            if (part / ".gitmodules").is_file():
+                self._git("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1", inside=part)
+            part.rename(tree)
+            return tree
+
+    def _fetch_all(self) -> None:
+        self._git("fetch", "--quiet", "--force", self._address, "+refs/*:refs/asgi/*")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process of the run at a time; makes the empty repository for it."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        with (self._folder / "asgi.lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if not (self._folder / "HEAD").exists():
+                self._git("init", "--quiet", "--bare", str(self._folder))
+            yield
+
+    def _git(self, *argv: str, inside: Path | None = None) -> str:
+        where = ["-C", str(inside)] if inside else [f"--git-dir={self._folder}"]
+        try:
+            done = subprocess.run(
+                ["git", *where, *argv],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=LIMIT,
+                check=False,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except FileNotFoundError:
+            raise SourceError("the controller has no git, which source.git needs; install it there") from None
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(
+                f"git took longer than {LIMIT} s for {self.shown}; is the server up?"
+            ) from None
+        if done.returncode:
+            said = without_secrets(done.stderr.strip()).replace(without_secrets(self._address), self.shown)
+            raise UnreachableError(
+                f"git could not read {self.shown}: {said}\nCheck source.git.repo, key_file, and that the server is up."
+            )
+        return done.stdout
+
+
+def without_secrets(text: str) -> str:
+    """A text without the names and passwords of the addresses in it."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
+
+
+def _address(repo: str, bases: list[str]) -> str:
+    """What git is given: an address as it is, a folder of the controller with its whole path."""
+    if "://" in repo or re.match(r"[^/]+:", repo):
+        return repo
+    return str(locate(repo, bases))

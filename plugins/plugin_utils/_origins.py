@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where an app's code comes from: each kind says what it is, and makes the one file that a host needs of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _git, _sources
+
+SourceError = _sources.SourceError
+
+
+class Origin(Protocol):
+    """One app's source. Both functions raise SourceError."""
+
+    def describe(self) -> dict[str, Any]:
+        """``kind`` (as the host treats it: tree, wheel or package), ``digest``, ``describe`` and ``version``."""
+
+    def parcel(self, scratch: Path) -> Path | None:
+        """The file to upload, made below ``scratch`` if need be; None where the host needs none."""
+
+
+def origin(
+    app: Mapping[str, Any],
+    bases: list[str],
+    read_key: Callable[[str], bytes] = lambda path: Path(path).read_bytes(),
+) -> Origin:
+    """The origin of a normalized app. ``read_key`` gives a deploy key's content by its path."""
+    given = app["source"]
+    if given.get("package"):
+        return Packages(given["package"])
+    if given.get("git"):
+        return Checkout(_git.Repository(given["git"], bases, read_key))
+    if given.get("archive"):
+        return Archive(given["archive"], bases, module=app["app"].partition(":")[0], app_dir=app["app_dir"])
+    return Folder(given["path"], bases)
+
+
+class Packages:
+    """Requirements that the host installs from the index."""
+
+    def __init__(self, packages: list[str]) -> None:
+        self._packages = packages
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by its requirements; the version is known when they are resolved."""
+        return {
+            "kind": "package",
+            "package": self._packages,
+            "digest": hashlib.sha256(json.dumps(self._packages).encode()).hexdigest(),
+            "describe": "package " + ", ".join(self._packages),
+        }
+
+    def parcel(self, scratch: Path) -> None:
+        """Make nothing."""
+
+
+class Folder:
+    """A folder on the controller, as it is at this moment."""
+
+    def __init__(self, path: str, bases: list[str]) -> None:
+        self._folder = _sources.locate(path, bases)
+        if not self._folder.is_dir():
+            raise SourceError(f"{self._folder} is a file; give the folder that holds the app")
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by its content, and by what git calls it."""
+        return {
+            "kind": "tree",
+            "digest": _sources.digest(self._folder),
+            "describe": f"path {self._folder.name}",
+            "version": _sources.version(self._folder),
+        }
+
+    def parcel(self, scratch: Path) -> Path:
+        """Pack the folder."""
+        return _packed(self._folder, scratch)
+
+
+class Checkout:
+    """A commit of a git repository."""
+
+    def __init__(self, repository: _git.Repository) -> None:
+        self._repository = repository
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by its commit."""
+        commit = self._repository.commit()
+        return {
+            "kind": "tree",
+            "digest": hashlib.sha256(f"git {commit}".encode()).hexdigest(),
+            "describe": f"git {self._repository.shown} {self._repository.version}",
+            "version": commit,
+        }
+
+    def parcel(self, scratch: Path) -> Path:
+        """Pack all that is committed."""
+        tree = self._repository.checkout(self._repository.commit())
+        return _packed(tree, scratch, frozenset({".git"}))
+
+
+class Archive:
+    """A tar, a zip or a wheel."""
+
+    def __init__(self, archive: Mapping[str, Any], bases: list[str], *, module: str, app_dir: str) -> None:
+        self._archive, self._bases = archive, bases
+        self._module, self._app_dir = module.partition(".")[0], app_dir
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by its digest and name."""
+        name, wheel = _archives.file_name(self._archive), _archives.wheel(self._archive)
+        if name.endswith(".whl") and not wheel:
+            raise SourceError(
+                f"{name} is not the name of a wheel; give the file under the name that it was built with"
+            )
+        known: dict[str, Any] = {
+            "kind": "wheel" if wheel else "tree",
+            "digest": _archives.digest(self._archive, self._bases),
+            "describe": f"archive {name}",
+        }
+        if wheel:
+            return {**known, "wheel": name, "project": wheel["name"], "version": wheel["version"]}
+        return {**known, "version": name.partition(".tar")[0].removesuffix(".zip").removesuffix(".tgz")}
+
+    def parcel(self, scratch: Path) -> Path:
+        """Give a wheel as it is; pack anew what an archive holds."""
+        path = _archives.fetch(self._archive, self._bases)
+        if _archives.wheel(self._archive):
+            return path
+        into = scratch / "unpacked"
+        into.mkdir()
+        return _packed(_archives.unpack(path, into, module=self._module, app_dir=self._app_dir), scratch)
+
+
+def _packed(folder: Path, scratch: Path, left_out: frozenset[str] = _sources.LEFT_OUT) -> Path:
+    archive = scratch / "source.tar.gz"
+    _sources.pack(folder, archive, left_out)
+    return archive

@@ -1,0 +1,110 @@
+"""Archives as sources: what is taken, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _origins
+from ansible_collections.asgi.host.plugins.plugin_utils._sources import SourceError
+
+
+def tar(path: Path, names: list[str], *, link: str | None = None) -> Path:
+    with tarfile.open(path, "w:gz") as packed:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            if link is not None:
+                member.type, member.linkname = tarfile.SYMTYPE, link
+            packed.addfile(member, io.BytesIO(b""))
+    return path
+
+
+def zipped(path: Path, *names: str) -> Path:
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in names:
+            packed.writestr(name, "")
+    return path
+
+
+def unpacked(path: Path, module: str = "shop", app_dir: str = "") -> list[str]:
+    into = path.parent / "into"
+    into.mkdir()
+    root = _archives.unpack(path, into, module=module, app_dir=app_dir)
+    return sorted(str(each.relative_to(root)) for each in root.rglob("*") if each.is_file())
+
+
+@pytest.mark.parametrize(
+    ("names", "app_dir", "expected"),
+    [
+        (["shop-1.0/shop/main.py", "shop-1.0/pyproject.toml"], "", ["pyproject.toml", "shop/main.py"]),
+        (["shop/main.py"], "", ["shop/main.py"]),
+        (["shop/shop/main.py"], "", ["shop/main.py"]),
+        (["shop/shop.py"], "", ["shop.py"]),
+        (["top/src/shop/main.py"], "src", ["src/shop/main.py"]),
+        (["src/shop/main.py"], "src", ["src/shop/main.py"]),
+        (["shop/main.py", "README"], "", ["README", "shop/main.py"]),
+    ],
+)
+def test_folder_at_the_top(tmp_path: Path, names: list[str], app_dir: str, expected: list[str]) -> None:
+    assert unpacked(tar(tmp_path / "a.tar.gz", names), app_dir=app_dir) == expected
+
+
+def test_zip_is_taken_too(tmp_path: Path) -> None:
+    assert unpacked(zipped(tmp_path / "a.zip", "x/shop/main.py", "x/setup.py")) == [
+        "setup.py",
+        "shop/main.py",
+    ]
+
+
+@pytest.mark.parametrize("name", ["../evil.py", "a/../../evil.py", "/etc/evil"])
+def test_member_that_leads_out_is_named(tmp_path: Path, name: str) -> None:
+    for path in (tar(tmp_path / "a.tar.gz", ["good.py", name]), zipped(tmp_path / "a.zip", "good.py", name)):
+        into = tmp_path / path.name.replace(".", "")
+        into.mkdir()
+        with pytest.raises(SourceError, match="leads out"):
+            _archives.unpack(path, into, module="shop", app_dir="")
+    assert not (tmp_path / "evil.py").exists()
+
+
+def test_link_that_leads_out_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is not unpacked"):
+        unpacked(tar(tmp_path / "a.tar.gz", ["inside"], link="../../etc/passwd"))
+
+
+def test_page_in_place_of_an_archive(tmp_path: Path) -> None:
+    page = tmp_path / "a.tar.gz"
+    page.write_text("<!doctype html><title>Not found</title>")
+    with pytest.raises(SourceError, match="no archive that can be read"):
+        unpacked(page)
+
+
+def test_cut_off_archive(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.tar.gz", ["shop/main.py"] * 50)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(SourceError, match="no archive that can be read"):
+        unpacked(path)
+
+
+def test_digest_is_enforced(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.tar.gz", ["shop/main.py"])
+    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert _archives.fetch({"path": str(path), "sha256": right.upper()}, ["."]) == path
+    with pytest.raises(SourceError, match=f"has the SHA-256 {right}, not 0000"):
+        _archives.fetch({"path": str(path), "sha256": "0" * 64}, ["."])
+
+
+def test_wheel_is_known_by_its_name(tmp_path: Path) -> None:
+    def described(name: str) -> dict[str, object]:
+        path = tmp_path / name
+        path.write_bytes(b"")
+        return _origins.Archive({"path": str(path)}, ["."], module="shop", app_dir="").describe()
+
+    found = described("my_shop-1.4.2-py3-none-any.whl")
+    assert (found["kind"], found["project"], found["version"]) == ("wheel", "my_shop", "1.4.2")
+    assert described("shop-2.0.tar.gz")["version"] == "shop-2.0"
+    with pytest.raises(SourceError, match="not the name of a wheel"):
+        described("shop.whl")
