@@ -19,7 +19,7 @@ class ActionModule(ActionBase):
     """Runs the module once for all apps, and once more for each app that needs a new release."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Arguments: apps (normalized), host (facts), root, uv, index, ca_file, server_pins, mode, release."""
+        """Arguments: apps (normalized), host (facts), root, uv, index, wheels, server_pins, mode, release."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         arguments = self._task.args
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
             "index": arguments.get("index") or None,
             "apps": {app["name"]: _specs.private(app, bases) for app in apps if app["state"] == "present"},
         }
-        common = {"private": wrap(private), "uv": arguments["uv"]}
+        common = {"private": wrap(private), "uv": arguments["uv"], "wheels": arguments.get("wheels") or None}
         answer = self._call(
             {
                 **common,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
@@ -15,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _sources,
     _stages,
     _table,
+    _wheels,
 )
 
 
@@ -80,7 +82,7 @@ def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
     """
     archive = app["source"].get("archive")
     try:
-        origin = _origins.origin(app, bases)
+        origin = _origins.origin(app, bases, _plain_key)
         if archive and archive.get("path"):
             _archives.fetch(archive, bases)
         origin.describe()
@@ -89,6 +91,14 @@ def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
     except _sources.SourceError as error:
         return [str(error)]
     return []
+
+
+def _plain_key(path: str) -> bytes:
+    """A deploy key that anyone can read. One that ansible-vault encrypted is read where the vault's password is."""
+    content = Path(path).read_bytes()
+    if content.startswith(b"$ANSIBLE_VAULT;"):
+        raise _sources.UnreachableError("the key is encrypted")
+    return content
 
 
 def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
@@ -124,6 +134,11 @@ class FilterModule:
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,
             "proxy_stage": _stages.proxy,
+            "leaving": _stages.leaving,
+            "leave_stage": _stages.leave,
+            "wheels_problems": _wheels.problems,
+            "differing_wheels": _wheels.differing,
+            "pip_environment": _wheels.pip_environment,
             "releases_table": _table.releases_table,
             "wrap": _private.wrap,
         }

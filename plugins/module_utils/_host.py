@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import pwd
@@ -18,10 +19,13 @@ from ._process import CommandError, run
 LISTEN = "0A"
 
 
-def facts(packages: Sequence[str], interpreters: Sequence[str] = ()) -> dict[str, Any]:
+def facts(
+    packages: Sequence[str], interpreters: Sequence[str] = (), wheels: Path | None = None
+) -> dict[str, Any]:
     """Everything in one mapping; ``packages`` are the Debian packages whose presence is asked for.
 
-    ``interpreters`` are paths of Pythons to be tried beside those in the usual places.
+    ``interpreters`` are paths of Pythons to be tried beside those in the usual places; ``wheels`` is a folder whose
+    files are named with their digests.
     """
     system = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
     return {
@@ -35,6 +39,7 @@ def facts(packages: Sequence[str], interpreters: Sequence[str] = ()) -> dict[str
         "users": sorted(entry.pw_name for entry in pwd.getpwall()),
         "listeners": [{"port": port, "process": name} for port, name in listeners()],
         "nginx": nginx(Path("/etc/nginx")),
+        "wheels": digests(wheels) if wheels else {},
         "apps": sorted(
             found.group(1)
             for unit in Path("/etc/systemd/system").glob("asgi-*@.service")
@@ -136,6 +141,17 @@ def nginx(folder: Path) -> dict[str, Any]:
             )
         ),
     }
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file in a folder, by name; empty where there is no such folder."""
+    found = {}
+    for path in sorted(folder.glob("*")):
+        if not path.is_file():
+            continue
+        with path.open("rb") as stream:
+            found[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
 
 
 def packaged_default(path: Path) -> bool:

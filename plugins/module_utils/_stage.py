@@ -123,6 +123,8 @@ class Stage:
 
     def _link(self, step: Mapping[str, Any]) -> None:
         path, target = Path(step["link"]), step["target"]
+        if "where" in step and not Path(step["where"]).exists():
+            return
         if path.is_symlink() and os.readlink(path) == target:
             return
         self._note(str(path))
@@ -133,6 +135,8 @@ class Stage:
     def _absent(self, step: Mapping[str, Any]) -> None:
         path = Path(step["absent"])
         if not path.is_symlink() and not path.exists():
+            return
+        if step.get("if_empty") and any(path.iterdir()):
             return
         self._note(str(path))
         if self.dry:

@@ -24,6 +24,9 @@ options:
     type: list
     elements: str
     default: []
+  wheels:
+    description: A folder of wheels, whose files are to be named with their SHA-256.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -44,6 +47,8 @@ host:
   type: dict
 """
 
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.host.plugins.module_utils._host import facts
 
@@ -54,10 +59,13 @@ def main() -> None:
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
             "interpreters": {"type": "list", "elements": "str", "default": []},
+            "wheels": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, host=facts(module.params["packages"], module.params["interpreters"]))
+    asked = module.params
+    wheels = Path(asked["wheels"]) if asked["wheels"] else None
+    module.exit_json(changed=False, host=facts(asked["packages"], asked["interpreters"], wheels))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,9 @@ options:
     description: Path of uv on the host.
     type: path
     required: true
+  wheels:
+    description: Folder of wheels on the host that is installed from instead of an index.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -92,11 +95,12 @@ def main() -> None:
             "migrate": {"type": "bool", "default": True},
             "release": {"type": "str"},
             "uv": {"type": "path", "required": True},
+            "wheels": {"type": "path"},
         },
         supports_check_mode=True,
     )
     private = unwrap(module.params["private"])
-    tools = Tools(uv=module.params["uv"], index=private.get("index"))
+    tools = Tools(uv=module.params["uv"], index=private.get("index"), wheels=module.params["wheels"])
     results, failures = {}, {}
     for app in module.params["apps"]:
         own = private.get("apps", {}).get(app["name"], {})

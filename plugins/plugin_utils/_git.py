@@ -27,6 +27,9 @@ from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
+SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o StrictHostKeyChecking=accept-new"
+# What of git's environment is the operator's own choice.
+KEPT = {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
 # Seconds that one call of git may take; a clone of a large repository takes long.
 LIMIT = 600
 # Names that are shown to somebody who asked for one that is not there.
@@ -45,9 +48,11 @@ class Repository:
         name = hashlib.sha256(self._address.encode()).hexdigest()[:16]
         self._folder = run_folder() / f"git-{name}"
         # A play that a hook of git starts inherits what git told the hook.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        certificates = {name: os.environ[name] for name in ("GIT_SSL_CAINFO",) if name in os.environ}
-        self._env = {**inherited, **certificates, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+        kept = {
+            name: value for name, value in os.environ.items() if name in KEPT or not name.startswith("GIT_")
+        }
+        # Nobody is there to answer a question; ssh would ask at the terminal and wait.
+        self._env = {"GIT_SSH_COMMAND": SSH, **kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
         if given.get("key_file"):
             self._use_key(read_key(str(locate(str(given["key_file"]), bases))))
 
@@ -58,10 +63,7 @@ class Repository:
             handle = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content.replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n")
-        self._env["GIT_SSH_COMMAND"] = (
-            f"ssh -i {shlex.quote(str(key))} -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=15 "
-            "-o StrictHostKeyChecking=accept-new"
-        )
+        self._env["GIT_SSH_COMMAND"] += f" -i {shlex.quote(str(key))} -o IdentitiesOnly=yes"
 
     def commit(self) -> str:
         """The full name of the commit that the version stands for. One that is given in full asks nobody."""

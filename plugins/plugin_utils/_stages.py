@@ -17,7 +17,17 @@ TOOLS = "/usr/local/lib/asgi-host"
 UNITS = "/etc/systemd/system"
 NGINX = "/etc/nginx"
 NGINX_USER = "www-data"
+WHEELS = "/var/cache/asgi/wheels"
 AUTHORITY = "/usr/local/share/ca-certificates/asgi-host.crt"
+DEFAULT_SITE = f"{NGINX}/sites-enabled/default"
+DEFAULT_WAS_THERE = f"{NGINX}/asgi/default-site"
+PLACEHOLDER = "# Written by asgi.host: Debian's placeholder site was enabled, and comes back with the end of the last app.\n"
+CHECK: dict[str, Any] = {
+    "command": ["nginx", "-t", "-q"],
+    "when": [f"{NGINX}/"],
+    "check": True,
+    "name": "nginx's configuration",
+}
 # A self-signed certificate is a placeholder for a real one; ten years, in days, so that it never is the trouble.
 SELF_SIGNED_DAYS = "3650"
 
@@ -45,9 +55,15 @@ def uv_path(requirements: str) -> str:
 
 
 def base(
-    apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, uv_requirements: str, authority: str
+    apps: list[dict[str, Any]],
+    *,
+    host: Mapping[str, Any],
+    root: str,
+    uv_requirements: str,
+    authority: str,
+    wheels: str,
 ) -> list[dict[str, Any]]:
-    """Accounts, folders, units and uv."""
+    """Accounts, folders, units and uv. ``wheels`` is the folder that is installed from, empty for an index."""
     wanted = present(apps)
     uv = uv_path(uv_requirements)
     folder = uv.removesuffix("/bin/uv")
@@ -72,6 +88,7 @@ def base(
     steps += [
         {"folder": TOOLS},
         {"folder": "/var/cache/asgi", "mode": "0700"},
+        *([] if wheels else [{"absent": WHEELS}]),
         {"file": f"{TOOLS}/uv-requirements.txt", "content": uv_requirements},
         {
             "command": ["python3", "-m", "venv", folder],
@@ -153,6 +170,45 @@ def _readable_by_nginx(data: str, media: str) -> list[dict[str, Any]]:
     ]
 
 
+def leaving(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> bool:
+    """Whether the last app is to go, and with it what all apps share. A host that lists no app is kept ready."""
+    return bool(apps) and not present(apps) and set(host["apps"]) <= {app["name"] for app in apps}
+
+
+def leave(
+    apps: list[dict[str, Any]], *, host: Mapping[str, Any], root: str, proxy: bool
+) -> list[dict[str, Any]]:
+    """Take away what all apps shared, when the last one is gone; what holds data of an app stays."""
+    steps: list[dict[str, Any]] = []
+    if proxy and host["nginx"]["version"]:
+        ours = ["asgi-00-shared", *(f"asgi-app-{app['name']}" for app in apps)]
+        steps += [{"absent": f"{NGINX}/conf.d/{name}.conf"} for name in ours]
+        if not host["nginx"]["foreign_default_servers"]:
+            target = f"{NGINX}/sites-available/default"
+            steps.append({"link": DEFAULT_SITE, "target": target, "where": DEFAULT_WAS_THERE})
+        steps += [
+            CHECK,
+            {
+                "command": ["systemctl", "try-reload-or-restart", "nginx"],
+                "when": [f"{NGINX}/"],
+                "name": "nginx reloaded",
+            },
+            {"absent": f"{NGINX}/asgi"},
+        ]
+    return [
+        *steps,
+        {"absent": TOOLS},
+        {"absent": "/var/cache/asgi"},
+        {"absent": AUTHORITY},
+        {
+            "command": ["update-ca-certificates", "--fresh"],
+            "when": [AUTHORITY],
+            "name": "certificate authorities",
+        },
+        *({"absent": folder, "if_empty": True} for folder in ("/etc/asgi", "/var/lib/asgi", root)),
+    ]
+
+
 def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The public sites, apps of the same domains together, and the secret contents of their certificates."""
     grouped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -207,7 +263,7 @@ def proxy(
     ]
     if host["nginx"]["packaged_default"] or host["nginx"]["version"] is None:
         # Debian's placeholder answers for every unknown name; the file itself stays in sites-available.
-        steps.append({"absent": f"{NGINX}/sites-enabled/default"})
+        steps += [{"file": DEFAULT_WAS_THERE, "content": PLACEHOLDER}, {"absent": DEFAULT_SITE}]
     for site in wanted:
         if any(app["name"] in failed for app in site["apps"]):
             continue
@@ -221,12 +277,7 @@ def proxy(
             if app["state"] == "absent":
                 steps.append({"absent": f"{NGINX}/asgi/tls/{app['name']}"})
     steps += [
-        {
-            "command": ["nginx", "-t", "-q"],
-            "when": [f"{NGINX}/"],
-            "check": True,
-            "name": "nginx's configuration",
-        },
+        CHECK,
         {
             "command": ["systemctl", "enable", "--quiet", "nginx"],
             "unless": ["systemctl", "is-enabled", "--quiet", "nginx"],

@@ -80,3 +80,20 @@ def test_command_runs_when_due_and_not_else(tmp_path: Path) -> None:
 def test_unknown_owner_is_named(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="no-such-user"):
         Stage(dry=False).carry_out([{"folder": str(tmp_path / "a"), "owner": "no-such-user"}])
+
+
+def test_folder_that_holds_something_stays_if_it_must_be_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "kept").mkdir(parents=True)
+    step = {"absent": str(folder), "if_empty": True}
+    assert Stage(dry=False).carry_out([step]).changed == []
+    (folder / "kept").rmdir()
+    assert Stage(dry=False).carry_out([step]).changed == [str(folder)]
+    assert not folder.exists()
+
+
+def test_link_only_where_a_file_says_so(tmp_path: Path) -> None:
+    step = {"link": str(tmp_path / "link"), "target": "/nowhere", "where": str(tmp_path / "mark")}
+    assert Stage(dry=False).carry_out([step]).changed == []
+    (tmp_path / "mark").touch()
+    assert Stage(dry=False).carry_out([step]).changed == [str(tmp_path / "link")]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 from client import Door
+from playbook import play
+from shop import Shop
 from targets import PHASE, SCENARIO, Target, hosts_under_test
 from testinfra.host import Host
 
@@ -14,8 +16,11 @@ TARGETS = list(hosts_under_test())
 # What is asked again after a reboot, that the host serves with no help; and of the installed collection.
 QUICK = {"test_door", "test_process", "test_data"}
 QUICK_ONLY = PHASE == "rebooted" or SCENARIO == "collection"
+# A scenario about one thing runs the tests that name it, and no others.
+GENERAL = {"default", "full", "collection"}
 # What costs a whole converge goes last.
-ORDER = ("test_door", "test_process", "test_needs", "test_crash", "test_converge")
+ORDER = ("test_door", "test_process", "test_needs", "test_crash", "test_converge", "test_release")
+LAST = {"test_leaving"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,10 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         module = item.path.stem
         scenario, phase = item.get_closest_marker("scenario"), item.get_closest_marker("phase")
-        wanted = not scenario or SCENARIO in scenario.args
+        wanted = SCENARIO in (scenario.args if scenario else GENERAL)
         in_phase = PHASE in phase.args if phase else not QUICK_ONLY or module in QUICK
         (kept if wanted and in_phase else left).append(item)
-    kept.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
+    rank = {name: place for place, name in enumerate(ORDER)}
+    kept.sort(key=lambda item: (item.path.stem in LAST, rank.get(item.path.stem, len(ORDER))))
     items[:] = kept
     config.hook.pytest_deselected(items=left)
 
@@ -55,6 +61,16 @@ def target(request: pytest.FixtureRequest) -> Target:
         pytest.fail("no host to test: set ASGI_HOSTS_JSON, or run the tests through molecule")
     chosen: Target = request.param
     return chosen
+
+
+@pytest.fixture(scope="module")
+def shop(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The app of the scenario ``release`` with a source of its own; as the inventory has it when the module ends."""
+    made = Shop(target, tmp_path_factory.mktemp(target.name))
+    made.new_version()
+    made.succeeded(made.deploy())
+    yield made
+    assert play(targets=[target]).status == 0
 
 
 @pytest.fixture

@@ -129,13 +129,16 @@ def changed_inventory(
     add: Sequence[App] = (),
     change: dict[str, dict[str, Any]] | None = None,
 ) -> Path:
-    """The inventory under test with further apps, and with other values for keys of the apps it has."""
+    """The inventory under test with further apps, and with other values for keys of the apps it has.
+
+    A mapping is merged into the one that is there; but for the source, for an app has one of its kinds.
+    """
     apps = {}
     for target in targets:
         own = [absolute(app) for app in target.apps.values()]
         for app in own:
             for key, value in (change or {}).get(app["name"], {}).items():
-                both = isinstance(value, dict) and isinstance(app.get(key), dict)
+                both = key != "source" and isinstance(value, dict) and isinstance(app.get(key), dict)
                 app[key] = {**app[key], **value} if both else value
         apps[target.name] = [*own, *copy.deepcopy(list(add))]
     return write_inventory(folder, targets, apps)

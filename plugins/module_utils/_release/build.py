@@ -35,10 +35,14 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Tools:
-    """How uv runs on this host. ``index`` may hold credentials: it travels in the environment, never in argv."""
+    """How uv runs on this host. ``index`` may hold credentials: it travels in the environment, never in argv.
+
+    With ``wheels``, a folder, no index is asked at all.
+    """
 
     uv: str
     index: str | None
+    wheels: str | None = None
 
     def run(self, *argv: str) -> str:
         """Run uv; raises CommandError."""
@@ -46,7 +50,16 @@ class Tools:
         env["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
         if self.index:
             env["UV_DEFAULT_INDEX"] = self.index
-        return run([self.uv, *argv], env=env)
+        if self.wheels and argv[0] == "pip":
+            argv = (*argv, "--no-index", f"--find-links={self.wheels}")
+        try:
+            return run([self.uv, *argv], env=env)
+        except CommandError as error:
+            if self.wheels and "No solution found" in error.output:
+                error.output += (
+                    "\nNo index is asked but the folder asgi_host_wheels: add the wheels that it lacks."
+                )
+            raise
 
 
 def canonical(name: str) -> str:

@@ -83,6 +83,8 @@ class Candidate:
     def _must_hold_the_app(self, root: Path) -> None:
         """The import root must be in the source or among what was installed; code is not run to find out."""
         name = self.spec["module"]
+        if "PYTHONPATH" in self.private.get("env", {}):
+            return  # it may come from anywhere; the gate will tell
         places = [root, *self.release.venv.glob("lib/python3*/site-packages")]
         if any((place / name).is_dir() or any(place.glob(f"{name}.*")) for place in places):
             return
@@ -137,7 +139,10 @@ class Candidate:
                 units.run_in_sandbox(self.release, texts, argv, writable=writable, timeout=HOOK_TIMEOUT)
             except CommandError as error:
                 shown = command if isinstance(command, str) else " ".join(command)
-                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.output}") from error
+                hint = ""
+                if "Permission denied" in error.output and shown.startswith(("./", "{", "/")):
+                    hint = f"\nIs {shown.split()[0]} executable? Make it so (chmod +x), and commit that."
+                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.output}{hint}") from error
 
     def migrate(self, active: Release | None) -> dict[str, bool]:
         """Run the hooks; returns whether they did, and whether what they changed is this host's own.
