@@ -281,8 +281,11 @@ def local_certificates() -> list[Path]:
     return sorted(LOCAL_CERTIFICATES.glob("*.crt"))
 
 
-def image_recipe(suite: str) -> list[str]:
-    """Return the mmdebstrap command that writes a suite's root filesystem to standard output."""
+def image_recipe(suite: str, *more: str, output: str = "-") -> list[str]:
+    """Return the mmdebstrap command that writes a suite's root filesystem to ``output``.
+
+    ``more`` are further options; their hooks run after those that every image needs.
+    """
     sources = apt_sources(suite)
     argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     argv += [f"--aptopt={option}" for option in apt_options()]
@@ -298,8 +301,9 @@ def image_recipe(suite: str) -> list[str]:
         '--customize-hook=chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer',
         # Empty, not missing: each host then gets an identity of its own, with no first-boot questions.
         '--customize-hook=: > "$1/etc/machine-id"',
+        *more,
         suite,
-        "-",
+        output,
     ]
     return [*argv, *sources]
 
