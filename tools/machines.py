@@ -412,7 +412,7 @@ def boot(name: str) -> Machine:
     """Switch a machine on and wait until it has booted."""
     machine = load(name)
     started = time.monotonic()
-    hosts_connections(machine)
+    close_connections(machine)
     power_on(machine)
     wait_until_booted(machine)
     say(
@@ -428,7 +428,7 @@ def up(name: str, suite: str, like: str = "") -> Machine:
     return boot(name)
 
 
-def hosts_connections(machine: Machine) -> None:
+def close_connections(machine: Machine) -> None:
     """End ssh connections that Ansible keeps open to a machine: they would outlive it and then hang."""
     for socket in (machine.folder / "cp").glob("*"):
         run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", machine.name], check=False, seconds=10)
@@ -446,7 +446,7 @@ def cut(name: str) -> None:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(group, os.WNOHANG)
         time.sleep(0.02)
-    hosts_connections(load(name))
+    close_connections(load(name))
 
 
 def halt(name: str) -> None:
@@ -455,7 +455,7 @@ def halt(name: str) -> None:
     if group is None:
         return
     machine = load(name)
-    hosts_connections(machine)
+    close_connections(machine)
     machine.ssh("systemctl poweroff", check=False)
     until = time.monotonic() + HALT_SECONDS
     while leader(name):
@@ -468,15 +468,18 @@ def halt(name: str) -> None:
 
 @contextlib.contextmanager
 def frozen(name: str) -> Iterator[None]:
-    """Stand a machine that is on still, so that its disk does not change meanwhile."""
-    group = leader(name)
-    if group is None:
+    """Stand the kernel of a machine that is on still, so that its disk does not change meanwhile.
+
+    Its processes are traced by it: a signal that stops one of them would be taken for theirs.
+    """
+    kernel = leader(name)
+    if kernel is None:
         raise HostError(f"{name} is off")
-    os.killpg(group, signal.SIGSTOP)
+    os.kill(kernel, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.killpg(group, signal.SIGCONT)
+        os.kill(kernel, signal.SIGCONT)
 
 
 def copy_disk(name: str, path: Path) -> None:
@@ -495,7 +498,7 @@ def down(*names: str) -> None:
         if name in known():
             machine = load(name)
             cut(name)
-            hosts_connections(machine)
+            close_connections(machine)
             shutil.rmtree(machine.folder, ignore_errors=True)
             disconnect(machine)
 
@@ -550,7 +553,13 @@ def arguments() -> argparse.ArgumentParser:
     verb("cut", "cut the power of machines", each(cut))
     verb("boot", "switch machines on, and wait until they have booted", each(boot))
     verb("halt", "shut machines down in order", each(halt))
-    verb("down", "remove machines", lambda it: down(*it.names))
+    added = verb(
+        "down",
+        "remove machines",
+        lambda it: down(*it.names, *(name for name in known() if name.startswith(f"{it.scenario}-"))),
+        "*",
+    )
+    added.add_argument("--scenario", default="?", help="remove those of a Molecule scenario")
     added = verb(
         "inventory",
         "print machines as an Ansible inventory script does",

@@ -1,0 +1,1 @@
+"""An app that shows of which release each part of it is."""

@@ -1,0 +1,3 @@
+"""The version of the code."""
+
+VERSION = "one"
