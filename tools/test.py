@@ -21,13 +21,15 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
+import machines
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 LOGS = ROOT / ".cache" / "logs"
 RESULTS = ROOT / ".cache" / "results"
 COLLECTION = "collections/ansible_collections/asgi/host"
 BASE = ".config/molecule/config.yml"  # Molecule itself finds it in a git work tree only
-SCENARIOS = ("default", "full", "collection")
+SCENARIOS = ("default", "full", "collection", "release", "powercut")
 
 PART_SECONDS = 30 * 60
 TAIL_LINES = 60
@@ -75,7 +77,9 @@ def parts() -> list[Part]:
     }
     typed = [f"{COLLECTION}/plugins", "tools", "tests/unit"]
     typed += [
-        name for name in ("molecule/shared/tests", "tests/integration") if any((ROOT / name).glob("*.py"))
+        name
+        for name in ("molecule/shared/tests", "molecule/powercut/tests", "tests/integration")
+        if any((ROOT / name).glob("*.py"))
     ]
     answer = [
         Part("lint", "ruff", (tool["ruff"], "check", ".")),
@@ -192,6 +196,8 @@ def clean_up(groups: Sequence[str]) -> None:
     ]
     if names:
         subprocess.run([sys.executable, str(ROOT / "tools" / "hosts.py"), "down", *names], check=False)
+    if "powercut" in groups and not machines.unsupported():
+        machines.down(*(name for name in machines.known() if name.startswith("powercut-")))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -211,8 +217,13 @@ def main(argv: Sequence[str]) -> int:
     total = Count()
     try:
         for part in parts():
-            if part.group in wanted:
-                total.add(execute(part))
+            if part.group not in wanted:
+                continue
+            if part.group == "powercut" and (why := machines.unsupported()):
+                print(f"SKIPPED {part.name}: {why}", flush=True)
+                total.add(Count(skipped=1))
+                continue
+            total.add(execute(part))
     finally:
         if not chosen.keep:
             clean_up(wanted)

@@ -18,7 +18,7 @@ from pathlib import Path
 import machines
 import pytest
 from cutter import Answered, Box, Point, Seen, clone, hashes, listening, make_version
-from machines import Machine
+from hosts import HostError
 
 SEED = os.environ.get("ASGI_MACHINE", "powercut-trixie")
 ALL = os.environ.get("ASGI_CUTS") == "all"
@@ -167,7 +167,7 @@ class Lab:
         self.outcomes.append(outcome)
         try:
             self._judge(outcome, box)
-        except (AssertionError, OSError, machines.HostError) as error:
+        except (AssertionError, OSError, HostError) as error:
             outcome.wrong.append(f"{error}\n{box.journal()}")
         print(f"\n{outcome}", flush=True)
         return outcome
@@ -196,10 +196,11 @@ class Lab:
 
     def incomplete(self, answered: Answered, seen: Seen) -> list[str]:
         """What of the serving release's files is not as it was built."""
-        found = []
-        for version in answered.versions() & set(self.sources):
-            if seen.told["files"] != hashes(self.sources[version]):
-                found.append(f"the source of {seen.current} is not that of {version}")
+        found = [
+            f"the source of {seen.current} is not that of {version}"
+            for version in answered.versions() & set(self.sources)
+            if seen.told["files"] != hashes(self.sources[version])
+        ]
         if seen.told["venv"] != self.old.told["venv"]:
             found.append(f"the virtualenv of {seen.current} is not whole")
         return found

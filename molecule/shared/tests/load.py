@@ -35,6 +35,10 @@ class Outcome:
     """Requests that met a connection which the server had closed, and were sent again on a new one."""
     waits: list[float] = field(default_factory=list)
     """How long each answer took, in seconds."""
+    began: list[float] = field(default_factory=list)
+    """When each of these requests was sent, by this machine's monotonic clock."""
+    lost_at: list[float] = field(default_factory=list)
+    """When each lost request was sent."""
     names: list[str] = field(default_factory=list)
     """The body of each POST that was answered."""
 
@@ -44,6 +48,8 @@ class Outcome:
         self.lost += other.lost
         self.repeated += other.repeated
         self.waits += other.waits
+        self.began += other.began
+        self.lost_at += other.lost_at
         self.names += other.names
 
     @property
@@ -130,9 +136,11 @@ class Load:
                 trouble = self._request(connection, name)
             outcome.sent += 1
             outcome.waits.append(time.monotonic() - started)
+            outcome.began.append(started)
             used = True
             if trouble:
                 outcome.lost[trouble[1]] += 1
+                outcome.lost_at.append(started)
                 connection.close()
                 connection = None
             elif self.method == "POST":

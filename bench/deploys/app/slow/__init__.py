@@ -1,0 +1,1 @@
+"""An app whose import takes as long as that of many real ones."""
