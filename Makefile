@@ -5,7 +5,7 @@ export DEMO_SUITE ?= trixie
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint unit update clean
+.PHONY: help setup demo test test-fast lint unit bench-deploys update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,7 +30,14 @@ lint: setup ## ansible-lint, yamllint, ruff and mypy
 unit: setup ## unit tests
 	@$(BIN)/python tools/test.py unit
 
-update: ## write the lock of the Python tools anew
+bench-deploys: setup ## measure a deploy against a HUP and a restart, and draw docs/images/deploys
+	@tools/setup bench
+	@tools/hosts.py up bench --suite trixie
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=molecule/shared/tests $(BIN)/python bench/deploys/measure.py .cache/deploys.json
+	@.cache/bench/bin/python bench/deploys/picture.py .cache/deploys.json docs/images
+	@tools/hosts.py down bench
+
+update: ## write the locks of the Python tools anew
 	@tools/setup lock
 
 clean: ## remove every host and file that the commands above made

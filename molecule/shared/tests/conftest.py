@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -12,7 +13,10 @@ from shop import Shop
 from targets import PHASE, SCENARIO, Target, hosts_under_test
 from testinfra.host import Host
 
-TARGETS = list(hosts_under_test())
+# The tests of a lane have a host for themselves, and those of all hosts run at the same time: `all` leaves them out,
+# a host's name leaves all others out, and without it every test runs in turn.
+LANE = os.environ.get("ASGI_LANE", "")
+TARGETS = [target for target in hosts_under_test() if LANE in ("", "all", target.name)]
 # What is asked again after a reboot, that the host serves with no help; and of the installed collection.
 QUICK = {"test_door", "test_process", "test_data"}
 QUICK_ONLY = PHASE == "rebooted" or SCENARIO == "collection"
@@ -27,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name the markers."""
     config.addinivalue_line("markers", "scenario(*names): only in these scenarios")
     config.addinivalue_line("markers", "phase(*names): only in these phases")
+    config.addinivalue_line(
+        "markers", "lane: has one host for itself; those of other hosts may run beside it"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -38,7 +45,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         scenario, phase = item.get_closest_marker("scenario"), item.get_closest_marker("phase")
         wanted = SCENARIO in (scenario.args if scenario else GENERAL)
         in_phase = PHASE in phase.args if phase else not QUICK_ONLY or module in QUICK
-        (kept if wanted and in_phase else left).append(item)
+        in_lane = not LANE or bool(item.get_closest_marker("lane")) == (LANE != "all")
+        (kept if wanted and in_phase and in_lane else left).append(item)
     rank = {name: place for place, name in enumerate(ORDER)}
     kept.sort(key=lambda item: (item.path.stem in LAST, rank.get(item.path.stem, len(ORDER))))
     items[:] = kept

@@ -8,7 +8,7 @@ import pytest
 from playbook import converge, write_inventory
 from targets import INVENTORY, Target
 
-pytestmark = pytest.mark.scenario("release")
+pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane]
 
 # Prints each file of a host with its owner, mode and content, but for logs, caches of packages, and what the
 # system's own tools keep as a copy of the version before.

@@ -24,7 +24,7 @@ from playbook import play
 from shop import APP, Shop
 from targets import Target, hostvars
 
-pytestmark = pytest.mark.scenario("release")
+pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane]
 
 PASSWORD = "s3cr3t-of-the-index"
 UV = "$(ls -d /usr/local/lib/asgi-host/uv-*/bin/uv)"
@@ -137,21 +137,21 @@ def test_git_by_deploy_key(
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     key.chmod(0o644)  # as a checkout of an inventory leaves it
     git(shop.source, "bundle", "create", "--quiet", str(tmp_path / "all"), "--all")
+    account = f"forge-{shop.target.name}"
+    home = f"/home/{account}"
     on_forge(
         forge,
-        "set -e; command -v git >/dev/null || { apt-get -qq update; apt-get -qq install -y --no-install-recommends git; } >/dev/null 2>&1;"
-        "id forge >/dev/null 2>&1 || useradd --create-home --shell /usr/bin/git-shell forge; rm -rf /home/forge/*;"
-        "cat > /home/forge/all; git clone --quiet --bare /home/forge/all /home/forge/shop.git; mkdir -p /home/forge/.ssh;"
-        "chown -R forge: /home/forge; chmod 700 /home/forge/.ssh",
+        "set -e; flock /run/forge sh -c 'command -v git || { apt-get -qq update; apt-get -qq install -y "
+        "--no-install-recommends git; }' >/dev/null 2>&1;"
+        f"id {account} >/dev/null 2>&1 || useradd --create-home --shell /usr/bin/git-shell {account}; rm -rf {home}/*;"
+        f"cat > {home}/all; git clone --quiet --bare {home}/all {home}/shop.git; mkdir -p {home}/.ssh;"
+        f"chown -R {account}: {home}; chmod 700 {home}/.ssh",
         (tmp_path / "all").read_bytes(),
     )
-    on_forge(
-        forge,
-        "cat > /home/forge/.ssh/authorized_keys; chown forge: /home/forge/.ssh/authorized_keys",
-        key.with_suffix(".pub").read_bytes(),
-    )
+    keys = f"{home}/.ssh/authorized_keys"
+    on_forge(forge, f"cat > {keys}; chown {account}: {keys}", key.with_suffix(".pub").read_bytes())
     address, port = forge["reach"]["ssh"]
-    repo = f"ssh://forge@{address}:{port}/home/forge/shop.git"
+    repo = f"ssh://{account}@{address}:{port}{home}/shop.git"
     before = shop.answers()
     closed = {"git": {"repo": repo, "version": "main"}}
     message = shop.failed(shop.deploy(source=closed))
