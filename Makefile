@@ -41,6 +41,7 @@ update: ## write the locks of the Python tools anew
 	@tools/setup lock
 
 clean: ## remove every host and file that the commands above made
+	@tools/machines.py clean
 	@tools/hosts.py clean
 	@rm -rf .cache .venv .ansible .ruff_cache .mypy_cache .pytest_cache
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

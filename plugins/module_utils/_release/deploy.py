@@ -169,7 +169,18 @@ class Deployment:
                     found.append(f"release {release.id} was left half built")
                     if not dry:
                         self._discard(release)
-                return found + self._strays(active, dry=dry)
+                found += self._strays(active, dry=dry)
+                previous = self._previous_of(active)
+                for release in self.app.all_releases():
+                    if release != active and ledger.read(release).get("state") == ledger.ACTIVE:
+                        found.append(f"release {release.id} was not marked as superseded")
+                        if not dry:
+                            ledger.update(release, state=ledger.SUPERSEDED)
+                for release in self._excess(keep={active.id} | ({previous.id} if previous else set())):
+                    found.append(f"release {release.id} was not pruned")
+                    if not dry:
+                        self._discard(release)
+                return found
         except BusyError:
             return []
 
@@ -273,7 +284,8 @@ class Deployment:
                 said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
                 raise DeployError(self._masked(self._take_back(release, previous, said))) from error
         self._leave(previous)
-        self._prune(keep={release.id} | ({previous.id} if previous else set()))
+        for old in self._excess(keep={release.id} | ({previous.id} if previous else set())):
+            self._discard(old)
 
     def _take_back(self, release: Release, previous: Release | None, reason: str) -> str:
         """Give the traffic back to the earlier release; returns what happened in words."""
@@ -456,14 +468,15 @@ class Deployment:
             if ledger.read(release).get("state", ledger.BUILDING) in ledger.UNPROVED and release != active
         ]
 
-    def _prune(self, keep: set[str]) -> None:
-        """Remove the oldest releases beyond ``keep_releases``, never one of ``keep`` or one that still drains."""
+    def _excess(self, keep: set[str]) -> list[Release]:
+        """The oldest releases beyond ``keep_releases``, but for those of ``keep`` and those that still drain."""
         releases = self.app.all_releases()
         old = [release for release in releases if release.id not in keep]
-        excess = len(releases) - int(self.spec["keep_releases"])
-        for release in old[: max(0, excess)]:
-            if units.states([release.service])[release.service].active in ("inactive", "failed"):
-                self._discard(release)
+        return [
+            release
+            for release in old[: max(0, len(releases) - int(self.spec["keep_releases"]))]
+            if units.states([release.service])[release.service].active in ("inactive", "failed")
+        ]
 
     def _discard(self, release: Release) -> None:
         """Remove a release and all that belongs to it."""

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._process import CommandError, run
+from .._process import CommandError, run, succeeds
 from .paths import SYSTEMD, App, Release
 
 JOURNAL_LINES = 40
@@ -167,10 +168,25 @@ def run_in_sandbox(
         *(f"ReadWritePaths={path}" for path in writable),
         f"RuntimeMaxSec={timeout:.0f}",
     ]
-    command = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"]
+    unit = f"asgi-{release.app.name}-run-{os.getpid()}-{time.monotonic_ns()}.service"
+    command = ["systemd-run", "--quiet", "--wait", "--pipe", f"--unit={unit}", "--service-type=exec"]
     command += [f"--property={entry}" for entry in properties]
     try:
         # env looks the program up in the PATH that begins with the release's virtualenv.
         return run([*command, "--", "/usr/bin/env", *argv], timeout=timeout + 30)
     except CommandError as error:
-        raise CommandError(argv, "failed", error.output) from error
+        raise CommandError(argv, "failed", f"{error.output}\n{_why_it_ended(unit, timeout)}") from error
+
+
+def _why_it_ended(unit: str, limit: float) -> str:
+    """What a failed unit does not say itself, in words: who is killed has no last ones. Forgets the unit."""
+    names = ("Result", "ExecMainCode", "ExecMainStatus")
+    shown = run(["systemctl", "show", *(f"--property={name}" for name in names), unit])
+    said = dict(line.partition("=")[::2] for line in shown.splitlines())
+    succeeds(["systemctl", "reset-failed", unit])
+    if said.get("Result") == "timeout":
+        return f"It was ended after {limit:.0f} s."
+    killed = said.get("Result") == "signal" and said.get("ExecMainStatus") == "9"
+    if said.get("Result") == "oom-kill" or killed:
+        return "It was killed, as the kernel does with what is out of memory."
+    return ""
