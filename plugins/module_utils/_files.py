@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import os
 import pwd
 import stat
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+# The end of the name of a file that is being written.
+NEW = ".asgi-host"
 
 
 def uid_of(owner: str) -> int:
@@ -24,26 +29,51 @@ def gid_of(group: str) -> int:
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
-    """Replace ``path`` by one rename; the content is on disk before the name points to it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
+    """Replace ``path`` by one rename; the content is on disk before the name points to it.
+
+    The name of the new file is always the same, so one that a power cut left is used again; a lock keeps two
+    writers apart.
+    """
+    new = path.with_name(f".{path.name}{NEW}")
+    with _locked(new) as stream:
+        try:
+            stream.truncate(0)
             stream.write(content)
             os.fchown(stream.fileno(), uid, gid)
             os.fchmod(stream.fileno(), mode)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+            os.replace(new, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                new.unlink()
+            raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """The file of this name, made if need be, for this process alone."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "r+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if _is(stream, path):
+                yield stream
+                return
+
+
+def _is(stream: BinaryIO, path: Path) -> bool:
+    """Whether the open file still has this name: whoever had the lock before may have renamed it away."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def point_link(link: Path, target: str) -> None:
     """Make ``link`` a symbolic link to ``target`` by one rename: there is no moment without it."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary = link.with_name(f".{link.name}{NEW}")
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()
     temporary.symlink_to(target)

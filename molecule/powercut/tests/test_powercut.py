@@ -71,23 +71,20 @@ def by_flip(offset: int) -> Callable[[Points], Point]:
 # Every kind of step, and each boundary around the flip. Rules, not numbers: the deploy's steps will change.
 CUTS: Mapping[str, Callable[[Points], Point]] = {
     "source not unpacked": first(running("tar")),
-    "files not written": first(writing("/gunicorn.conf.py")),
-    "files written": first(running("systemctl", "daemon-reload")),
     "not migrated": lambda points: [point for point in points if running("systemd-run")(point)][-1],
-    "migrated, not enabled": first(running("systemctl", "enable")),
     "enabled, not started": first(running("systemctl", "start")),
     "proved, not flipped": by_flip(0),
     "flipped, not synced": by_flip(1),
     "flipped, not in the ledger": by_flip(2),
     "old one not disabled": after_flip(running("systemctl", "disable")),
-    "old one not stopped": after_flip(running("systemctl", "stop")),
     "old one not superseded": lambda points: [point for point in points if writing("/release.json")(point)][
         -1
     ],
-    "not pruned": after_flip(removing),
     "half pruned": lambda points: [point for point in points if removing(point)][-1],
     END: lambda points: points[-1],
 }
+# After these the next converge but one must be quiet; it is asked for after all with ASGI_CUTS=all.
+TWICE = ("enabled, not started", "flipped, not in the ledger", "half pruned")
 
 
 @dataclass
@@ -190,6 +187,8 @@ class Lab:
         if answered.versions() != {NEW}:
             outcome.wrong.append(f"after the next converge {answered} served")
         outcome.wrong += mixed(answered, seen) + self.incomplete(answered, seen) + left_over(seen)
+        if not ALL and not any(outcome.label.startswith(label) for label in TWICE):
+            return
         again = box.converge(NEW)
         if again.status or again.changed(box.name):
             outcome.wrong.append(f"a second converge was not quiet:\n{again.output[-3000:]}")
