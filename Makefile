@@ -34,7 +34,7 @@ bench-deploys: setup ## measure a deploy against a HUP and a restart, and draw d
 	@tools/setup bench
 	@tools/hosts.py up bench --suite trixie
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=molecule/shared/tests $(BIN)/python bench/deploys/measure.py .cache/deploys.json
-	@.cache/bench/bin/python bench/deploys/picture.py .cache/deploys.json docs/images
+	@.cache/bench/bin/python bench/deploys/picture.py .cache/deploys.json docs
 	@tools/hosts.py down bench
 
 update: ## write the locks of the Python tools anew

@@ -1,6 +1,6 @@
 """Draw what measure.py wrote: a panel for each contender and kind of code, latency against time, with what was lost.
 
-usage: picture.py MEASURED.json FOLDER      writes deploys.svg, deploys.png and deploys.md there
+usage: picture.py MEASURED.json DOCS      writes images/deploys.svg, .png, and the table in bench-deploys.md there
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 # Seconds of one point of the line: the longest wait of the requests that were sent in it.
 BIN = 0.05
 LINE, LOST = "#2a6f97", "#d00000"
+START, END = "<!-- made by bench/deploys/picture.py -->", "<!-- end -->"
 KINDS = {"good": "code that works", "broken": "code that does not import"}
 
 
@@ -33,7 +34,8 @@ def panel(axes: Any, result: dict[str, Any], start: float, end: float) -> None:
     """One contender with one kind of code."""
     times, waits = longest(result["requests"], start, end)
     axes.plot(times, waits, color=LINE, linewidth=1)
-    lost = [moment for moment in result["lost_at"] if moment <= end]
+    # One mark for each bin with a loss: thousands on one spot would show no more.
+    lost = sorted({round(moment / BIN) * BIN for moment in result["lost_at"] if moment <= end})
     axes.plot(lost, [2] * len(lost), "|", color=LOST, markersize=9, alpha=0.6)
     axes.axvline(0, color="#777777", linewidth=0.8, linestyle=":")
     if result["arrived"]:
@@ -91,9 +93,13 @@ def main() -> None:
         ha="center", fontsize=8,
     )  # fmt: skip
     figure.tight_layout(rect=(0, 0.02, 1, 1))
-    figure.savefig(folder / "deploys.svg", metadata={"Date": None})
-    figure.savefig(folder / "deploys.png", dpi=110, metadata={"Software": None})
-    (folder / "deploys.md").write_text(table(found), encoding="utf-8")
+    figure.savefig(folder / "images" / "deploys.svg", metadata={"Date": None})
+    figure.savefig(folder / "images" / "deploys.png", dpi=110, metadata={"Software": None})
+    page = folder / "bench-deploys.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    after = rest.partition(END)[2]
+    where = f"{found['machine']}; {', '.join(found['versions'])}."
+    page.write_text(f"{before}{START}\n\n{table(found)}\n{where}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
