@@ -174,7 +174,7 @@ def main() -> int:
             "cat /srv/asgi/slow/current/requirements.lock | grep -E '^(gunicorn|uvicorn|uvicorn-worker|starlette)=='"
         )
         found["versions"] = [line for line in versions.splitlines() if line]
-        found["machine"] = f"{os.cpu_count()} cores, Linux {platform.release().partition("-")[0]}"
+        found["machine"] = f"{os.cpu_count()} cores, Linux {platform.release().partition('-')[0]}"
     output.write_text(json.dumps(found), encoding="utf-8")
     return 0
 
