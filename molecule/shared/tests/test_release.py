@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import Load, Outcome
+from load import Load, Outcome, metronome
 from playbook import ROLLBACK, Run, changed_inventory, play
 from streams import Streams, open_streams
 from targets import APPS, Target
@@ -45,12 +45,14 @@ class Step:
     gets: Outcome
     posts: Outcome
     answer: dict[str, Any]
+    stalled: float
+    """How long the tester's own processes had to wait for the processor, in seconds."""
     run: Run | None = None
     held: int = 0
     """POSTs that a killed process may have held in its hands."""
 
     def __str__(self) -> str:
-        return f"GET {self.gets}; POST {self.posts}"
+        return f"GET {self.gets}; POST {self.posts}; tester stalled {self.stalled * 1000:.0f} ms"
 
 
 @dataclass
@@ -100,6 +102,7 @@ class Journey:
         kinds = {"door": self.target.door, "domain": DOMAIN, "clients": CLIENTS, "pause": 0.01}
         outcomes = []
         with ExitStack() as stack:
+            stalled = stack.enter_context(metronome())
             for keep_alive in (True, False):
                 for method, path, total in (("GET", "/", gets), ("POST", "/parcels", posts)):
                     own = Outcome()
@@ -112,7 +115,7 @@ class Journey:
         for own, total in outcomes:
             total.add(own)
         self.posted += posts.names
-        step = Step(gets, posts, self.target.door.json(DOMAIN))
+        step = Step(gets, posts, self.target.door.json(DOMAIN), stalled[0])
         if isinstance(done, Run):
             step.run = done
         elif done is not None:
@@ -237,12 +240,18 @@ def test_nothing_is_lost(journey: Journey, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*DEPLOYS, *ROLLBACKS])
 def test_nobody_waits(journey: Journey, name: str) -> None:
-    """The longest wait of a deploy or rollback, against the host's own steady state."""
+    """The longest wait of a deploy or rollback, against the host's own steady state.
+
+    What the tester's own processes had to wait for their turn on a busy machine is added to the limit.
+    """
     steady = journey.steps["steady"]
     usual = max(steady.gets.percentile(0.99), steady.posts.percentile(0.99))
     step = journey.steps[name]
     longest = max(step.gets.worst, step.posts.worst)
-    assert longest <= max(TIMES_P99 * usual, SECONDS), f"{longest:.3f} s; steady p99 {usual:.3f} s"
+    limit = max(TIMES_P99 * usual, SECONDS) + step.stalled
+    assert longest <= limit, (
+        f"{longest:.3f} s; steady p99 {usual:.3f} s, the tester stalled {step.stalled:.3f} s"
+    )
 
 
 @pytest.mark.parametrize("name", [*DEPLOYS, *ROLLBACKS])
