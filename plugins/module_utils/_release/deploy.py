@@ -482,13 +482,14 @@ class Deployment:
         """Remove a release and all that belongs to it."""
         if (hold := Hold(release)).left_behind():
             hold.clear()
-        if release.drop_in.exists():
+        if release.drop_in.exists() or release.id in units.instances(release.app):
             units.stop(release)
             units.forget_failure(release)
         shutil.rmtree(release.drop_in.parent, ignore_errors=True)
         shutil.rmtree(release.secrets, ignore_errors=True)
         shutil.rmtree(release.folder, ignore_errors=True)
-        sync_folder(self.app.releases)
+        if self.app.releases.is_dir():
+            sync_folder(self.app.releases)
 
     def remove(self, *, purge: bool, dry: bool) -> list[str]:
         """Take away what was added; the app's data only with ``purge``. Returns what was (or would be) removed."""
@@ -499,8 +500,10 @@ class Deployment:
         account = _has_user(app.user)
         if dry or not (there or account):
             return there
-        for release in app.all_releases():
-            self._discard(release)
+        # Somebody may have removed the folder and left the units.
+        known = {release.id for release in app.all_releases()} | set(units.instances(app))
+        for identity in sorted(known | units.with_drop_in(app)):
+            self._discard(app.release(identity))
         for path in paths:
             if path.is_dir():
                 shutil.rmtree(path)

@@ -73,6 +73,12 @@ def instances(app: App) -> dict[str, UnitState]:
     }
 
 
+def with_drop_in(app: App) -> set[str]:
+    """The releases whose settings systemd would read, whether their folders are there or not."""
+    start, end = f"asgi-{app.name}@", ".service.d"
+    return {path.name.removeprefix(start).removesuffix(end) for path in SYSTEMD.glob(f"{start}*{end}")}
+
+
 def start(release: Release) -> None:
     """Enable the release at boot and start it: the socket first, so that it is systemd who holds it."""
     run(["systemctl", "enable", "--quiet", release.socket, release.service])
