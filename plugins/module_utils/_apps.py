@@ -236,9 +236,12 @@ def host_problems(
 ) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
-    ``facts`` holds ``distribution``, ``release``, ``python``, ``pythons`` and ``listeners``. With ``proxy``
-    false the ports of nginx may belong to anyone.
+    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons`` and ``listeners``. With
+    ``proxy`` false the ports of nginx may belong to anyone.
     """
+    if (user := facts.get("user", "root")) != "root":
+        # Whoever is not root does not see what the other questions are about.
+        return [f"the play is {user} on the host, not root; set become: true in the play"]
     found: list[str] = []
     distribution, release = str(facts.get("distribution", "")), str(facts.get("release", ""))
     if release not in SUPPORTED.get(distribution, ()):

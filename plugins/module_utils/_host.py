@@ -29,6 +29,7 @@ def facts(
     """
     system = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
     return {
+        "user": pwd.getpwuid(os.geteuid()).pw_name,
         "distribution": system.get("ID", ""),
         "release": system.get("VERSION_ID", ""),
         "cores": len(os.sched_getaffinity(0)),

@@ -276,6 +276,11 @@ def test_good_host() -> None:
     assert _apps.host_problems([full()], FACTS | {"release": "13"}) == []
 
 
+def test_play_that_is_not_root_is_told_so_and_nothing_else() -> None:
+    (message,) = _apps.host_problems([full()], FACTS | {"user": "deploy", "release": "11"})
+    assert message == "the play is deploy on the host, not root; set become: true in the play"
+
+
 def test_ports_taken() -> None:
     facts = FACTS | {"listeners": [{"port": 80, "process": "apache2"}, {"port": 443, "process": ""}]}
     http, https = _apps.host_problems([full()], facts)
