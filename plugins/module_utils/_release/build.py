@@ -10,9 +10,10 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ OLDEST_SERVER = {
     "uvicorn-worker": "uvicorn-worker>=0.2",
 }
 LOCK = "requirements.lock"
+# How often what was just resolved is tried to be installed, and the seconds between: where an index has several
+# servers, one may not know yet what another has announced.
+TRIES, PAUSE = 3, 3.0
 
 
 class BuildError(Exception):
@@ -43,6 +47,8 @@ class Tools:
     uv: str
     index: str | None
     wheels: str | None = None
+    refresh: bool = False
+    """Whether to ask the index anew for what the cache knows."""
 
     def run(self, *argv: str) -> str:
         """Run uv; raises CommandError."""
@@ -52,6 +58,8 @@ class Tools:
             env["UV_DEFAULT_INDEX"] = self.index
         if self.wheels and argv[0] == "pip":
             argv = (*argv, "--no-index", f"--find-links={self.wheels}")
+        if self.refresh and argv[0] == "pip":
+            argv = (*argv, "--refresh")
         try:
             return run([self.uv, *argv], env=env)
         except CommandError as error:
@@ -208,16 +216,16 @@ def make(
             return digest
     try:
         tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
-        _resolve(release, inputs, tools, server_choices(pins, own, inputs.names()))
-        hashed = [
-            f"--requirement={path}"
-            for path in inputs.files
-            if path.suffix == ".txt" and "--hash=" in path.read_text()
-        ]
-        tools.run(
-            "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode",
-            *hashed, f"--requirement={release.folder / LOCK}",
-        )  # fmt: skip
+        for left in reversed(range(TRIES)):
+            _resolve(release, inputs, tools, server_choices(pins, own, inputs.names()))
+            try:
+                _install(release, inputs, tools)
+                break
+            except CommandError as error:
+                if not left or "there is no version of" not in error.output:
+                    raise
+            time.sleep(PAUSE)
+            tools = replace(tools, refresh=True)
         if inputs.project:
             _install_project(release, tools)
     except CommandError as error:
@@ -274,6 +282,19 @@ def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[S
         f"{failure.output if failure else 'nothing to resolve'}\nThe app's requirements and its server's do not go "
         "together; name a server that does in server_requirements, or change the app's requirements."
     )
+
+
+def _install(release: Release, inputs: Inputs, tools: Tools) -> None:
+    """Install what the lock holds; with the hashes that the app gives."""
+    hashed = [
+        f"--requirement={path}"
+        for path in inputs.files
+        if path.suffix == ".txt" and "--hash=" in path.read_text()
+    ]
+    tools.run(
+        "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode",
+        *hashed, f"--requirement={release.folder / LOCK}",
+    )  # fmt: skip
 
 
 def _install_project(release: Release, tools: Tools) -> None:
