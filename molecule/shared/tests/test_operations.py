@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from playbook import ROLLBACK, Run, changed_inventory, play
-from shop import APP, Shop
+from shop import APP, DOMAIN, Shop
+from streams import Streams, open_streams
 from targets import ROOT, tool
 
 pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane]
@@ -52,6 +53,33 @@ def test_previous_release_kept_warm_is_there_at_once(shop: Shop) -> None:
     assert shop.target.pids()[f"asgi-{APP}@{old['release']}.service"] == old_pids, "it was started again"
     shop.succeeded(shop.deploy())
     assert shop.running() == {shop.answers()["release"]}
+
+
+def test_rollback_to_a_release_that_still_drains(shop: Shop) -> None:
+    """As right after a bad deploy: its streams end properly and at once, and no request waits for it."""
+    calm = {"graceful_timeout": 60}
+    shop.new_version()
+    shop.succeeded(shop.deploy(**calm))
+    old = shop.answers()
+    streams = Streams()
+    with shop.load() as gets, shop.load("POST", "/parcels") as posts:
+        with open_streams(shop.target.door, DOMAIN, streams):
+            shop.new_version()
+            shop.succeeded(shop.deploy(**calm))
+            assert (
+                shop.target.run(f"systemctl is-active asgi-{APP}@{old['release']}; true").strip()
+                == "deactivating"
+            )
+            began = time.monotonic()
+            shop.succeeded(shop.rollback(**calm))
+            took = time.monotonic() - began
+        assert shop.answers()["release"] == old["release"]
+    assert (gets.lost_count, posts.lost_count) == (0, 0)
+    assert max(gets.worst, posts.worst) < 2
+    assert took < 30
+    assert streams.unanswered == 0
+    assert streams.websockets[:1] == ["closed with 1012"]
+    assert streams.events[:1] == ["complete"]
 
 
 def test_release_that_goes_bad_under_traffic_is_rolled_back(shop: Shop) -> None:

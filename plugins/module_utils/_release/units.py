@@ -81,10 +81,22 @@ def with_drop_in(app: App) -> set[str]:
 
 def start(release: Release) -> None:
     """Enable the release at boot and start it: the socket first, so that it is systemd who holds it."""
+    _await_end(release)
     run(["systemctl", "enable", "--quiet", release.socket, release.service])
     run(["systemctl", "start", release.socket])
     # READY comes before the workers import the app; whether it works is the gate's question.
     run(["systemctl", "start", "--no-block", release.service])
+
+
+def _await_end(release: Release) -> None:
+    """Wait for an instance that is being stopped: it still holds the socket, and would answer for the next one.
+
+    Its streams end at once, as they would at its graceful timeout; requests have their time, and systemd a limit.
+    """
+    while states([release.service])[release.service].active == "deactivating":
+        # gunicorn's master takes no notice of this signal, nor does any process that does not handle it.
+        succeeds(["systemctl", "kill", "--signal=SIGWINCH", release.service])
+        time.sleep(0.2)
 
 
 def restart(release: Release) -> None:
