@@ -33,6 +33,8 @@ SCENARIOS = ("default", "full", "collection", "release", "powercut")
 
 PART_SECONDS = 30 * 60
 TAIL_LINES = 60
+FAILURES_SHOWN = 12
+REASON_LENGTH = 300
 # The steps of a scenario, as Molecule announces them.
 STEP = re.compile(r"\[?([\w-]+) > ([\w-]+)\]?:? (Executing|Completed|Executed)\b(.*)")
 
@@ -125,6 +127,20 @@ def counted(part: Part, passed: bool) -> Count:
     return count
 
 
+def failures(part: Part) -> list[str]:
+    """Return one line for each test that failed in a part: what a log that is cut short must still say."""
+    found = []
+    for pattern in part.reports:
+        for path in sorted(RESULTS.glob(pattern)):
+            for case in ET.parse(path).iter("testcase"):  # noqa: S314 - pytest wrote it a moment ago
+                for bad in [*case.iter("failure"), *case.iter("error")]:
+                    reason = " ".join((bad.get("message") or "no reason given").split())[:REASON_LENGTH]
+                    found.append(f"  {case.get('name')}: {reason}")
+    if len(found) > FAILURES_SHOWN:
+        found[FAILURES_SHOWN:] = [f"  and {len(found) - FAILURES_SHOWN} more"]
+    return [f"{part.name} failed:", *found]
+
+
 def follow(process: subprocess.Popen[str], log: Path, steps: bool, started: float) -> None:
     """Copy a part's output to its log, and show the steps in it."""
     with log.open("w", encoding="utf-8") as output:
@@ -215,6 +231,7 @@ def main(argv: Sequence[str]) -> int:
     for folder in (LOGS, RESULTS):
         folder.mkdir(parents=True, exist_ok=True)
     total = Count()
+    failed: list[str] = []
     try:
         for part in parts():
             if part.group not in wanted:
@@ -223,10 +240,15 @@ def main(argv: Sequence[str]) -> int:
                 print(f"SKIPPED {part.name}: {why}", flush=True)
                 total.add(Count(skipped=1))
                 continue
-            total.add(execute(part))
+            count = execute(part)
+            total.add(count)
+            if count.failed:
+                failed += failures(part)
     finally:
         if not chosen.keep:
             clean_up(wanted)
+    for line in failed:
+        print(line)
     print(total)
     return 0 if total.failed == 0 and total.passed > 0 else 1
 
