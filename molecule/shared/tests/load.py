@@ -60,6 +60,11 @@ class Outcome:
         return sum(self.lost.values())
 
     @property
+    def halves(self) -> int:
+        """How many of the lost began as an answer and ended in its middle: nobody can send it again."""
+        return sum(count for what, count in self.lost.items() if what.startswith("IncompleteRead"))
+
+    @property
     def worst(self) -> float:
         """The longest wait for an answer, in seconds."""
         return max(self.waits, default=0.0)

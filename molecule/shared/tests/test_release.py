@@ -51,7 +51,7 @@ class Step:
     """How long the tester's own processes had to wait for the processor, in seconds."""
     run: Run | None = None
     held: int = 0
-    """POSTs that a killed process may have held in its hands."""
+    """Processes that were killed with requests in their hands."""
 
     def __str__(self) -> str:
         return f"GET {self.gets}; POST {self.posts}; tester stalled {self.stalled * 1000:.0f} ms"
@@ -261,11 +261,12 @@ def journey(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.parametrize("name", STEPS)
 def test_nothing_is_lost(journey: Journey, name: str) -> None:
-    """No GET anywhere; no POST but those that a killed process held in its hands."""
+    """Nothing anywhere, but what a killed process held in its hands: POSTs, and answers that had begun."""
     for step in journey.steps[name]:
         assert step.gets.sent > 30
         assert step.posts.sent > 30
-        assert step.gets.lost_count == 0, step
+        assert step.gets.lost_count == (step.gets.halves if step.held else 0), step
+        assert step.gets.lost_count <= step.held * 2 * CLIENTS, step
         assert step.posts.lost_count <= step.held * 2 * CLIENTS, step
         assert name == "upgrade of nginx" or step.gets.repeated + step.posts.repeated == 0
 
