@@ -13,6 +13,7 @@ from ansible_collections.asgi.host.plugins.module_utils import _apps, _certifica
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _archives,
     _origins,
+    _settings,
     _sources,
     _stages,
     _table,
@@ -37,6 +38,19 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[st
         elif not problems:
             problems += [f"{where}: source: {problem}" for problem in _origin_problems(app, bases)]
     return problems
+
+
+def host_problems(apps: list[dict[str, Any]], facts: dict[str, Any], *, proxy: bool = True) -> list[str]:
+    """What keeps a host with these facts from running these normalized apps."""
+    found = _apps.host_problems(apps, facts, proxy=proxy)
+    if found or not proxy or _settings.http3(facts):
+        return found
+    return [
+        f"asgi_host_apps ({app['name']}): proxy.http3: the host's nginx has no HTTP/3; set it to false, or use a host "
+        "with Debian 13"
+        for app in _stages.present(apps)
+        if app["proxy"]["http3"]
+    ]
 
 
 def _certificate_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
@@ -129,7 +143,7 @@ class FilterModule:
             "controller_problems": controller_problems,
             "on_controller": on_controller,
             "interpreters": interpreters,
-            "host_problems": _apps.host_problems,
+            "host_problems": host_problems,
             "packages": _stages.packages,
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,

@@ -58,6 +58,9 @@ RESERVED = frozenset(
     }
 )
 
+# Seconds; no cache keeps anything for longer (RFC 9111 has no limit, RFC 2616 named a year).
+YEAR = 31_536_000
+
 # The longest user name that utmp, ps and useradd of Debian 12 all take.
 USER_NAME_MAX = 31
 
@@ -73,7 +76,6 @@ NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("source", ("image",), "path, package, git and archive"),
     ("reload", (True,), "false"),
     ("tls.mode", ("acme",), "self_signed and files"),
-    ("proxy.http3", (True,), "false"),
 )
 
 # Every key of an app but its name, with its default. The same values stand in meta/argument_specs.yml.
@@ -104,6 +106,7 @@ APP_DEFAULTS: dict[str, Any] = {
     "health": {"path": "/", "status": [200], "timeout": 30, "text": None},
     "domains": [],
     "root_path": "",
+    "maintenance": False,
     "static": [],
     "tls": {
         "mode": "self_signed",
@@ -116,6 +119,10 @@ APP_DEFAULTS: dict[str, Any] = {
         "stream_paths": [],
         "trusted_proxies": [],
         "headers": {},
+        "browser_headers": "default",
+        "compression": "gzip",
+        "rate_limit": {"requests": None, "burst": 0},
+        "connection_limit": None,
         "extra": "",
         "http3": False,
     },
@@ -739,6 +746,16 @@ def _static_path(say: Say, key: str, value: Any) -> None:
         _relative("the source", "static or {data}/media")(say, key, value)
 
 
+def _cache(say: Say, key: str, value: Any) -> None:
+    number = _int(value)
+    if _text(value) != "immutable" and (number is None or not 0 <= number <= YEAR):
+        say(
+            key,
+            f"{_show(value)} is not a time; give whole seconds up to {YEAR}, 0 to have browsers ask each time, "
+            "or immutable for files whose names change with their content",
+        )
+
+
 def _workers(say: Say, key: str, value: Any) -> None:
     number = _int(value)
     if _text(value) not in ("auto", "cores") and (number is None or number < 1):
@@ -905,7 +922,7 @@ def _headers(say: Say, key: str, value: Any) -> None:
                 f"{key}.{_show(name)}",
                 "not a header's name; give letters, digits and -, such as X-Frame-Options",
             )
-        elif not isinstance(each, (str, int)) or re.search(r"[\x00-\x1f\x7f\"\\]", _scalar(each) or "\0"):
+        elif (text := _scalar(each)) is None or re.search(r"[\x00-\x1f\x7f\"\\]", text):
             say(
                 f"{key}.{name}",
                 "the value is not one line of text without double quotes and backslashes; give such a string",
@@ -970,7 +987,11 @@ _shared = _each(
     "[{path: uploads, data: uploads}]",
 )
 _static = _each(
-    _keys({"url": _static_url, "path": _static_path}, ("url", "path"), "{url: /static/, path: static}"),
+    _keys(
+        {"url": _static_url, "path": _static_path, "cache": _cache},
+        ("url", "path"),
+        "{url: /static/, path: static}",
+    ),
     "[{url: /static/, path: static}]",
 )
 _tls = _keys(
@@ -993,6 +1014,13 @@ _tls = _keys(
     },
     example="{mode: self_signed}",
 )
+_rate_limit = _keys(
+    {
+        "requests": _optional(_number(1, 100_000, " of requests a second")),
+        "burst": _number(0, 100_000, " of requests"),
+    },
+    example="{requests: 20, burst: 40}",
+)
 _proxy = _keys(
     {
         "body_limit": _body_limit,
@@ -1000,6 +1028,10 @@ _proxy = _keys(
         "stream_paths": _each(_url_path, "[/events]"),
         "trusted_proxies": _each(_network, '["10.0.0.0/8"]'),
         "headers": _headers,
+        "browser_headers": _one_of("default", "strict", "none"),
+        "compression": _one_of("gzip", "brotli", "none"),
+        "rate_limit": _rate_limit,
+        "connection_limit": _optional(_number(1, 65535, " of requests at a time")),
         "extra": _text_block,
         "http3": _a_bool,
     }
@@ -1044,6 +1076,7 @@ CHECKS: dict[str, Check] = {
     "health": _health,
     "domains": _each(_domain, "[shop.example.com]"),
     "root_path": _root_path,
+    "maintenance": _a_bool,
     "static": _static,
     "tls": _tls,
     "proxy": _proxy,
@@ -1136,6 +1169,13 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 shown = name if _matches(VARIABLE, name) else _show(name)
                 say(f"secrets.{shown}", "is in env as well; keep it in one of the two")
     _tls_rules(say, given.get("tls"), app.get("tls"))
+    proxy = app.get("proxy")
+    rate = proxy.get("rate_limit") if isinstance(proxy, Mapping) else None
+    if isinstance(rate, Mapping) and rate.get("requests") is None and rate.get("burst") not in (0, "0"):
+        say(
+            "proxy.rate_limit.requests",
+            "is missing; burst comes on top of so many requests a second: give it",
+        )
     _places(say, app)
 
 
@@ -1261,7 +1301,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         "name": name,
         "user": user_name(name),
         **{key: _int(app[key]) for key in numbers},
-        **{key: _bool(app[key]) for key in ("purge", "factory", "reload", "keep_warm")},
+        **{key: _bool(app[key]) for key in ("purge", "factory", "reload", "keep_warm", "maintenance")},
         **{key: [str(item) for item in app[key]] for key in ("requirements", "packages", "domains")},
         "source": _source(app["source"]),
         "shared": [{"path": item["path"], "data": item.get("data", item["path"])} for item in app["shared"]],
@@ -1280,7 +1320,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         },
         "watch": _watched(app["watch"]),
         "health": _checks(app["health"], given.get("health"), defaults.get("health")),
-        "static": [dict(item) for item in app["static"]],
+        "static": [{**item, "cache": _cached(item.get("cache", 0))} for item in app["static"]],
         "tls": {
             "mode": tls["mode"],
             **{
@@ -1295,6 +1335,8 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             "stream_paths": list(proxy["stream_paths"]),
             "trusted_proxies": list(proxy["trusted_proxies"]),
             "headers": {key: _scalar(value) for key, value in proxy["headers"].items()},
+            "rate_limit": {key: _int(value) for key, value in proxy["rate_limit"].items()},
+            "connection_limit": _int(proxy["connection_limit"]),
             "http3": _bool(proxy["http3"]),
         },
         "sandbox": {
@@ -1314,6 +1356,10 @@ def _source(source: Mapping[str, Any]) -> dict[str, Any]:
     if "package" in full and not _is_list(full["package"]):
         full["package"] = [full["package"]]
     return full
+
+
+def _cached(value: Any) -> int | str | None:
+    return "immutable" if value == "immutable" else _int(value)
 
 
 def _argv(command: Any) -> str | list[str]:

@@ -132,6 +132,7 @@ def nginx(folder: Path) -> dict[str, Any]:
     return {
         "version": version,
         "packaged_default": any(packaged_default(path) for path in folder.glob("sites-enabled/*")),
+        "foreign_sites": [str(path) for path in others],
         "foreign_default_servers": sorted(
             str(path)
             for path in others

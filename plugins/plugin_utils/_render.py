@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from ansible_collections.asgi.host.plugins.plugin_utils._settings import in_data
+from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
+from ansible_collections.asgi.host.plugins.plugin_utils._settings import in_data, upstream
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "asgi_host" / "templates"
 
@@ -31,7 +32,9 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (the output is configuration, not HTML)
     )
-    environment.filters.update(nginx_string=nginx_string, static_folder=static_folder, upstream=upstream)
+    filters = (added_headers, cache_control, nginx_string, static_folder, upstream)
+    environment.filters.update({each.__name__: each for each in filters})
+    environment.tests["in_data"] = in_data
     # A JSON text is a Python literal for strings, which is what the templates use it for.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}
     return environment
@@ -41,11 +44,6 @@ def nginx_string(value: object) -> str:
     """``value`` as a quoted string of nginx's configuration."""
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
-
-
-def upstream(app: dict[str, Any]) -> str:
-    """The name of an app's upstream."""
-    return "asgi_" + str(app["name"]).replace("-", "_")
 
 
 def static_folder(path: str, app: dict[str, Any], root: str) -> str:

@@ -11,7 +11,11 @@ from typing import Any
 
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
-from ansible_collections.asgi.host.plugins.plugin_utils._settings import http2_directive, in_data
+from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
+    http2_directive,
+    in_data,
+    rotating_tickets,
+)
 
 TOOLS = "/usr/local/lib/asgi-host"
 UNITS = "/etc/systemd/system"
@@ -22,8 +26,12 @@ AUTHORITY = "/usr/local/share/ca-certificates/asgi-host.crt"
 DEFAULT_SITE = f"{NGINX}/sites-enabled/default"
 DEFAULT_WAS_THERE = f"{NGINX}/asgi/default-site"
 PLACEHOLDER = "# Written by asgi.host: Debian's placeholder site was enabled, and comes back with the end of the last app.\n"
+NGINX_DROP_IN = f"{UNITS}/nginx.service.d/asgi-host.conf"
+# Where a sandbox would hide files of a site from nginx.
+HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - named, not used
 CHECK: dict[str, Any] = {
-    "command": ["nginx", "-t", "-q"],
+    # The check makes the log files that are not there yet, and what is asked of an app is not for everyone to read.
+    "command": ["sh", "-c", "umask 027; exec nginx -t -q"],
     "when": [f"{NGINX}/"],
     "check": True,
     "name": "nginx's configuration",
@@ -42,6 +50,8 @@ def packages(apps: list[dict[str, Any]], build: list[str], *, proxy: bool) -> li
     wanted = {"python3", "python3-venv", "ca-certificates", "openssl", *build}
     if proxy:
         wanted.add("nginx")
+        if any(app["proxy"]["compression"] == "brotli" for app in present(apps)):
+            wanted |= {"libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static"}
     for app in present(apps):
         wanted.update(app["packages"])
         if any(in_data(item["path"]) for item in app["static"]):
@@ -194,6 +204,13 @@ def leave(
                 "name": "nginx reloaded",
             },
             {"absent": f"{NGINX}/asgi"},
+            {"absent": NGINX_DROP_IN},
+            {"absent": str(Path(NGINX_DROP_IN).parent), "if_empty": True},
+            {
+                "command": ["systemctl", "daemon-reload"],
+                "when": [NGINX_DROP_IN],
+                "name": "systemd's configuration",
+            },
         ]
     return [
         *steps,
@@ -228,6 +245,7 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
                 {proxy for app in members for proxy in app["proxy"]["trusted_proxies"]}
             ),
             "mode": first["tls"]["mode"],
+            "http3": any(app["proxy"]["http3"] for app in members),
             "folder": folder,
         }
         if first["tls"]["mode"] == "files":
@@ -244,7 +262,13 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
 
 
 def proxy(
-    apps: list[dict[str, Any]], *, host: dict[str, Any], root: str, failed: list[str], bases: list[str]
+    apps: list[dict[str, Any]],
+    *,
+    host: dict[str, Any],
+    root: str,
+    failed: list[str],
+    bases: list[str],
+    tls_policy: str,
 ) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
@@ -252,13 +276,27 @@ def proxy(
     """
     http2 = http2_directive(host)
     wanted, private = sites(apps, bases)
-    shared = {"host": host, "http2_directive": http2}
+    values = {
+        "host": host,
+        "http2_directive": http2,
+        "http3": any(site["http3"] for site in wanted),
+        "policy": tls_policy,
+        "rotating_tickets": rotating_tickets(host),
+    }
+    included = {
+        "tls": render("nginx/tls.conf.j2", **values),
+        "proxy": render("nginx/proxy.conf.j2"),
+        "server": render("nginx/server.conf.j2"),
+        **{
+            each: render("nginx/compression.conf.j2", brotli=each == "brotli")
+            for each in sorted({app["proxy"]["compression"] for app in present(apps)} - {"none"})
+        },
+    }
     steps: list[dict[str, Any]] = [
-        {"file": f"{NGINX}/asgi/tls.conf", "content": render("nginx/tls.conf.j2", **shared)},
-        {"file": f"{NGINX}/asgi/proxy.conf", "content": render("nginx/proxy.conf.j2")},
+        *({"file": f"{NGINX}/asgi/{name}.conf", "content": text} for name, text in included.items()),
         {
             "file": f"{NGINX}/conf.d/asgi-00-shared.conf",
-            "content": render("nginx/asgi-00-shared.conf.j2", **shared),
+            "content": render("nginx/asgi-00-shared.conf.j2", **values),
         },
     ]
     if host["nginx"]["packaged_default"] or host["nginx"]["version"] is None:
@@ -278,6 +316,7 @@ def proxy(
                 steps.append({"absent": f"{NGINX}/asgi/tls/{app['name']}"})
     steps += [
         CHECK,
+        *_nginx_unit(present(apps), host),
         {
             "command": ["systemctl", "enable", "--quiet", "nginx"],
             "unless": ["systemctl", "is-enabled", "--quiet", "nginx"],
@@ -291,6 +330,31 @@ def proxy(
         {"command": ["systemctl", "reload", "nginx"], "when": [f"{NGINX}/"], "name": "nginx reloaded"},
     ]
     return {"steps": steps, "private": private}
+
+
+def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The sandbox of nginx. A start gives it; where nginx serves somebody already, that is the next one.
+
+    A restart would cost the requests of that moment.
+    """
+    foreign = bool(host["nginx"]["foreign_sites"])
+    hidden = any(item["path"].startswith(HIDDEN) for app in apps for item in app["static"])
+    steps: list[dict[str, Any]] = [
+        {
+            "file": NGINX_DROP_IN,
+            "content": render("systemd/nginx.service.d/asgi-host.conf.j2", open_files=foreign or hidden),
+        },
+        {
+            "command": ["systemctl", "daemon-reload"],
+            "when": [NGINX_DROP_IN],
+            "name": "systemd's configuration",
+        },
+    ]
+    if not host["apps"] and not foreign:
+        steps.append(
+            {"command": ["systemctl", "restart", "nginx"], "when": [NGINX_DROP_IN], "name": "nginx restarted"}
+        )
+    return steps
 
 
 def _certificate(site: dict[str, Any]) -> list[dict[str, Any]]:

@@ -200,6 +200,20 @@ CASES: list[Case] = [
     _one("stream path", ("proxy.stream_paths[0]:", "start with /"), proxy={"stream_paths": ["events"]}),
     _one("trusted proxy", ("proxy.trusted_proxies[0]:", "10.0.0.0/8"), proxy={"trusted_proxies": ["lb"]}),
     _one("trusted range", ("did you mean 10.0.0.0/8?",), proxy={"trusted_proxies": ["10.1.2.3/8"]}),
+    _one(
+        "browser headers", ("proxy.browser_headers: 'strikt'", "strict"), proxy={"browser_headers": "strikt"}
+    ),
+    _one("compression", ("proxy.compression: true", "gzip or brotli or none"), proxy={"compression": True}),
+    _one("rate", ("proxy.rate_limit: 10 is not a mapping", "requests: 20"), proxy={"rate_limit": 10}),
+    _one("rate zero", ("proxy.rate_limit.requests: 0",), proxy={"rate_limit": {"requests": 0}}),
+    _one("burst alone", ("proxy.rate_limit.requests: is missing",), proxy={"rate_limit": {"burst": 5}}),
+    _one("connections", ("proxy.connection_limit: 'many'",), proxy={"connection_limit": "many"}),
+    _one("maintenance", ("maintenance: 'soon' is neither true nor false",), maintenance="soon"),
+    _one(
+        "static cache",
+        ("static[0].cache: '1h' is not a time", "immutable"),
+        static=[{"url": "/s/", "path": "s", "cache": "1h"}],
+    ),
     _one("header value", ("proxy.headers.X-A:", "line"), proxy={"headers": {"X-A": 'a"; return 200'}}),
     _one("header name", ("proxy.headers.'X A':", "header's name"), proxy={"headers": {"X A": "b"}}),
     _one(
@@ -259,5 +273,4 @@ CASES: list[Case] = [
         ("tls.mode: 'acme' is not available",),
         tls={"mode": "acme", "acme": {"email": "a@b.example"}},
     ),
-    _one("http3", ("proxy.http3: true is not available",), proxy={"http3": True}),
 ]

@@ -10,7 +10,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils._stages import leave, le
 SHOP, WIKI = {"name": "shop", "state": "absent"}, {"name": "wiki", "state": "present"}
 HOST: dict[str, Any] = {
     "apps": ["shop"],
-    "nginx": {"version": "1.22.1", "foreign_default_servers": []},
+    "nginx": {"version": "1.22.1", "foreign_default_servers": [], "foreign_sites": []},
 }
 
 
@@ -36,6 +36,13 @@ def test_nginx_is_left_alone_where_it_is_not_ours() -> None:
 
 
 def test_a_site_of_others_that_answers_for_unknown_names_goes_on_doing_so() -> None:
-    host = {**HOST, "nginx": {"version": "1.22.1", "foreign_default_servers": ["/etc/nginx/conf.d/own.conf"]}}
+    host = {
+        **HOST,
+        "nginx": {
+            "version": "1.22.1",
+            "foreign_default_servers": ["/etc/nginx/conf.d/own.conf"],
+            "foreign_sites": ["/etc/nginx/conf.d/own.conf"],
+        },
+    }
     assert "sites-enabled/default" in str(leave([SHOP], host=HOST, root="/srv/asgi", proxy=True))
     assert "sites-enabled/default" not in str(leave([SHOP], host=host, root="/srv/asgi", proxy=True))
