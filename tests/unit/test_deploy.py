@@ -60,6 +60,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(paths.App, "secrets", property(lambda self: tmp_path / "etc" / self.name))
     for module in (deploy, candidate):
         monkeypatch.setattr(module, "run", lambda argv, **_: world.calls.append(" ".join(argv[:2])))
+    monkeypatch.setattr(deploy.Deployment, "_repair_socket", staticmethod(lambda *_, **__: []))
     monkeypatch.setattr(build, "make", make)
     monkeypatch.setattr(build, "compile_source", lambda release: None)
     monkeypatch.setattr(gate.Gate, "passes", lambda own, release, *_: world.passes(release))

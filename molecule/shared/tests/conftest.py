@@ -36,8 +36,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not for this scenario and phase; do first what is quick."""
+    """Leave out what is not for this scenario and phase; do first what is quick.
+
+    After pytest's own ordering, which goes from host to host: by module, so that a play on all hosts is run once.
+    """
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
@@ -48,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         in_lane = not LANE or bool(item.get_closest_marker("lane")) == (LANE != "all")
         (kept if wanted and in_phase and in_lane else left).append(item)
     rank = {name: place for place, name in enumerate(ORDER)}
-    kept.sort(key=lambda item: (item.path.stem in LAST, rank.get(item.path.stem, len(ORDER))))
+    kept.sort(key=lambda item: (item.path.stem in LAST, rank.get(item.path.stem, len(ORDER)), item.path.stem))
     items[:] = kept
     config.hook.pytest_deselected(items=left)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from .._apps import fits
 from .._process import CommandError, run
+from . import ledger, tree
 from .paths import Release
 
 # The server's packages, with the oldest versions that know everything gunicorn.conf.py relies on.
@@ -206,9 +207,10 @@ def make(
     )
     mark = release.folder / "environment.digest"
     for other in others:
-        if (other.folder / mark.name).is_file() and (other.folder / mark.name).read_text(
-            encoding="utf-8"
-        ) == digest:
+        there = other.folder / mark.name
+        same = there.is_file() and there.read_text(encoding="utf-8") == digest
+        # One that somebody changed by hand would bring the change along.
+        if same and ledger.read(other).get("venv_stamp") == tree.stamp(other.venv):
             # Hard links of files that nobody writes to: a second copy costs neither time nor space.
             run(["cp", "--archive", "--link", str(other.venv), str(release.venv)])
             shutil.copy2(other.folder / LOCK, release.folder / LOCK)

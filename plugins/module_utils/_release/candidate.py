@@ -77,7 +77,11 @@ class Candidate:
         build.compile_source(self.release)
         version = self.spec["source"].get("version") or self._package_version()
         ledger.update(
-            self.release, state=ledger.BUILT, version=version, source_stamp=tree.stamp(self.release.source)
+            self.release,
+            state=ledger.BUILT,
+            version=version,
+            source_stamp=tree.stamp(self.release.source),
+            venv_stamp=tree.stamp(self.release.venv),
         )
 
     def _must_hold_the_app(self, root: Path) -> None:

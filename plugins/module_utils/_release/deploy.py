@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._files import sync_folder, uid_of, write_atomically
+from .._files import gid_of, owned_as, sync_folder, uid_of, write_atomically
 from .._private import mask
 from .._process import CommandError, run
 from . import build, environment, hints, ledger, tree, units
@@ -30,6 +30,9 @@ from .paths import LOCK, SYSTEMD, App, Release
 from .switch import NotProvedError, Switch
 from .watch import WentBadError, watch
 
+# Of an app's socket, as its unit has it.
+NGINX_GROUP = "www-data"
+SOCKET_MODE = 0o660
 # Seconds that one deploy waits for another of the same app.
 LOCK_WAIT = 600.0
 # Seconds that a converge gives a release which already serves to answer its health checks.
@@ -93,7 +96,7 @@ class Deployment:
             f"{name} changed" for name, digest in wanted.items() if entry.get("parts", {}).get(name) != digest
         ]
         if not reasons and not self._complete(active):
-            reasons = ["files of the release are missing"]
+            reasons = ["files of the release are missing or differ"]
         if reasons:
             return {"status": "needed", "reasons": reasons, "previous": active.id}
         found = [*self._finish(active, dry=dry), *self._repair(active, dry=dry)]
@@ -106,24 +109,19 @@ class Deployment:
     @staticmethod
     def _complete(release: Release) -> bool:
         """Whether the release's own files are there; what is in it cannot be put back, only built anew."""
+        entry = ledger.read(release)
         return (
             (release.venv / "bin" / "python").exists()
             and (release.folder / "gunicorn.conf.py").is_file()
             and release.source.is_dir()
-            and tree.stamp(release.source) == ledger.read(release).get("source_stamp")
+            and tree.stamp(release.source) == entry.get("source_stamp")
+            and tree.stamp(release.venv) == entry.get("venv_stamp")
         )
 
     def _repair(self, release: Release, *, dry: bool) -> list[str]:
         """Bring the serving release back to what it must be; returns what was wrong."""
-        wrong = []
-        restart = False
-        for path, text, mode in self._candidate(release).text_files():
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                wrong.append(f"{path} differed")
-                restart = True
-                if not dry:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(path, text.encode(), mode=mode)
+        wrong, restart = self._repair_files(release, dry=dry)
+        wrong += self._repair_socket(release, dry=dry)
         seen = units.states([release.socket, release.service])
         for unit in (release.socket, release.service):
             if seen[unit].active not in ("active", "activating", "reloading"):
@@ -147,6 +145,39 @@ class Deployment:
                 self._must_pass(release)
             return [f"it did not answer: {error}"]
         return []
+
+    def _repair_files(self, release: Release, *, dry: bool) -> tuple[list[str], bool]:
+        """Write the release's small files anew where they differ; returns which did, and whether a restart is due."""
+        wrong = []
+        restart = False
+        for path, text, mode in self._candidate(release).text_files():
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                wrong.append(f"{path} differed")
+                restart = True
+            elif not owned_as(path, uid=0, gid=0, mode=mode):
+                wrong.append(f"{path} had another owner or mode")
+            else:
+                continue
+            if not dry:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, text.encode(), mode=mode)
+        return wrong, restart
+
+    @staticmethod
+    def _repair_socket(release: Release, *, dry: bool) -> list[str]:
+        """Make the socket nginx's alone again; one whose name is gone is stopped, for nobody finds it any more."""
+        path = release.socket_path
+        if not path.is_socket():
+            if not dry:
+                run(["systemctl", "stop", release.socket, release.service])
+            return [f"{path} was gone"]
+        group = gid_of(NGINX_GROUP)
+        if owned_as(path, uid=0, gid=group, mode=SOCKET_MODE):
+            return []
+        if not dry:
+            os.chown(path, 0, group)
+            path.chmod(SOCKET_MODE)
+        return [f"{path} had another owner or mode"]
 
     def _must_pass(self, release: Release) -> None:
         """Wait for the serving release after a repair. Raises DeployError with its journal."""
