@@ -32,7 +32,9 @@ class ActionModule(ActionBase):
         for app in apps:
             try:
                 if app["state"] == "present":
-                    self._origins[app["name"]] = _origins.origin(app, bases, self._read_key)
+                    self._origins[app["name"]] = (
+                        _origins.Unasked() if rollback else _origins.origin(app, bases, self._read_key)
+                    )
                 described.append(_specs.describe(app, arguments, self._origins.get(app["name"]), by=by))
             except _sources.SourceError as error:
                 failures[app["name"]] = (
@@ -40,7 +42,11 @@ class ActionModule(ActionBase):
                 )
         private = {
             "index": arguments.get("index") or None,
-            "apps": {app["name"]: _specs.private(app, bases) for app in apps if app["state"] == "present"},
+            "apps": {
+                app["name"]: _specs.private(app, bases, files=not rollback)
+                for app in apps
+                if app["state"] == "present"
+            },
         }
         common = {"private": wrap(private), "uv": arguments["uv"], "wheels": arguments.get("wheels") or None}
         answer = self._call(
@@ -60,14 +66,15 @@ class ActionModule(ActionBase):
                 found = results.get(spec["name"], {})
                 if found.get("status") != "needed":
                     continue
-                changed = True
                 if self._task.check_mode:
+                    changed = True
                     continue
                 self._display.display(f"    {spec['name']}: new release ({', '.join(found['reasons'])})")
                 one = self._deploy_in_turn(spec, common)
                 if "apps" not in one:
                     failures[spec["name"]] = f"{spec['name']}: {one.get('msg') or one.get('exception')}"
                     continue
+                changed |= one.get("changed", False)
                 results.update(one["apps"])
                 failures.update(one["failures"])
         result.update(changed=changed, apps=results, failures=failures)
@@ -82,7 +89,11 @@ class ActionModule(ActionBase):
             if turn.failed:
                 failure = f"{name}: not tried on this host, because it failed on {turn.failed}"
                 return {"apps": {}, "failures": {name: failure}}
-            answer = self._deploy(spec, {**common, "migrate": not turn.done})
+            try:
+                answer = self._deploy(spec, {**common, "migrate": not turn.done})
+            except BaseException:
+                note({}, "its connection was lost, and its migration may still run")
+                raise
             outcome = answer.get("apps", {}).get(name, {})
             failure = answer.get("failures", {}).get(name) or ("" if outcome else str(answer.get("msg")))
             note(outcome.get("migrated", {}), failure)

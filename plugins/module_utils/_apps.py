@@ -849,7 +849,7 @@ def _hook(say: Say, key: str, value: Any) -> None:
         fields: dict[str, Check] = {
             "command": _command,
             "creates": _optional(_line("a path", "{data}/db.sqlite3")),
-            "every_host": _a_bool,
+            "every_host": _optional(_a_bool),
         }
         _keys(fields, ("command",), "{command: …, creates: …}")(say, key, value)
     else:
@@ -1372,7 +1372,7 @@ def _step(item: Any) -> dict[str, Any]:
     return {
         "command": _argv(item["command"]),
         "creates": item.get("creates"),
-        "every_host": bool(_bool(item.get("every_host", False))),
+        "every_host": _bool(item.get("every_host")),
     }
 
 

@@ -102,33 +102,41 @@ def main() -> None:
     private = unwrap(module.params["private"])
     tools = Tools(uv=module.params["uv"], index=private.get("index"), wheels=module.params["wheels"])
     results, failures = {}, {}
+    changed = False
     for app in module.params["apps"]:
         own = private.get("apps", {}).get(app["name"], {})
         deployment = Deployment(app, own, tools)
+        served = deployment.app.active()
         try:
             results[app["name"]] = act(deployment, app, module.params, dry=module.check_mode)
         except (DeployError, CommandError, OSError) as error:
+            # What fails after the switch has changed what serves.
+            changed |= deployment.app.active() != served
             words = str(error)
             if not isinstance(error, DeployError):
                 words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}"
             failures[app["name"]] = mask(
                 words, [own.get("secrets", {}), own.get("credentials", {}), private.get("index") or ""]
             )
-    changed = any(result["status"] not in ("current", "needed") for result in results.values())
+    changed |= any(result["status"] not in ("current", "needed") for result in results.values())
     module.exit_json(changed=changed, apps=results, failures=failures)
 
 
 def act(deployment: Deployment, app: dict[str, Any], params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
     """Do for one app what is asked. Raises DeployError, CommandError, OSError."""
+    if params["mode"] == "rollback":
+        if app["state"] == "absent":
+            raise DeployError(
+                f"{app['name']}: the inventory says state: absent; nothing was rolled back, and nothing removed"
+            )
+        return deployment.rollback(params["release"], dry=dry)
     if app["state"] == "absent":
         removed = deployment.remove(purge=app["purge"], dry=dry)
         return {"status": "removed" if removed else "current", "reasons": removed}
     if params["mode"] == "look":
         return deployment.look(dry=dry)
-    if params["mode"] == "deploy":
-        archive = Path(params["archive"]) if params["archive"] else None
-        return deployment.deploy(archive, migrate=params["migrate"])
-    return deployment.rollback(params["release"])
+    archive = Path(params["archive"]) if params["archive"] else None
+    return deployment.deploy(archive, migrate=params["migrate"])
 
 
 if __name__ == "__main__":

@@ -41,6 +41,17 @@ def origin(
     return Folder(given["path"], bases)
 
 
+class Unasked:
+    """The source of an app that goes back to an earlier release: it may be gone, or its server down."""
+
+    def describe(self) -> dict[str, Any]:
+        """Describe nothing."""
+        return {"kind": "none", "digest": "", "describe": "", "version": ""}
+
+    def parcel(self, scratch: Path) -> None:
+        """Make nothing."""
+
+
 class Packages:
     """Requirements that the host installs from the index."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import jinja2
 from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
-from ansible_collections.asgi.host.plugins.plugin_utils._settings import in_data, upstream
+from ansible_collections.asgi.host.plugins.plugin_utils._settings import in_data, read_timeout, upstream
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "asgi_host" / "templates"
 
@@ -32,7 +32,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (the output is configuration, not HTML)
     )
-    filters = (added_headers, cache_control, nginx_string, static_folder, upstream)
+    filters = (added_headers, cache_control, nginx_string, read_timeout, static_folder, upstream)
     environment.filters.update({each.__name__: each for each in filters})
     environment.tests["in_data"] = in_data
     # A JSON text is a Python literal for strings, which is what the templates use it for.

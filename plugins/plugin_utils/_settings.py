@@ -33,6 +33,19 @@ def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def read_timeout(app: dict[str, Any]) -> int:
+    """Seconds that nginx waits for an app.
+
+    With ``strategy: restart`` requests wait while the old instance ends, the new one is proved, and in the worst case
+    the old one comes back.
+    """
+    own = int(app["proxy"]["read_timeout"])
+    if app["strategy"] != "restart":
+        return own
+    proving = sum(check["timeout"] for check in app["health"])
+    return int(max(own, app["graceful_timeout"] + 2 * proving + SHUTDOWN_MARGIN))
+
+
 def upstream(app: dict[str, Any]) -> str:
     """The name of an app's upstream in nginx, with which all its names there begin."""
     return "asgi_" + str(app["name"]).replace("-", "_")

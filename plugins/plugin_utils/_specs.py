@@ -41,11 +41,12 @@ def describe(
                 "requirements",
                 "strategy",
                 "warm_up",
-                "watch",
                 "keep_warm",
                 "keep_releases",
             )
         },
+        # In maintenance every answer is a 503, and says nothing of the release.
+        "watch": {**app["watch"], **({"errors": 100} if app["maintenance"] else {})},
         "module": app["app"].partition(":")[0].partition(".")[0],
         "host": first_domain(app["domains"]),
         "python": find_python(app["python"], common["host"]),
@@ -64,14 +65,18 @@ def describe(
     }
 
 
-def private(app: dict[str, Any], bases: list[str]) -> dict[str, Any]:
-    """Environment, secrets and credentials of an app; a credential may be a file on the controller."""
+def private(app: dict[str, Any], bases: list[str], *, files: bool = True) -> dict[str, Any]:
+    """Environment, secrets and credentials of an app; a credential may be a file on the controller.
+
+    Without ``files`` those are left out: who goes back to an earlier release needs none of them.
+    """
     return {
         "env": app["env"],
         "secrets": app["secrets"],
         "credentials": {
             name: content if isinstance(content, str) else _read(content["file"], app["name"], name, bases)
             for name, content in app["credentials"].items()
+            if files or isinstance(content, str)
         },
     }
 

@@ -155,26 +155,32 @@ def _places(app: dict[str, Any], root: str) -> list[dict[str, Any]]:
     ]
     for item in app["static"]:
         if in_data(item["path"]):
-            media = static_folder(item["path"], app, root)
-            steps += [{"folder": media, **owner}, *_readable_by_nginx(data, media)]
+            steps += _readable_by_nginx(app["user"], data, static_folder(item["path"], app, root))
     return steps
 
 
-def _readable_by_nginx(data: str, media: str) -> list[dict[str, Any]]:
+def _readable_by_nginx(user: str, data: str, media: str) -> list[dict[str, Any]]:
     """Let nginx pass through the data folder and read one folder in it, whatever modes the app gives its files.
 
-    A group would not do: an app that sets 0750 on a folder takes an inherited group away again.
+    A group would not do: an app that sets 0750 on a folder takes an inherited group away again. All of it is done as
+    the app's user: what lies there is the app's, which may have put a link to something of root's in the way.
     """
     entry = f"u:{NGINX_USER}"
+    as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     return [
         {
+            "name": media,
+            "command": [*as_user, "mkdir", "-p", "-m", "0750", media],
+            "unless": ["test", "-d", media],
+        },
+        {
             "name": f"{data} passable for nginx",
-            "command": ["setfacl", "-m", f"{entry}:x", data],
+            "command": [*as_user, "setfacl", "-m", f"{entry}:x", data],
             "unless": ["sh", "-c", f"getfacl -pc {data} | grep -q '^user:{NGINX_USER}:--x'"],
         },
         {
             "name": f"{media} readable for nginx",
-            "command": ["setfacl", "-R", "-m", f"{entry}:rX,d:{entry}:rX", media],
+            "command": [*as_user, "setfacl", "-R", "-P", "-m", f"{entry}:rX,d:{entry}:rX", media],
             "unless": ["sh", "-c", f"getfacl -pc {media} | grep -q '^default:user:{NGINX_USER}:r-x'"],
         },
     ]

@@ -173,7 +173,7 @@ def test_normal_form_has_one_type_each() -> None:
     assert normal["env"] == {"A": "true", "B": "5", "C": "1.5"}
     assert normal["secrets"] == {"D": "false"}
     assert normal["credentials"] == {"a": "x", "b": {"file": "y"}}
-    hook = {"creates": None, "every_host": False}
+    hook = {"creates": None, "every_host": None}
     assert normal["hooks"] == {
         "build": [{**hook, "command": "a"}, {**hook, "command": ["b", "c"]}],
         "migrate": [],

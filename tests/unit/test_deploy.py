@@ -19,6 +19,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release import (
     ledger,
     paths,
     switch,
+    tree,
     units,
     watch,
 )
@@ -79,6 +80,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(units, "start", start)
     monkeypatch.setattr(units, "stop", stop)
     monkeypatch.setattr(units, "end", stop)
+    monkeypatch.setattr(units, "end_commands", lambda app: None)
     monkeypatch.setattr(units, "forget_failure", lambda release: None)
     monkeypatch.setattr(units, "journal", lambda release: "the app's own words")
     monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, IDLE))
@@ -320,7 +322,7 @@ def test_failing_after_hook(
 
     one = deployed(tmp_path, "one")
     monkeypatch.setattr(units, "run_in_sandbox", fails)
-    hook = {"command": "notify", "creates": None, "every_host": False}
+    hook = {"command": "notify", "creates": None, "every_host": None}
     hooks = {"build": [], "migrate": [], "after": [hook], "after_failure": choice}
     with pytest.raises(deploy.DeployError, match=r"hooks\.after: 'notify' failed"):
         wanted(tmp_path, "two", hooks=hooks).deploy(None)
@@ -369,3 +371,74 @@ def test_restart_holds_requests_and_gives_them_to_whoever_serves(
 def test_source_without_the_app_is_refused_with_what_it_has(tmp_path: Path, world: World) -> None:
     with pytest.raises(deploy.DeployError, match=r"a module store .*correct app, or name the folder"):
         wanted(tmp_path, "one", module="store").deploy(None)
+
+
+HOOK = {"command": "notify", "creates": None, "every_host": None}
+
+
+def test_after_hook_that_failed_is_run_by_the_next_converge(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> str:
+        raise CommandError(["notify"], "exit status 1", "nobody listens")
+
+    hooks = {"build": [], "migrate": [], "after": [HOOK], "after_failure": "keep"}
+    deployment = wanted(tmp_path, "one", hooks=hooks)
+    monkeypatch.setattr(units, "run_in_sandbox", fails)
+    with pytest.raises(deploy.DeployError, match=r"hooks\.after"):
+        deployment.deploy(None)
+    assert "hooks.after had not run to their end" in deployment.look(dry=True)["reasons"]
+    with pytest.raises(deploy.DeployError, match="nobody listens"):
+        deployment.look(dry=False)
+    monkeypatch.setattr(units, "run_in_sandbox", lambda *_, **__: "")
+    assert "hooks.after had not run to their end" in deployment.look(dry=False)["reasons"]
+    assert "hooks.after had not run to their end" not in deployment.look(dry=False)["reasons"]
+
+
+def test_release_on_disk_is_migrated_again(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(
+        units, "run_in_sandbox", lambda release, texts, argv, **_: ran.append(f"{release.id} {argv[-1]}")
+    )
+    monkeypatch.setattr(tree, "changed_since", lambda *_: False)
+    hooks = {"build": [], "migrate": [HOOK], "after": [], "after_failure": "keep"}
+    two = deployed(tmp_path, "one", "two", hooks=hooks)
+    two.rollback(None)
+    ran.clear()
+    two.deploy(None)
+    active = two.app.active()
+    assert active
+    assert f"{active.id} notify" in ran
+
+
+def test_look_at_a_rollback_changes_nothing(tmp_path: Path, world: World) -> None:
+    two = deployed(tmp_path, "one", "two")
+    before = {release: ledger.read(release) for release in two.app.all_releases()}
+    assert two.rollback(None, dry=True)["status"] == "rolled back"
+    assert serving(two) == "two"
+    assert {release: ledger.read(release) for release in two.app.all_releases()} == before
+
+
+def test_bad_release_is_nothing_to_go_back_to(tmp_path: Path, world: World) -> None:
+    two = deployed(tmp_path, "one", "two")
+    one = two.app.all_releases()[0]
+    ledger.update(one, state=ledger.BAD)
+    with pytest.raises(deploy.DeployError, match="no earlier release"):
+        two.rollback(None)
+
+
+def test_switch_that_fails_after_the_gate_leaves_no_second_instance(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    two = deployed(tmp_path, "one", "two")
+    active = two.app.active()
+    assert active
+    monkeypatch.setattr(switch, "point_link", full)
+    with pytest.raises(deploy.DeployError, match="The disk is full"):
+        two.rollback(None)
+    assert list(world.instances) == [active.id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -71,10 +72,22 @@ def test_missing_text_fails(release: Release) -> None:
 
 def test_dead_process_ends_the_wait_at_once(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     Handler.status = 503
-    dead = units.UnitState(active="activating", enabled=True, restarts=1, main_pid=0)
-    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, dead))
+    seen = itertools.chain([3], itertools.repeat(4))
+    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, restarted(next(seen))))
     with pytest.raises(gate.GateError, match="the process ended while it started"):
         gate.Gate([CHECK], "h", "").passes(release, 60)
+
+
+def test_restart_of_weeks_ago_is_no_death(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, restarted(3)))
+    gate.Gate([CHECK], "h", "").passes(release, 60)
+    Handler.status = 503
+    with pytest.raises(gate.GateError, match="answered 503"):
+        gate.Gate([CHECK], "h", "").passes(release, 0.3)
+
+
+def restarted(times: int) -> units.UnitState:
+    return units.UnitState(active="activating", enabled=True, restarts=times, main_pid=0)
 
 
 def test_connections_are_counted(release: Release) -> None:

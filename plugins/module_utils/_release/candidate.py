@@ -162,8 +162,10 @@ class Candidate:
         began = time.time()
         self.hooks("migrate")
         known = bool(active and ledger.read(active).get("own_database"))
-        asked = any(hook["every_host"] for hook in self.spec["hooks"]["migrate"])
-        own = known or asked or tree.changed_since(self.release.app.data, began)
+        said = {hook["every_host"] for hook in self.spec["hooks"]["migrate"]}
+        own = True in said or (
+            said != {False} and (known or tree.changed_since(self.release.app.data, began))
+        )
         ledger.update(self.release, own_database=own)
         return {"ran": True, "own": own}
 

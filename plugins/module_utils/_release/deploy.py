@@ -99,7 +99,12 @@ class Deployment:
             reasons = ["files of the release are missing or differ"]
         if reasons:
             return {"status": "needed", "reasons": reasons, "previous": active.id}
-        found = [*self._finish(active, dry=dry), *self._repair(active, dry=dry)]
+        try:
+            with self._lock(wait=0.0):
+                found = [*self._finish(active, dry=dry), *self._repair(active, dry=dry)]
+        except BusyError:
+            # Whoever is at work looks after it; its candidate is no leftover.
+            found = []
         return {
             "status": "repaired" if found else "current",
             "reasons": found,
@@ -189,31 +194,34 @@ class Deployment:
             ) from error
 
     def _finish(self, active: Release, *, dry: bool) -> list[str]:
-        """End what a deploy that died has begun; returns what there was.
-
-        While another deploy is at work its candidate is no leftover, so then nothing is done.
-        """
-        try:
-            with self._lock(wait=0.0):
-                found = self._end_of_switch(active, dry=dry)
-                for release in self._half_built(active):
-                    found.append(f"release {release.id} was left half built")
-                    if not dry:
-                        self._discard(release)
-                found += self._strays(active, dry=dry)
-                previous = self._previous_of(active)
-                for release in self.app.all_releases():
-                    if release != active and ledger.read(release).get("state") == ledger.ACTIVE:
-                        found.append(f"release {release.id} was not marked as superseded")
-                        if not dry:
-                            ledger.update(release, state=ledger.SUPERSEDED)
-                for release in self._excess(keep={active.id} | ({previous.id} if previous else set())):
-                    found.append(f"release {release.id} was not pruned")
-                    if not dry:
-                        self._discard(release)
-                return found
-        except BusyError:
-            return []
+        """End what a deploy that died has begun; returns what there was. Raises DeployError."""
+        found = []
+        if (hold := Hold(active)).left_behind():
+            found.append("its requests were held")
+            if not dry:
+                hold.give_back()
+                hold.clear()
+        found += self._end_of_switch(active, dry=dry)
+        for release in self._half_built(active):
+            found.append(f"release {release.id} was left half built")
+            if not dry:
+                self._discard(release)
+        found += self._strays(active, dry=dry)
+        previous = self._previous_of(active)
+        for release in self.app.all_releases():
+            if release != active and ledger.read(release).get("state") == ledger.ACTIVE:
+                found.append(f"release {release.id} was not marked as superseded")
+                if not dry:
+                    ledger.update(release, state=ledger.SUPERSEDED)
+        for release in self._excess(keep={active.id} | ({previous.id} if previous else set())):
+            found.append(f"release {release.id} was not pruned")
+            if not dry:
+                self._discard(release)
+        if ledger.read(active).get("after") == ledger.PENDING:
+            found.append("hooks.after had not run to their end")
+            if not dry:
+                self._after(active, previous)
+        return found
 
     def _end_of_switch(self, active: Release, *, dry: bool) -> list[str]:
         entry = ledger.read(active)
@@ -263,17 +271,15 @@ class Deployment:
             ):
                 # Another deploy was quicker while this one waited for the lock.
                 return {"status": "current", "release": ledger.read(previous)}
+            units.end_commands(self.app)
             for leftover in self._half_built(previous):
                 self._discard(leftover)
             migrated: dict[str, bool] = {}
             if release := self._same_again():
-                before = ledger.read(release)
-                ledger.update(release, previous=previous.id if previous else None, by=self.spec["by"])
-                try:
+                with self._restored(release, previous):
+                    if migrate:
+                        migrated = self._candidate(release).migrate(previous)
                     self._switch(release, previous)
-                except NotProvedError as error:
-                    ledger.write(release, before)
-                    raise DeployError(self._explain(release, error, previous)) from error
             else:
                 release = self._name_release()
                 try:
@@ -283,6 +289,7 @@ class Deployment:
                     candidate.build(archive, self.tools, others)
                     if migrate:
                         migrated = candidate.migrate(previous)
+                    ledger.update(release, **self._pending())
                     self._switch(release, previous)
                 except (build.BuildError, CommandError, NotProvedError, RefusedError, OSError) as error:
                     if self.app.active() != release:
@@ -300,6 +307,29 @@ class Deployment:
                 "chosen": build.chosen_versions(release),
                 "migrated": migrated,
             }
+
+    @contextlib.contextmanager
+    def _restored(self, release: Release, active: Release | None) -> Iterator[None]:
+        """Go to a release that is on disk already; if that fails before the switch, its ledger is as it was.
+
+        Raises DeployError, which says why.
+        """
+        before = ledger.read(release)
+        previous = active.id if active else None
+        ledger.update(release, previous=previous, by=self.spec["by"], activated=None, **self._pending())
+        try:
+            yield
+        except (CommandError, NotProvedError, RefusedError, OSError) as error:
+            if self.app.active() != release:
+                ledger.write(release, before)
+                if not isinstance(error, (NotProvedError, RefusedError)):
+                    # The gate was passed, and the switch failed: on a full disk, say.
+                    units.end(release)
+            raise DeployError(self._explain(release, error, active)) from error
+
+    def _pending(self) -> dict[str, str | None]:
+        """What the ledger says of the hooks that are still to run after the switch."""
+        return {"after": ledger.PENDING if self.spec["hooks"]["after"] else None}
 
     def _switch(self, release: Release, previous: Release | None) -> None:
         """Prove the release, give it the traffic, watch it, and stop the old one.
@@ -397,6 +427,8 @@ class Deployment:
     def _after(self, release: Release, previous: Release | None) -> None:
         try:
             self._candidate(release).hooks("after")
+            if ledger.read(release).get("after"):
+                ledger.update(release, after=None)
         except RefusedError as error:
             if self.spec["hooks"]["after_failure"] == "rollback":
                 raise DeployError(self._masked(self._take_back(release, previous, str(error)))) from error
@@ -424,8 +456,8 @@ class Deployment:
 
     # -- the way back ---------------------------------------------------------------------------------------
 
-    def rollback(self, identity: str | None) -> dict[str, Any]:
-        """Start an earlier release, prove it, switch to it. Raises DeployError."""
+    def rollback(self, identity: str | None, *, dry: bool = False) -> dict[str, Any]:
+        """Start an earlier release, prove it, switch to it; with ``dry`` only find it. Raises DeployError."""
         with self._lock():
             active = self.app.active()
             if active is None:
@@ -435,13 +467,12 @@ class Deployment:
             target = self._rollback_target(active, identity)
             if target.id == active.id:
                 return {"status": "current", "release": ledger.read(active)}
-            before = ledger.read(target)
-            ledger.update(target, previous=active.id, by=self.spec["by"])
-            try:
+            if dry:
+                return {"status": "rolled back", "release": ledger.read(target)}
+            with self._restored(target, active):
+                # The hooks after a deploy are no part of going back.
+                ledger.update(target, after=None)
                 Switch(active, self._gate_of(target), self.spec["strategy"] == "restart").to(target)
-            except NotProvedError as error:
-                ledger.write(target, before)
-                raise DeployError(self._explain(target, error, active)) from error
             self._leave(active)
             return {"status": "rolled back", "release": ledger.read(target)}
 
@@ -449,7 +480,7 @@ class Deployment:
         there = {
             release.id: release
             for release in self.app.all_releases()
-            if ledger.read(release).get("state") not in (None, *ledger.UNPROVED)
+            if ledger.read(release).get("state") not in (None, ledger.BAD, *ledger.UNPROVED)
         }
         wanted = identity or ledger.read(active).get("previous")
         if wanted not in there:
@@ -531,6 +562,11 @@ class Deployment:
         account = _has_user(app.user)
         if dry or not (there or account):
             return there
+        with self._lock() if app.folder.is_dir() else contextlib.nullcontext():
+            return self._remove(paths, there, account=account)
+
+    def _remove(self, paths: list[Path], there: list[str], *, account: bool) -> list[str]:
+        app = self.app
         # Somebody may have removed the folder and left the units.
         known = {release.id for release in app.all_releases()} | set(units.instances(app))
         for identity in sorted(known | units.with_drop_in(app)):

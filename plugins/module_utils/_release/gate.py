@@ -98,26 +98,32 @@ class Gate:
 
     def passes(self, release: Release, limit: float | None = None) -> None:
         """Every check in turn, each within its own timeout or the shorter ``limit`` (seconds). Raises GateError."""
+        before = units.states([release.service])[release.service].restarts
         for item in self.checks:
             own = float(item["timeout"])
-            self._check(release, item, own if limit is None else min(own, limit))
+            self._check(release, item, own if limit is None else min(own, limit), before)
 
     def warm(self, release: Release) -> None:
         """Ask the warm-up's requests, the paths of the checks in turn. Raises GateError at a wrong answer."""
+        if not self.warm_up:
+            return
+        before = units.states([release.service])[release.service].restarts
         items = [self.checks[number % len(self.checks)] for number in range(self.warm_up)]
         with ThreadPoolExecutor(WARM_UP_AT_ONCE) as pool:
             list(
                 pool.map(
-                    lambda item: self._check(release, item, float(item["timeout"]), patient=False), items
+                    lambda item: self._check(release, item, float(item["timeout"]), before, patient=False),
+                    items,
                 )
             )
 
     def _check(
-        self, release: Release, item: Mapping[str, Any], limit: float, *, patient: bool = True
+        self, release: Release, item: Mapping[str, Any], limit: float, before: int, *, patient: bool = True
     ) -> None:
         """Wait until one check is answered as it must be; without ``patient`` the first answer counts.
 
-        Raises GateError when ``limit`` (seconds) is over, or at once when the instance died.
+        Raises GateError when ``limit`` (seconds) is over, or at once when the instance died: when it has been
+        restarted more often than ``before``, for one that runs for weeks may have been.
         """
         url = self.prefix + item["path"]
         deadline = time.monotonic() + limit
@@ -125,7 +131,7 @@ class Gate:
 
         def still_there() -> None:
             state = units.states([release.service])[release.service]
-            if state.restarts or state.active == "failed":
+            if state.restarts > before or state.active == "failed":
                 raise GateError(f"{url}: the process ended while it started ({last})")
 
         while (left := deadline - time.monotonic()) > 0:

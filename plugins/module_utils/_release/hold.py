@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
+import time
+from pathlib import Path
 
 from .._files import write_atomically
 from .._process import CommandError, run
@@ -19,6 +22,8 @@ from .gate import wait_until_let_go
 from .paths import LOCK, Release
 
 PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
+# Seconds without a connection after which it ends by itself.
+IDLE = 2
 BACKLOG = 4096
 
 
@@ -27,7 +32,8 @@ class Hold:
 
     def __init__(self, release: Release) -> None:
         self._release = release
-        self._unit = f"asgi-{release.app.name}-hold"
+        # Streams of an earlier deploy may still go through its proxy, so each has a name of its own.
+        self._unit = f"asgi-{release.app.name}-hold-{os.getpid()}-{time.monotonic_ns()}"
         self._socket = release.folder / "hold.sock"
         self._kept = release.folder / "kept.sock"
         self._answer = release.folder / "hold.answer"
@@ -40,6 +46,8 @@ class Hold:
     def begin(self) -> None:
         """Take the place of the release's socket. Connections that it has stay with it. Raises CommandError."""
         self.clear()
+        # An operator may have stopped it, and with it its name is gone.
+        run(["systemctl", "start", self._release.socket])
         # A file: systemd of Debian 12 mangles a transient unit's command when it is told to reload.
         write_atomically(self._script, self._text().encode())
         settings = {
@@ -60,8 +68,12 @@ class Hold:
 
     def give_back(self) -> None:
         """Put the release's own socket back in its place and start it again. Raises CommandError."""
-        os.replace(self._kept, self._release.socket_path)
+        self._put_back()
         run(["systemctl", "start", "--no-block", self._release.service])
+
+    def _put_back(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self._kept, self._release.socket_path)
 
     def _text(self) -> str:
         """Wait for the answer's address, then proxy to it.
@@ -74,28 +86,55 @@ class Hold:
             shlex.quote(str(path))
             for path in (self._answer, old.app.folder / LOCK, old.socket_path, self._kept)
         )
+        proxy = f"exec {PROXY} --exit-idle-time={IDLE}s"
         return f"""# Written by asgi.host for the length of a deploy.
 until [ -s {answer} ]; do
     if flock --nonblock {lock} true; then
         mv --force {kept} {sock}
         systemctl start --no-block {old.service}
-        exec {PROXY} {sock}
+        {proxy} {sock}
     fi
     sleep 0.05
 done
-exec {PROXY} "$(cat {answer})"
+{proxy} "$(cat {answer})"
 """
 
     def end(self, release: Release, limit: float) -> None:
-        """Hand the requests that wait to ``release``; end when nobody is connected, or after ``limit`` seconds."""
+        """Hand the requests that wait to ``release``, which takes up to ``limit`` seconds.
+
+        Nobody asks by the old name any more, but a way back must find the old release's own socket there. Whoever is
+        still connected after that, with a stream, stays so.
+        """
         write_atomically(self._answer, str(release.socket_path).encode())
+        self._put_back()
         wait_until_let_go(self._socket, limit)
         self.clear()
 
     def clear(self) -> None:
-        """Take away what holds, and what an earlier one left."""
-        for kind in ("socket", "service"):
+        """Take away what holds, and what an earlier one left; a proxy that still has streams ends by itself."""
+        for socket, service in self._units():
             with contextlib.suppress(CommandError):
-                run(["systemctl", "stop", f"{self._unit}.{kind}"])
-        for path in (self._socket, self._kept, self._answer, self._script):
+                run(["systemctl", "stop", socket])
+                if not _proxies(service):
+                    run(["systemctl", "stop", service])
+        self._put_back()
+        for path in (self._socket, self._answer, self._script):
             path.unlink(missing_ok=True)
+
+    def _units(self) -> list[tuple[str, str]]:
+        """The sockets of all holds of the app with their services."""
+        stem = f"asgi-{self._release.app.name}-hold-"
+        listed = run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{stem}*"])
+        names = {line.split()[0].rpartition(".")[0] for line in listed.splitlines() if line.strip()}
+        ours = sorted(name for name in names if re.fullmatch(re.escape(stem) + r"\d+-\d+", name))
+        return [(f"{name}.socket", f"{name}.service") for name in ours]
+
+
+def _proxies(service: str) -> bool:
+    """Whether a hold has its answer and hands requests on."""
+    main = run(["systemctl", "show", "--property=MainPID", "--value", service]).strip()
+    try:
+        # The kernel keeps 15 characters of a program's name.
+        return Path(f"/proc/{main}/comm").read_text(encoding="utf-8").strip() == Path(PROXY).name[:15]
+    except OSError:
+        return False

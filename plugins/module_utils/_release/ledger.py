@@ -17,6 +17,8 @@ ACTIVE = "active"
 SUPERSEDED = "superseded"
 # Taken back after it had served.
 BAD = "bad"
+# Of hooks.after, from the switch until they have run to their end.
+PENDING = "pending"
 # Of a release that never served.
 UNPROVED = (BUILDING, BUILT)
 

@@ -63,9 +63,9 @@ class Switch:
 
     def _in_place(self, release: Release, previous: Release) -> None:
         hold = Hold(previous)
-        hold.begin()
         serves = previous
         try:
+            hold.begin()
             wait_until_let_go(previous.socket_path, LET_GO)
             units.pause(previous)
             self._prove(release)

@@ -194,6 +194,23 @@ def run_in_sandbox(
         return run([*command, "--", "/usr/bin/env", *argv], timeout=timeout + 30)
     except CommandError as error:
         raise CommandError(argv, "failed", f"{error.output}\n{_why_it_ended(unit, timeout)}") from error
+    except BaseException:
+        # Only systemd-run has ended with this process: a migration must not go on beside the next one.
+        succeeds(["systemctl", "stop", unit])
+        raise
+
+
+def end_commands(app: App) -> None:
+    """Stop what a deploy that was killed had running in the sandbox; for who holds the app's lock."""
+    ours = re.compile(rf"asgi-{re.escape(app.name)}-run-\d+-\d+\.service")
+    listed = run(["systemctl", "list-units", "--plain", "--no-legend", "--full", f"asgi-{app.name}-run-*"])
+    found = [
+        name
+        for name in (line.split()[0] for line in listed.splitlines() if line.strip())
+        if ours.fullmatch(name)
+    ]
+    if found:
+        run(["systemctl", "stop", *found])
 
 
 def _why_it_ended(unit: str, limit: float) -> str:

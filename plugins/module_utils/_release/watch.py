@@ -65,24 +65,31 @@ class AccessLog:
 def watch(release: Release, gate: Gate, wanted: Mapping[str, Any]) -> None:
     """Look at a release for ``wanted["seconds"]``; more than ``wanted["errors"]`` percent of 5xx are too many.
 
-    nginx keeps lines back for up to 5 s; at the end it is told to write them. Raises WentBadError.
+    nginx keeps lines back for up to 5 s: it is told to write them before, for they are the old release's, and at
+    the end. Raises WentBadError.
     """
+    before = units.states([release.service])[release.service].restarts
+    _have_the_log_written()
     log = AccessLog(Path(f"/var/log/nginx/asgi-{release.app.name}.access.log"))
     end = time.monotonic() + wanted["seconds"]
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(EVERY, left))
-        _look(release, gate)
+        _look(release, gate, before)
         _judge(log, wanted["errors"])
-    with contextlib.suppress(CommandError):
-        run(["nginx", "-s", "reopen"])
-        time.sleep(EVERY)
+    _have_the_log_written()
     _judge(log, wanted["errors"])
 
 
-def _look(release: Release, gate: Gate) -> None:
+def _have_the_log_written() -> None:
+    with contextlib.suppress(CommandError):
+        run(["nginx", "-s", "reopen"])
+        time.sleep(EVERY)
+
+
+def _look(release: Release, gate: Gate, before: int) -> None:
     state = units.states([release.service])[release.service]
-    if state.restarts or state.active not in ("active", "reloading"):
-        raise WentBadError(f"its process ended ({state.active}, {state.restarts} restarts)")
+    if state.restarts > before or state.active not in ("active", "reloading"):
+        raise WentBadError(f"its process ended ({state.active}, {state.restarts - before} restarts)")
     try:
         gate.passes(release, HEALTH_LIMIT)
     except GateError as error:
