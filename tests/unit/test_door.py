@@ -1,0 +1,129 @@
+"""What nginx is told: rendered texts and the rules behind them; what it then does is tested on hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.asgi.host.plugins.filter import asgi
+from ansible_collections.asgi.host.plugins.module_utils import _apps
+from ansible_collections.asgi.host.plugins.plugin_utils import _browser, _settings, _stages
+
+HOST: dict[str, Any] = {
+    "user": "root",
+    "distribution": "debian",
+    "release": "13",
+    "python": {"path": "/usr/bin/python3", "version": "3.13.5"},
+    "apps": [],
+    "nginx": {"version": None, "packaged_default": True, "foreign_sites": [], "foreign_default_servers": []},
+}
+
+
+def app(**keys: Any) -> dict[str, Any]:
+    """One normalized app."""
+    given = {
+        "name": "shop",
+        "app": "shop.main:app",
+        "source": {"path": "x"},
+        "domains": ["shop.example.com"],
+        **keys,
+    }
+    return _apps.normalize([given])[0]
+
+
+def steps(apps: list[dict[str, Any]], host: dict[str, Any] = HOST) -> list[dict[str, Any]]:
+    made = _stages.proxy(apps, host=host, root="/srv/asgi", failed=[], bases=["."], tls_policy="intermediate")
+    return list(made["steps"])
+
+
+def site(*apps: dict[str, Any], host: dict[str, Any] = HOST) -> str:
+    path = "/etc/nginx/conf.d/asgi-app-shop.conf"
+    return next(str(step["content"]) for step in steps(list(apps), host) if step.get("file") == path)
+
+
+def test_preset_then_own_headers() -> None:
+    headers = _browser.browser_headers(
+        app(proxy={"browser_headers": "strict", "headers": {"x-frame-options": "", "X-Own": 1}})
+    )
+    assert "X-Frame-Options" not in headers
+    assert headers["X-Own"] == "1"
+    assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert _browser.browser_headers(app(proxy={"browser_headers": "none"})) == {}
+
+
+@pytest.mark.parametrize(("mode", "has"), [("self_signed", False), ("files", True)])
+def test_hsts_needs_a_certificate_that_browsers_take(mode: str, has: bool) -> None:
+    tls = {"mode": mode, "files": {"certificate": "c", "key": "k"}} if mode == "files" else {"mode": mode}
+    assert (_browser.HSTS in _browser.browser_headers(app(tls=tls))) == has
+
+
+@pytest.mark.parametrize(
+    ("cache", "says"),
+    [(0, "no-cache"), (60, "public, max-age=60"), ("immutable", "public, max-age=31536000, immutable")],
+)
+def test_caching(cache: int | str, says: str) -> None:
+    assert _browser.cache_control(cache) == says
+
+
+def test_limits_are_there_when_asked_for() -> None:
+    assert "limit_" not in site(app())
+    text = site(app(proxy={"rate_limit": {"requests": 20, "burst": 40}, "connection_limit": 100}))
+    assert "zone=asgi_shop_rate:1m rate=20r/s" in text
+    assert "limit_req zone=asgi_shop_rate burst=40 nodelay;" in text
+    assert "limit_conn asgi_shop_connections 100;" in text
+
+
+def test_maintenance_asks_no_app() -> None:
+    text = site(app(maintenance=True, proxy={"stream_paths": ["/events"]}))
+    assert "proxy_pass" not in text
+    assert "return 503;" in text
+
+
+def test_nothing_is_mounted_at_the_top() -> None:
+    assert "return 404;" in site(app(root_path="/shop"))
+    assert "return 404;" not in site(app(), app(name="api", root_path="/api"))
+
+
+def test_http3_is_for_an_nginx_that_has_it() -> None:
+    wanting = app(proxy={"http3": True})
+    assert "quic" not in site(app())
+    assert "listen 443 quic;" in site(wanting)
+    assert asgi.host_problems([wanting], HOST) == []
+    old = {**HOST, "release": "12"}
+    assert "proxy.http3" in asgi.host_problems([wanting], old)[0]
+    assert asgi.host_problems([wanting], old, proxy=False) == []
+
+
+def test_wait_of_a_host_without_memory_for_two() -> None:
+    assert _settings.read_timeout(app()) == 60
+    slow = app(strategy="restart", graceful_timeout=40, health={"timeout": 90})
+    assert _settings.read_timeout(slow) > 40 + 2 * 90
+
+
+def drop_in(apps: list[dict[str, Any]], host: dict[str, Any]) -> tuple[str, bool]:
+    """The sandbox of nginx, and whether nginx is restarted for it."""
+    found = steps(apps, host)
+    text = next(str(step["content"]) for step in found if step.get("file") == _stages.NGINX_DROP_IN)
+    return text, any(step.get("command") == ["systemctl", "restart", "nginx"] for step in found)
+
+
+def test_sandbox_of_nginx_spares_others() -> None:
+    text, restarts = drop_in([app()], HOST)
+    assert "ProtectSystem=strict" in text
+    assert restarts
+    foreign = {
+        **HOST,
+        "nginx": {**HOST["nginx"], "version": "1.26.3", "foreign_sites": ["/etc/nginx/conf.d/a.conf"]},
+    }
+    text, restarts = drop_in([app()], foreign)
+    assert "ProtectSystem=full" in text
+    assert not restarts
+    assert not drop_in([app()], {**HOST, "apps": ["shop"]})[1]
+    assert "ProtectHome=read-only" in drop_in([app(static=[{"url": "/s/", "path": "/home/shop/s"}])], HOST)[0]
+
+
+def test_brotli_brings_its_modules() -> None:
+    assert not any("brotli" in name for name in _stages.packages([app()], [], proxy=True))
+    brotli = app(proxy={"compression": "brotli"})
+    assert "libnginx-mod-http-brotli-filter" in _stages.packages([brotli], [], proxy=True)
+    assert not any("brotli" in name for name in _stages.packages([brotli], [], proxy=False))
