@@ -42,6 +42,12 @@ class Candidate:
             files.append((self.release.secrets / name, text, 0o600))
         return files
 
+    def put(self, path: Path, text: str, mode: int) -> None:
+        """Write one of these files; its folder is root's alone where it is a secret."""
+        folder_mode = 0o700 if path.is_relative_to(self.release.app.secrets) else 0o755
+        path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
+        write_atomically(path, text.encode(), mode=mode)
+
     def build(self, archive: Path | None, tools: build.Tools, others: Sequence[Release]) -> None:
         """Fill the release's folder; ``others`` are releases whose virtualenv may serve again.
 
@@ -62,9 +68,7 @@ class Candidate:
         build.make(self.release, self.spec, tools, self.spec["python"], others)
         self._share()
         for path, text, mode in self.text_files():
-            folder_mode = 0o700 if path.is_relative_to(self.release.app.secrets) else 0o755
-            path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
-            write_atomically(path, text.encode(), mode=mode)
+            self.put(path, text, mode)
         # systemd-run and the service itself must know the drop-in.
         run(["systemctl", "daemon-reload"])
         if self.spec["hooks"]["build"]:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._files import gid_of, owned_as, sync_folder, uid_of, write_atomically
+from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._private import mask
 from .._process import CommandError, run
 from . import build, environment, hints, ledger, tree, units
@@ -155,7 +155,8 @@ class Deployment:
         """Write the release's small files anew where they differ; returns which did, and whether a restart is due."""
         wrong = []
         restart = False
-        for path, text, mode in self._candidate(release).text_files():
+        candidate = self._candidate(release)
+        for path, text, mode in candidate.text_files():
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
                 wrong.append(f"{path} differed")
                 restart = True
@@ -164,8 +165,7 @@ class Deployment:
             else:
                 continue
             if not dry:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, text.encode(), mode=mode)
+                candidate.put(path, text, mode)
         return wrong, restart
 
     @staticmethod
