@@ -244,15 +244,22 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
 
 
 def proxy(
-    apps: list[dict[str, Any]], *, host: dict[str, Any], root: str, failed: list[str], bases: list[str]
+    apps: list[dict[str, Any]],
+    *,
+    host: dict[str, Any],
+    root: str,
+    failed: list[str],
+    bases: list[str],
+    proxy_protocol: list[str],
 ) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
-    The sites of the apps in ``failed`` are left as they are. Returns steps and private contents.
+    The sites of the apps in ``failed`` are left as they are. ``proxy_protocol`` names the load balancers that speak
+    it. Returns steps and private contents.
     """
     http2 = http2_directive(host)
     wanted, private = sites(apps, bases)
-    shared = {"host": host, "http2_directive": http2}
+    shared = {"host": host, "http2_directive": http2, "proxy_protocol": proxy_protocol}
     steps: list[dict[str, Any]] = [
         {"file": f"{NGINX}/asgi/tls.conf", "content": render("nginx/tls.conf.j2", **shared)},
         {"file": f"{NGINX}/asgi/proxy.conf", "content": render("nginx/proxy.conf.j2")},
@@ -268,7 +275,7 @@ def proxy(
         if any(app["name"] in failed for app in site["apps"]):
             continue
         steps += _certificate(site)
-        content = render("nginx/asgi-app.conf.j2", site=site, root=root, http2_directive=http2)
+        content = render("nginx/asgi-app.conf.j2", site=site, root=root, **shared)
         steps.append({"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content})
     kept = {site["name"] for site in wanted}
     for app in apps:

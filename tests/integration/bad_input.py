@@ -200,6 +200,8 @@ CASES: list[Case] = [
     _one("stream path", ("proxy.stream_paths[0]:", "start with /"), proxy={"stream_paths": ["events"]}),
     _one("trusted proxy", ("proxy.trusted_proxies[0]:", "10.0.0.0/8"), proxy={"trusted_proxies": ["lb"]}),
     _one("trusted range", ("did you mean 10.0.0.0/8?",), proxy={"trusted_proxies": ["10.1.2.3/8"]}),
+    _one("everybody trusted", ("'0.0.0.0/0' is every address",), proxy={"trusted_proxies": ["0.0.0.0/0"]}),
+    _one("everybody of IPv6 trusted", ("'::/0' is every address",), proxy={"trusted_proxies": ["::/0"]}),
     _one("header value", ("proxy.headers.X-A:", "line"), proxy={"headers": {"X-A": 'a"; return 200'}}),
     _one("header name", ("proxy.headers.'X A':", "header's name"), proxy={"headers": {"X A": "b"}}),
     _one(
