@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _archives,
+    _doors,
     _origins,
     _sources,
     _stages,
@@ -134,6 +135,7 @@ class FilterModule:
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,
             "proxy_stage": _stages.proxy,
+            "doors": _doors.doors,
             "leaving": _stages.leaving,
             "leave_stage": _stages.leave,
             "wheels_problems": _wheels.problems,

@@ -46,6 +46,7 @@ TOKEN = re.compile(r"\{(?:data|source|venv|release|domain)\}")
 # The folders and the socket that the unit gives to the app: another value would send it astray.
 RESERVED = frozenset(
     {
+        "ASGI_HOST_VIEW_KEY",
         "CREDENTIALS_DIRECTORY",
         "HOME",
         "LISTEN_FDNAMES",
