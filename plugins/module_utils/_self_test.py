@@ -218,7 +218,7 @@ def _ask(
         connection.endheaders()
         answer = connection.getresponse()
         body = answer.read(LONGEST)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         connection.close()
         raise NoViewError(f"no answer ({error or type(error).__name__})") from error
     view = _proved(body, own, nonce)
