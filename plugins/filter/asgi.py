@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _archives,
+    _doors,
     _origins,
     _settings,
     _sources,
@@ -40,9 +41,15 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[st
     return problems
 
 
-def host_problems(apps: list[dict[str, Any]], facts: dict[str, Any], *, proxy: bool = True) -> list[str]:
+def host_problems(
+    apps: list[dict[str, Any]],
+    facts: dict[str, Any],
+    *,
+    proxy: bool = True,
+    proxy_protocol: Sequence[str] = (),
+) -> list[str]:
     """What keeps a host with these facts from running these normalized apps."""
-    found = _apps.host_problems(apps, facts, proxy=proxy)
+    found = _apps.host_problems(apps, facts, proxy=proxy, proxy_protocol=proxy_protocol)
     if found or not proxy or _settings.http3(facts):
         return found
     return [
@@ -148,6 +155,7 @@ class FilterModule:
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,
             "proxy_stage": _stages.proxy,
+            "doors": _doors.doors,
             "leaving": _stages.leaving,
             "leave_stage": _stages.leave,
             "wheels_problems": _wheels.problems,

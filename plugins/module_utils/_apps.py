@@ -46,6 +46,7 @@ TOKEN = re.compile(r"\{(?:data|source|venv|release|domain)\}")
 # The folders and the socket that the unit gives to the app: another value would send it astray.
 RESERVED = frozenset(
     {
+        "ASGI_HOST_VIEW_KEY",
         "CREDENTIALS_DIRECTORY",
         "HOME",
         "LISTEN_FDNAMES",
@@ -146,13 +147,18 @@ class InputError(ValueError):
     """The inventory is wrong; the message names the variables and the fixes, a line for each problem."""
 
 
-def problems(apps: object, defaults: object = None, *, proxy: bool = True) -> list[str]:
+def problems(
+    apps: object, defaults: object = None, *, proxy: bool = True, proxy_protocol: object = ()
+) -> list[str]:
     """Every problem of ``asgi_host_apps`` that shows without a file or a host; none, and the list is valid.
 
-    ``defaults`` is ``asgi_host_app_defaults``. With ``proxy`` false no site is made, so sites cannot clash.
-    Takes any object and never raises.
+    ``defaults`` is ``asgi_host_app_defaults``, ``proxy_protocol`` is ``asgi_host_proxy_protocol``. With ``proxy``
+    false no site is made, so sites cannot clash. Takes any object and never raises.
     """
     found: list[str] = []
+    _each(_network, '["10.0.0.0/24"]')(
+        lambda key, words: found.append(f"{key}: {words}"), "asgi_host_proxy_protocol", proxy_protocol
+    )
     base: Mapping[Any, Any] = {}
     if isinstance(defaults, Mapping):
         base = defaults
@@ -186,7 +192,10 @@ def problems(apps: object, defaults: object = None, *, proxy: bool = True) -> li
         checked.append((say, merged))
     _same_names(checked)
     if proxy:
-        _same_sites([(say, app) for say, app in checked if _text(app.get("state")) != "absent"])
+        wanted = [(say, app) for say, app in checked if _text(app.get("state")) != "absent"]
+        _same_sites(wanted)
+        if proxy_protocol:
+            _one_word(wanted)
     return found
 
 
@@ -239,12 +248,16 @@ def workers(value: int | str, *, cores: int, memory_mb: int, per_worker_mb: int 
 
 
 def host_problems(
-    apps: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], *, proxy: bool = True
+    apps: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    *,
+    proxy: bool = True,
+    proxy_protocol: Sequence[str] = (),
 ) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
-    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons`` and ``listeners``. With
-    ``proxy`` false the ports of nginx may belong to anyone.
+    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons``, ``listeners`` and ``nginx``. With
+    ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is ``asgi_host_proxy_protocol``.
     """
     if (user := facts.get("user", "root")) != "root":
         # Whoever is not root does not see what the other questions are about.
@@ -267,6 +280,13 @@ def host_problems(
             f"port {port} of the host is taken by {process}; stop and disable {process}, "
             "or leave nginx alone with asgi_host_proxy: false"
             for port, process in sorted(taken)
+        ]
+    if proxy and present and proxy_protocol:
+        found += [
+            f"asgi_host_proxy_protocol: the site {site} listens on port 80 or 443 as well, and would speak the PROXY "
+            "protocol from then on; give it another port or address, add proxy_protocol to its listen lines, "
+            "or leave asgi_host_proxy_protocol empty"
+            for site in facts["nginx"]["foreign_sites"]
         ]
     for app in present:
         if find_python(app["python"], facts) is None:
@@ -692,7 +712,13 @@ def _network(say: Say, key: str, value: Any) -> None:
     except ValueError:
         say(key, f"{_show(value)} is not an address range; {fix}")
         return
-    if "/" in value and str(loose.network_address) != str(ipaddress.ip_address(value.split("/")[0])):
+    if loose.prefixlen == 0:
+        say(
+            key,
+            f"{_show(value)} is every address, so anybody could say who the client is; "
+            "give the ranges that the proxies themselves have",
+        )
+    elif "/" in value and str(loose.network_address) != str(ipaddress.ip_address(value.split("/")[0])):
         say(key, f"{_show(value)} has bits beyond its prefix; did you mean {loose}?")
 
 
@@ -1271,6 +1297,21 @@ def _same_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
                         "give another",
                     )
                 urls.setdefault((domain, url), name)
+
+
+def _one_word(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
+    """With the PROXY protocol it alone says who the client is: nginx takes one source for a site."""
+    for say, app in apps:
+        given = app.get("proxy")
+        if not isinstance(given, Mapping):
+            continue
+        if given.get("trusted_proxies"):
+            say(
+                "proxy.trusted_proxies",
+                "the load balancers of asgi_host_proxy_protocol say who the client is; keep one of the two",
+            )
+        if _bool(given.get("http3")):
+            say("proxy.http3", "knows no PROXY protocol, which asgi_host_proxy_protocol asks for; keep one")
 
 
 def _same(one: object, other: object) -> bool:

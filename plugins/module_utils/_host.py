@@ -132,7 +132,10 @@ def nginx(folder: Path) -> dict[str, Any]:
     return {
         "version": version,
         "packaged_default": any(packaged_default(path) for path in folder.glob("sites-enabled/*")),
-        "foreign_sites": [str(path) for path in others],
+        "foreign_sites": sorted(
+            str(path) for path in others if on_our_ports(path.read_text(encoding="utf-8", errors="replace"))
+        ),
+        "foreign_files": [str(path) for path in others],
         "foreign_default_servers": sorted(
             str(path)
             for path in others
@@ -143,6 +146,22 @@ def nginx(folder: Path) -> dict[str, Any]:
             )
         ),
     }
+
+
+def on_our_ports(text: str) -> bool:
+    """Whether a site shares a port of ours on all addresses, and does not speak the PROXY protocol there by itself.
+
+    An address without a port is on port 80, and so is a server without any ``listen`` (nginx's ngx_http_core_module).
+    """
+    text = re.sub(r"#.*", "", text)
+    lines = re.findall(r"\blisten\s+([^;]+);", text)
+    if not lines:
+        return bool(re.search(r"\bserver\s*\{", text))
+    for address, *parameters in map(str.split, lines):
+        found = re.fullmatch(r"(?:(?:\*|0\.0\.0\.0|\[::\]):)?(\d+)|\*|0\.0\.0\.0|\[::\]", address)
+        if found and (found[1] or "80") in ("80", "443") and "proxy_protocol" not in parameters:
+            return True
+    return False
 
 
 def digests(folder: Path) -> dict[str, str]:

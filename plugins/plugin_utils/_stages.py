@@ -275,10 +275,12 @@ def proxy(
     failed: list[str],
     bases: list[str],
     tls_policy: str,
+    proxy_protocol: list[str],
 ) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
-    The sites of the apps in ``failed`` are left as they are. Returns steps and private contents.
+    The sites of the apps in ``failed`` are left as they are. ``proxy_protocol`` names the load balancers that speak
+    it. Returns steps and private contents.
     """
     http2 = http2_directive(host)
     wanted, private = sites(apps, bases)
@@ -287,6 +289,7 @@ def proxy(
         "http2_directive": http2,
         "http3": any(site["http3"] for site in wanted),
         "policy": tls_policy,
+        "proxy_protocol": proxy_protocol,
         "rotating_tickets": rotating_tickets(host),
     }
     included = {
@@ -312,7 +315,7 @@ def proxy(
         if any(app["name"] in failed for app in site["apps"]):
             continue
         steps += _certificate(site)
-        content = render("nginx/asgi-app.conf.j2", site=site, root=root, http2_directive=http2)
+        content = render("nginx/asgi-app.conf.j2", site=site, root=root, **values)
         steps.append({"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content})
     kept = {site["name"] for site in wanted}
     for app in apps:
@@ -343,7 +346,7 @@ def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dic
 
     A restart would cost the requests of that moment.
     """
-    foreign = bool(host["nginx"]["foreign_sites"])
+    foreign = bool(host["nginx"]["foreign_files"])
     hidden = any(item["path"].startswith(HIDDEN) for app in apps for item in app["static"])
     steps: list[dict[str, Any]] = [
         {

@@ -214,6 +214,8 @@ CASES: list[Case] = [
         ("static[0].cache: '1h' is not a time", "immutable"),
         static=[{"url": "/s/", "path": "s", "cache": "1h"}],
     ),
+    _one("everybody trusted", ("'0.0.0.0/0' is every address",), proxy={"trusted_proxies": ["0.0.0.0/0"]}),
+    _one("everybody of IPv6 trusted", ("'::/0' is every address",), proxy={"trusted_proxies": ["::/0"]}),
     _one("header value", ("proxy.headers.X-A:", "line"), proxy={"headers": {"X-A": 'a"; return 200'}}),
     _one("header name", ("proxy.headers.'X A':", "header's name"), proxy={"headers": {"X A": "b"}}),
     _one(

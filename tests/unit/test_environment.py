@@ -49,8 +49,8 @@ def test_tokens_are_filled_and_other_braces_left() -> None:
 
 def test_credentials_are_files_of_their_own() -> None:
     private = {"env": {"A": "1"}, "secrets": {"B": "2"}, "credentials": {"token": "3"}}
-    files = environment.wanted_files(RELEASE, private, [])
-    assert files == {"environment": 'A="1"\nB="2"\n', "credentials/token": "3"}
+    files = environment.wanted_files(RELEASE, private, [], "k")
+    assert files == {"environment": 'A="1"\nASGI_HOST_VIEW_KEY="k"\nB="2"\n', "credentials/token": "3"}
 
 
 def test_secrets_are_masked_whole_and_by_line() -> None:

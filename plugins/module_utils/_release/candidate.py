@@ -38,7 +38,9 @@ class Candidate:
             (self.release.folder / "gunicorn.conf.py", self.spec["texts"]["gunicorn.conf.py"], 0o644),
             (self.release.drop_in, self.spec["texts"]["release.conf"], 0o644),
         ]
-        for name, text in environment.wanted_files(self.release, self.private, self.spec["domains"]).items():
+        view = environment.view_key(self.release.app)
+        wanted = environment.wanted_files(self.release, self.private, self.spec["domains"], view)
+        for name, text in wanted.items():
             files.append((self.release.secrets / name, text, 0o600))
         return files
 
