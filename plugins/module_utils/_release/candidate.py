@@ -146,7 +146,7 @@ class Candidate:
                 hint = ""
                 if "Permission denied" in error.output and shown.startswith(("./", "{", "/")):
                     hint = f"\nIs {shown.split()[0]} executable? Make it so (chmod +x), and commit that."
-                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.output}{hint}") from error
+                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.words}{hint}") from error
 
     def migrate(self, active: Release | None) -> dict[str, bool]:
         """Run the hooks; returns whether they did, and whether what they changed is this host's own.
@@ -184,6 +184,4 @@ class Candidate:
                 timeout=HOOK_TIMEOUT,
             )
         except CommandError as error:
-            raise RefusedError(
-                f"the app cannot be imported, nothing was migrated:\n{error.output}"
-            ) from error
+            raise RefusedError(f"the app cannot be imported, nothing was migrated:\n{error.words}") from error

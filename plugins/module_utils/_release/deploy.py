@@ -437,7 +437,7 @@ class Deployment:
             ) from error
 
     def _explain(self, release: Release, error: Exception, previous: Release | None) -> str:
-        text = error.output if isinstance(error, CommandError) else str(error)
+        text = error.words if isinstance(error, CommandError) else str(error)
         if self.app.active() == release:
             return self._masked(f"{self.app.name}: release {release.id} serves, but after the switch: {text}")
         serves = f"Release {previous.id} serves as before." if previous else "No release of it serves yet."

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._process import CommandError, run, succeeds
+from .._process import KILLED, CommandError, run, succeeds
 from .paths import SYSTEMD, App, Release
 
 JOURNAL_LINES = 40
@@ -193,7 +193,7 @@ def run_in_sandbox(
         # env looks the program up in the PATH that begins with the release's virtualenv.
         return run([*command, "--", "/usr/bin/env", *argv], timeout=timeout + 30)
     except CommandError as error:
-        raise CommandError(argv, "failed", f"{error.output}\n{_why_it_ended(unit, timeout)}") from error
+        raise CommandError(argv, _why_it_ended(unit, timeout) or error.status, error.output) from error
     except BaseException:
         # Only systemd-run has ended with this process: a migration must not go on beside the next one.
         succeeds(["systemctl", "stop", unit])
@@ -220,8 +220,8 @@ def _why_it_ended(unit: str, limit: float) -> str:
     said = dict(line.partition("=")[::2] for line in shown.splitlines())
     succeeds(["systemctl", "reset-failed", unit])
     if said.get("Result") == "timeout":
-        return f"It was ended after {limit:.0f} s."
+        return f"still ran after {limit:.0f} s and was ended"
     killed = said.get("Result") == "signal" and said.get("ExecMainStatus") == "9"
     if said.get("Result") == "oom-kill" or killed:
-        return "It was killed, as the kernel does with what is out of memory."
+        return KILLED
     return ""
