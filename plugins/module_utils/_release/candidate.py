@@ -15,6 +15,7 @@ from .._files import write_atomically
 from .._process import CommandError, run
 from . import build, environment, ledger, tree, units
 from .paths import Release
+from .requirements import named
 
 # Seconds that one hook may take.
 HOOK_TIMEOUT = 1800.0
@@ -105,7 +106,7 @@ class Candidate:
     def _package_version(self) -> str:
         packages = self.spec["source"].get("package") or [""]
         versions = build.chosen_versions(self.release)
-        return next((versions[name] for name in build.named(packages[:1]) if name in versions), "")
+        return next((versions[name] for name in named(packages[:1]) if name in versions), "")
 
     def _share(self) -> None:
         """Links for the paths of the source that must outlive a release."""
