@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.module_utils._release import build, requirements
+from ansible_collections.asgi.host.plugins.module_utils._release import build, ledger, requirements, tree
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
 
 PINS = ["gunicorn==27.0.1", "uvicorn[standard]==0.54.0", "uvicorn-worker==0.4.0"]
@@ -57,6 +59,7 @@ class Flapping(build.Tools):
     asked: list[tuple[str, bool]] = field(default_factory=list)
     given: list[dict[str, str]] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
+    forgotten: list[bool] = field(default_factory=list)
     locked: str = "pyyaml==6.0.4\n"
 
     def run(self, *argv: str) -> str:
@@ -76,6 +79,10 @@ class Flapping(build.Tools):
         if argv[1] == "install":
             self.given.append({name: Path(path).read_text() for name, path in named_files(argv)})
         return self.locked
+
+    def forget(self) -> None:
+        """Note it."""
+        self.forgotten.append(True)
 
 
 def named_files(argv: Sequence[str]) -> list[tuple[str, str]]:
@@ -187,3 +194,61 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: b
     }
     with pytest.raises(build.BuildError, match=rf"{name} is no .*"):
         build.make(release, spec, Flapping(uv="uv", index=None), {"path": "p", "version": "3.11.2"}, [])
+
+
+def completed(folder: Path, tools: build.Tools) -> Release:
+    """A release with a virtualenv of its own, complete as far as that goes."""
+    make(folder, tools)
+    release = App(folder, "shop", "asgi-shop").all_releases()[0]
+    (release.venv / "lib").mkdir()
+    (release.venv / "lib" / "yaml.py").write_text("whole")
+    ledger.write(release, {"venv_stamp": tree.stamp(release.venv)})
+    return release
+
+
+def test_whole_virtualenv_serves_again_by_hard_links(tmp_path: Path) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    before = completed(tmp_path, tools)
+    asked = len(tools.asked)
+    make(tmp_path, tools, number=1, others=[before])
+    after = App(tmp_path, "shop", "asgi-shop").all_releases()[1]
+    assert (after.venv / "lib" / "yaml.py").samefile(before.venv / "lib" / "yaml.py")
+    assert (len(tools.asked), tools.forgotten) == (asked, [])
+
+
+def gone(venv: Path) -> None:
+    shutil.rmtree(venv)
+
+
+def without_python(venv: Path) -> None:
+    (venv / "bin" / "python").unlink()
+
+
+def with_dead_python(venv: Path) -> None:
+    (venv / "bin" / "python").unlink()
+    (venv / "bin" / "python").symlink_to("/no/such/python3")
+
+
+def with_an_empty_file(venv: Path) -> None:
+    os.truncate(venv / "lib" / "yaml.py", 0)
+
+
+@pytest.mark.parametrize("harm", [gone, without_python, with_dead_python, with_an_empty_file])
+def test_damaged_virtualenv_is_no_base_for_its_replacement(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    before = completed(tmp_path, tools)
+    harm(before.venv)
+    if harm is with_dead_python:
+        # The interpreter went away after the release was complete.
+        ledger.write(before, {"venv_stamp": tree.stamp(before.venv)})
+    tools.asked.clear()
+    make(tmp_path, tools, number=1, others=[before])
+    after = App(tmp_path, "shop", "asgi-shop").all_releases()[1]
+    assert (after.venv / "bin" / "python").exists()
+    assert not (after.venv / "lib").exists()
+    assert [what for what, _ in tools.asked if what.startswith("pip install")]
+    assert tools.forgotten == [True], "uv's cache holds the same files"
+    make(tmp_path, tools, number=2, others=[before])
+    assert tools.forgotten == [True], "it was known already"

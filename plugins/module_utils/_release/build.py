@@ -30,6 +30,7 @@ OLDEST_SERVER = {
     "uvicorn-worker": "uvicorn-worker>=0.2",
 }
 LOCK = "requirements.lock"
+CACHE = "/var/cache/asgi/uv"
 # How often what was just resolved is tried to be installed, and the seconds between: where an index has several
 # servers, one may not know yet what another has announced.
 TRIES, PAUSE = 3, 3.0
@@ -58,7 +59,7 @@ class Tools:
 
     def run(self, *argv: str) -> str:
         """Run uv; raises CommandError."""
-        env = {"UV_CACHE_DIR": "/var/cache/asgi/uv", "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        env = {"UV_CACHE_DIR": CACHE, "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
         env["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
         if self.index:
             env["UV_DEFAULT_INDEX"] = self.index
@@ -74,6 +75,13 @@ class Tools:
                     "\nNo index is asked but the folder asgi_host_wheels: add the wheels that it lacks."
                 )
             raise
+
+    def forget(self) -> None:
+        """Empty uv's cache, whose content is not to be trusted any more; uv waits until no other uses it."""
+        try:
+            self.run("cache", "clean", "--quiet")
+        except CommandError:
+            shutil.rmtree(CACHE, ignore_errors=True)
 
 
 def server_choices(pins: Sequence[str], own: Sequence[str] | None, app_names: set[str]) -> list[list[str]]:
@@ -197,7 +205,7 @@ def make(
             tools.uv,
             *([spec["source"]["digest"]] if by_content else []),
         )
-        if not _again(release, digest, others):
+        if not _again(release, digest, tools, others):
             tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
             with _workshop(release, inputs) as (folder, moved):
                 _fill(release, moved, folder, tools, server_choices(pins, own, inputs.names()))
@@ -211,13 +219,18 @@ def make(
     return digest
 
 
-def _again(release: Release, digest: str, others: Sequence[Release]) -> bool:
+def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release]) -> bool:
     """Take the virtualenv of an earlier release with the same inputs; False where there is none."""
     for other in others:
-        there = other.folder / MARK
-        same = there.is_file() and there.read_text(encoding="utf-8") == digest
-        # One that somebody changed by hand would bring the change along.
-        if same and ledger.read(other).get("venv_stamp") == tree.stamp(other.venv):
+        entry, mark = ledger.read(other), other.folder / MARK
+        if not entry.get("venv_stamp"):
+            continue
+        if not (other.venv / "bin" / "python").exists() or tree.stamp(other.venv) != entry["venv_stamp"]:
+            # One that was changed would bring the change along, and so would uv's cache: its files are the same, by
+            # hard links. This release is not looked at again.
+            tools.forget()
+            ledger.update(other, venv_stamp=None)
+        elif mark.is_file() and mark.read_text(encoding="utf-8") == digest:
             # Hard links of files that nobody writes to: a second copy costs neither time nor space.
             run(["cp", "--archive", "--link", str(other.venv), str(release.venv)])
             shutil.copy2(other.folder / LOCK, release.folder / LOCK)
