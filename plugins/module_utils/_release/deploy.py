@@ -202,10 +202,10 @@ class Deployment:
                 hold.give_back()
                 hold.clear()
         found += self._end_of_switch(active, dry=dry)
-        for release in self._half_built(active):
-            found.append(f"release {release.id} was left half built")
-            if not dry:
-                self._discard(release)
+        leftovers = self._half_built(active)
+        found += [f"release {release.id} was left half built" for release in leftovers]
+        if not dry:
+            self._clear_away(leftovers)
         found += self._strays(active, dry=dry)
         previous = self._previous_of(active)
         for release in self.app.all_releases():
@@ -272,8 +272,7 @@ class Deployment:
                 # Another deploy was quicker while this one waited for the lock.
                 return {"status": "current", "release": ledger.read(previous)}
             units.end_commands(self.app)
-            for leftover in self._half_built(previous):
-                self._discard(leftover)
+            self._clear_away(self._half_built(previous))
             migrated: dict[str, bool] = {}
             if release := self._same_again():
                 with self._restored(release, previous):
@@ -529,6 +528,17 @@ class Deployment:
             for release in self.app.all_releases()
             if ledger.read(release).get("state", ledger.BUILDING) in ledger.UNPROVED and release != active
         ]
+
+    def _clear_away(self, leftovers: list[Release]) -> None:
+        """Remove what a deploy that died left, and uv's cache with it.
+
+        uv does not sync what it writes: if it was the power that went, its cache may hold empty files, and would
+        install them for ever.
+        """
+        if leftovers:
+            self.tools.forget()
+        for release in leftovers:
+            self._discard(release)
 
     def _excess(self, keep: set[str]) -> list[Release]:
         """The oldest releases beyond ``keep_releases``, but for those of ``keep`` and those that still drain."""
