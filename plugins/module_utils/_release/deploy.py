@@ -137,17 +137,19 @@ class Deployment:
             if dry:
                 return wrong
             run(["systemctl", "daemon-reload"])
+            began = time.time()
             units.start(release)
             if restart:
                 units.restart(release)
-            self._must_pass(release)
+            self._must_pass(release, began)
             return wrong
         try:
             self._gate.passes(release, STILL_HEALTHY)
         except GateError as error:
             if not dry:
+                began = time.time()
                 units.restart(release)
-                self._must_pass(release)
+                self._must_pass(release, began)
             return [f"it did not answer: {error}"]
         return []
 
@@ -184,13 +186,13 @@ class Deployment:
             path.chmod(SOCKET_MODE)
         return [f"{path} had another owner or mode"]
 
-    def _must_pass(self, release: Release) -> None:
-        """Wait for the serving release after a repair. Raises DeployError with its journal."""
+    def _must_pass(self, release: Release, began: float) -> None:
+        """Wait for the serving release after a repair. Raises DeployError with its journal since that ``began``."""
         try:
             self._gate.passes(release)
         except GateError as error:
             raise DeployError(
-                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
+                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
             ) from error
 
     def _finish(self, active: Release, *, dry: bool) -> list[str]:
@@ -335,13 +337,14 @@ class Deployment:
 
         Raises NotProvedError before the switch, and DeployError when it went bad after it and was taken back.
         """
+        began = time.time()
         Switch(previous, self._gate, self.spec["strategy"] == "restart").to(release)
         wanted = self.spec["watch"]
         if wanted["seconds"]:
             try:
                 watch(release, self._gate, wanted)
             except WentBadError as error:
-                said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
+                said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
                 raise DeployError(self._masked(self._take_back(release, previous, said))) from error
         self._leave(previous)
         for old in self._excess(keep={release.id} | ({previous.id} if previous else set())):

@@ -128,17 +128,21 @@ def end(release: Release) -> None:
         time.sleep(0.1)
 
 
-def journal(release: Release) -> str:
+def journal(release: Release, since: float) -> str:
     """What the release's service said that an operator needs: from its first error on, else its last lines.
 
     A crash loop repeats itself, and gunicorn adds a traceback of its own to the app's: the first one is the cause.
+    What was said before ``since`` (seconds of the epoch) is of an earlier trouble.
     """
+    # On a busy host journald has not yet written what a process said that has just died.
+    succeeds(["journalctl", "--sync"])
+    ask = ["journalctl", "--unit", release.service, "--no-pager", "--quiet", "--output=cat"]
     try:
-        lines = run(
-            ["journalctl", "--unit", release.service, "--lines", "2000", "--no-pager", "--output=cat"]
-        ).splitlines()
+        # One that has run for long, and was silent since, may have said before what is wrong.
+        said = run([*ask, f"--since=@{since:.6f}"]) or run([*ask, f"--lines={JOURNAL_LINES}"])
     except CommandError as error:
-        return f"(no journal: {error.output})"
+        return f"(no journal: {error.words})"
+    lines = said.splitlines()
     first = next(
         (number for number, line in enumerate(lines) if "[ERROR]" in line or "Traceback (" in line), None
     )
