@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import lzma
 import re
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from urllib.error import URLError
@@ -26,6 +28,10 @@ from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
 
 # Seconds without a byte until a download counts as failed.
 PATIENCE = 60
+# RuntimeError is zipfile's word for a password, and for a way of compression that it does not know.
+UNREADABLE = (
+    tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError, RuntimeError,
+)  # fmt: skip
 WHEEL = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*)-(?P<version>[^-]+)(-[^-]+)?-[^-]+-[^-]+-[^-]+\.whl")
 
 
@@ -98,13 +104,15 @@ def unpack(path: Path, into: Path, *, module: str, app_dir: str) -> Path:
         else:
             with tarfile.open(path) as tar:
                 tar.extractall(into, filter=_plain)  # noqa: S202 - the filter refuses what leads out
+                _must_be_whole(tar)
     except (tarfile.FilterError, _BadMemberError) as error:
         raise SourceError(
             f"{path.name} is not unpacked: {error}; an archive must stay inside its own folder, so make it anew"
         ) from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise SourceError(
-            f"{path.name} is no archive that can be read ({error}); give a tar, a zip or a wheel"
+            f"{path.name} is no archive that can be read ({error}); give a whole tar or zip, without a password, or a "
+            "wheel"
         ) from error
     top = list(into.iterdir())
     if len(top) != 1 or not top[0].is_dir():
@@ -112,6 +120,20 @@ def unpack(path: Path, into: Path, *, module: str, app_dir: str) -> Path:
     root = (app_dir or module).split("/")[0]
     inside = (top[0] / root).exists() or (top[0] / f"{root}.py").exists()
     return into if top[0].name == root and not inside else top[0]
+
+
+def _must_be_whole(tar: tarfile.TarFile) -> None:
+    """Read an unpacked tar to its end. Raises tarfile.ReadError, EOFError, OSError, zlib.error, lzma.LZMAError.
+
+    tarfile takes a damaged header for the end, and never sees the checksum that stands behind all of it.
+    """
+    stream = tar.fileobj
+    assert stream, "it is open"  # noqa: S101 - for the type
+    stream.seek(tar.offset)
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("it is damaged, or ends too early")
+    while stream.read(1 << 20):
+        pass
 
 
 class _BadMemberError(Exception):

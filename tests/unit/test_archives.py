@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import random
 import tarfile
 import zipfile
 from pathlib import Path
@@ -86,6 +88,73 @@ def test_cut_off_archive(tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar.gz", ["shop/main.py"] * 50)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(SourceError, match="no archive that can be read"):
+        unpacked(path)
+
+
+def filled(path: Path, mode: str) -> Path:
+    """A tar of three files that do not compress."""
+    with tarfile.open(path, mode) as packed:  # type: ignore[call-overload]
+        for number in range(3):
+            content = random.Random(number).randbytes(3000)
+            member = tarfile.TarInfo(f"shop/{number}.py")
+            member.size = len(content)
+            packed.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz", "w"])
+def test_whole_archive_is_taken(tmp_path: Path, mode: str) -> None:
+    assert len(unpacked(filled(tmp_path / "a.tar", mode))) == 3
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("at", [0.3, 0.6, 0.9, 0.99])
+def test_damage_anywhere_in_an_archive_is_seen(tmp_path: Path, mode: str, at: float) -> None:
+    path = filled(tmp_path / "a.tar", mode)
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * at)] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="no archive that can be read"):
+        unpacked(path)
+
+
+def test_checksum_at_the_end_is_read(tmp_path: Path) -> None:
+    path = filled(tmp_path / "a.tar.gz", "w:gz")
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="CRC check failed"):
+        unpacked(path)
+
+
+@pytest.mark.parametrize("size", [512 + 3072, 2 * (512 + 3072) + 100])
+def test_plain_tar_that_ends_too_early(tmp_path: Path, size: int) -> None:
+    path = filled(tmp_path / "a.tar", "w")
+    os.truncate(path, size)
+    with pytest.raises(SourceError, match="ends too early"):
+        unpacked(path)
+
+
+def test_damaged_header_is_not_taken_for_the_end(tmp_path: Path) -> None:
+    path = filled(tmp_path / "a.tar", "w")
+    content = bytearray(path.read_bytes())
+    content[512 + 3072] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="it is damaged"):
+        unpacked(path)
+
+
+@pytest.mark.parametrize(("offset", "value", "words"), [(8, 1, "encrypted"), (10, 97, "compression")])
+def test_zip_with_a_password_or_of_an_unknown_kind(
+    tmp_path: Path, offset: int, value: int, words: str
+) -> None:
+    path = zipped(tmp_path / "a.zip", "shop/main.py")
+    content = bytearray(path.read_bytes())
+    # The same field of the local header and of the directory, which has two bytes more before it.
+    for start in (content.index(b"PK\3\4") - 2, content.index(b"PK\1\2")):
+        content[start + offset] = value
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=rf"no archive that can be read .*{words}.*without a password"):
         unpacked(path)
 
 
