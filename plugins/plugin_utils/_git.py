@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -115,8 +116,10 @@ class Repository:
                 raise SourceError(
                     f"{self.shown} has no commit {commit}; give one that it has, or a branch or tag"
                 ) from None
-            self._git("worktree", "prune")
             part = tree.with_suffix(".part")
+            # What a checkout left that did not come to its end: its submodules could not be fetched, say.
+            shutil.rmtree(part, ignore_errors=True)
+            self._git("worktree", "prune")
             self._git("worktree", "add", "--quiet", "--force", "--detach", str(part), commit)
             if (part / ".gitmodules").is_file():
                 self._git("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1", inside=part)
@@ -134,6 +137,8 @@ class Repository:
             fcntl.flock(stream, fcntl.LOCK_EX)
             if not (self._folder / "HEAD").exists():
                 self._git("init", "--quiet", "--bare", str(self._folder))
+                # What the relative addresses of submodules are relative to.
+                self._git("config", "remote.origin.url", self._address)
             yield
 
     def _git(self, *argv: str, inside: Path | None = None) -> str:
