@@ -19,6 +19,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
+from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
 from ansible_collections.asgi.host.plugins.plugin_utils._fleet import run_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
     SourceError,
@@ -75,7 +76,7 @@ def fetch(archive: Mapping[str, str | None], bases: list[str]) -> Path:
 
 
 def _download(url: str, path: Path) -> None:
-    shown = re.sub(r"//[^/@\s]*@", "//", url)
+    shown = without_passwords(url)
     part = path.with_suffix(".part")
     try:
         with open_url(url, timeout=PATIENCE, http_agent="asgi.host") as answer, part.open("wb") as stream:

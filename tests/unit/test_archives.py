@@ -177,3 +177,9 @@ def test_wheel_is_known_by_its_name(tmp_path: Path) -> None:
     assert described("shop-2.0.tar.gz")["version"] == "shop-2.0"
     with pytest.raises(SourceError, match="not the name of a wheel"):
         described("shop.whl")
+
+
+def test_password_of_a_package_is_not_in_what_everyone_may_read() -> None:
+    described = _origins.Packages(["shop @ https://user:hu@sh@example.com/shop.whl"]).describe()
+    assert described["describe"] == "package shop @ https://example.com/shop.whl"
+    assert "hu@sh" in described["package"][0], "the host needs it"

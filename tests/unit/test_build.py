@@ -175,6 +175,19 @@ def test_hashes_and_options_of_included_files_go_with_the_installation(tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("locked", "mode"),
+    [("pyyaml==6.0.4\n", 0o644), ("x @ https://user:p@ss@host/x-1-py3-none-any.whl\n", 0o600)],
+)
+def test_lock_with_a_password_is_not_for_everyone(tmp_path: Path, locked: str, mode: int) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0, locked=locked)
+    before = completed(tmp_path, tools)
+    assert (before.folder / build.LOCK).read_text() == locked
+    make(tmp_path, tools, number=1, others=[before])
+    for release in before.app.all_releases():
+        assert (release.folder / build.LOCK).stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("uv.lock", b"<<<<<<< HEAD\n"),

@@ -78,10 +78,10 @@ def test_unknown_version_names_those_that_are_there(repository: Path) -> None:
 
 
 def test_server_that_is_down_is_said_without_its_password(repository: Path) -> None:
-    down = {"repo": "https://name:hush@127.0.0.1:9/x.git", "version": "main"}
+    down = {"repo": "https://name:hu@sh@127.0.0.1:9/x.git", "version": "main"}
     with pytest.raises(UnreachableError) as caught:
         _git.Repository(down, ["."], Path.read_bytes).commit()  # type: ignore[arg-type]
-    assert "hush" not in str(caught.value)
+    assert "sh@" not in str(caught.value)
     assert "https://127.0.0.1:9/x.git" in str(caught.value)
 
 

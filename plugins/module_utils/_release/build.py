@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._apps import fits
+from .._private import without_passwords
 from .._process import CommandError, run
 from . import ledger, requirements, tree
 from .paths import Release
@@ -342,7 +343,11 @@ def _write_lock(release: Release, text: str, folder: Path) -> None:
     text = re.sub(r"^(?:-e|--editable)[\s=]+", "", text, flags=re.MULTILINE)
     # Hosts that got the same shall have the same lock.
     text = text.replace(folder.as_uri(), "file:.")
-    (release.folder / LOCK).write_text(text, encoding="utf-8")
+    path = release.folder / LOCK
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    if without_passwords(text) == text:
+        path.chmod(0o644)
 
 
 def _install(release: Release, inputs: Inputs, folder: Path, tools: Tools) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import gid_of, owned_as, sync_folder, uid_of, write_atomically
-from .._private import mask
+from .._private import mask, without_passwords
 from .._process import CommandError, run
 from . import build, environment, hints, ledger, tree, units
 from .candidate import Candidate, RefusedError
@@ -454,7 +454,7 @@ class Deployment:
             self.private.get("credentials", {}),
             self.tools.index or "",
         ]
-        return mask(text, secret)
+        return without_passwords(mask(text, secret))
 
     # -- the way back ---------------------------------------------------------------------------------------
 
