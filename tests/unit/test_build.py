@@ -187,6 +187,19 @@ def test_lock_with_a_password_is_not_for_everyone(tmp_path: Path, locked: str, m
         assert (release.folder / build.LOCK).stat().st_mode & 0o777 == mode
 
 
+def test_digest_of_a_lock_is_the_same_on_each_host(tmp_path: Path) -> None:
+    app = App(tmp_path, "shop", "asgi-shop")
+    digests = []
+    for identity, version in (("one", "1"), ("two", "1"), ("three", "2")):
+        release = app.release(identity)
+        release.folder.mkdir(parents=True)
+        assert build.lock_digest(release) == ""
+        wheel = build.wheel_path(release, {"wheel": "shop-1-py3-none-any.whl"})
+        (release.folder / build.LOCK).write_text(f"idna=={version}\nshop @ {wheel.as_uri()}\n")
+        digests.append(build.lock_digest(release))
+    assert digests[0] == digests[1] != digests[2]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

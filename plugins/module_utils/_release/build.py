@@ -384,6 +384,16 @@ def compile_source(release: Release) -> None:
     )
 
 
+def lock_digest(release: Release) -> str:
+    """A digest of what was resolved, the same on each host that got the same; empty without a lock."""
+    lock = release.folder / LOCK
+    if not lock.is_file():
+        return ""
+    # A wheel that is the source lies in its release.
+    text = lock.read_text(encoding="utf-8").replace(release.folder.as_uri(), "")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def chosen_versions(release: Release) -> dict[str, str]:
     """What the lock chose, by project."""
     lock = release.folder / LOCK

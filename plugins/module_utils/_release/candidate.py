@@ -82,6 +82,7 @@ class Candidate:
             self.release,
             state=ledger.BUILT,
             version=version,
+            locked=build.lock_digest(self.release),
             source_stamp=tree.stamp(self.release.source),
             venv_stamp=tree.stamp(self.release.venv),
         )
