@@ -77,6 +77,69 @@ def test_link_that_leads_out_is_refused(tmp_path: Path) -> None:
         unpacked(tar(tmp_path / "a.tar.gz", ["inside"], link="../../etc/passwd"))
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["this Python looks too", "it does not"])
+@pytest.mark.parametrize(
+    ("kind", "name", "target"),
+    [
+        (tarfile.SYMTYPE, "x", "/etc"),
+        (tarfile.SYMTYPE, "a/x", "../../etc"),
+        (tarfile.LNKTYPE, "x", "../secret"),
+        (tarfile.LNKTYPE, "x", "/etc/passwd"),
+        (tarfile.FIFOTYPE, "x", ""),
+        (tarfile.CHRTYPE, "x", ""),
+        (tarfile.REGTYPE, "deep/../../x", ""),
+        # By way of two links, each of which is harmless where its text is read alone.
+        (tarfile.SYMTYPE, "deep/inner/x", "../up/../.."),
+    ],
+)
+def test_no_member_gets_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: bytes, name: str, target: str, known: bool
+) -> None:
+    if not known:
+        for each in ("data_filter", "FilterError"):
+            monkeypatch.delattr(tarfile, each, raising=False)
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as packed:
+        for folder in ("a", "deep", "deep/inner"):
+            member = tarfile.TarInfo(folder)
+            member.type = tarfile.DIRTYPE
+            packed.addfile(member)
+        up = tarfile.TarInfo("deep/up")
+        up.type, up.linkname = tarfile.SYMTYPE, ".."
+        packed.addfile(up)
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, target
+        packed.addfile(member)
+    with pytest.raises(SourceError, match="is not unpacked"):
+        unpacked(tmp_path / "a.tar.gz")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["this Python looks too", "it does not"])
+def test_links_that_stay_inside_are_kept_and_modes_made_plain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    if not known:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    with tarfile.open(tmp_path / "a.tar", "w") as packed:
+        for name, kind, mode, target in (
+            ("shop", tarfile.DIRTYPE, 0o000, ""),
+            ("shop/run", tarfile.REGTYPE, 0o4777, ""),
+            ("shop/data", tarfile.REGTYPE, 0o000, ""),
+            ("shop/again", tarfile.SYMTYPE, 0o777, "data"),
+            ("shop/same", tarfile.LNKTYPE, 0o644, "shop/data"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode, member.linkname = kind, mode, target
+            packed.addfile(member)
+    into = tmp_path / "into"
+    into.mkdir()
+    _archives.unpack(tmp_path / "a.tar", into, module="shop", app_dir="")
+    shop = into / "shop"
+    assert (shop / "again").readlink() == Path("data")
+    assert (shop / "same").samefile(shop / "data")
+    modes = [(shop / name).stat().st_mode & 0o7777 for name in ("run", "data", ".")]
+    assert modes == [0o755, 0o644, 0o755]
+
+
 def test_page_in_place_of_an_archive(tmp_path: Path) -> None:
     page = tmp_path / "a.tar.gz"
     page.write_text("<!doctype html><title>Not found</title>")
