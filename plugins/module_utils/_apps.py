@@ -18,6 +18,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ._private import without_passwords
+
 # Reports one problem: the key, dotted below the app, and the words that follow it.
 Say: TypeAlias = Callable[[str, str], None]
 Check: TypeAlias = Callable[[Say, str, Any], None]
@@ -377,7 +379,7 @@ def _show(value: object) -> str:
         text = str(value) if isinstance(value, (int, float)) else repr(str(value))
     except Exception:  # noqa: BLE001 - a number too long to print, an object whose own text fails
         return f"a value of type {type(value).__name__}"
-    text = re.sub(r"//[^/@\s]*@", "//***@", text)
+    text = without_passwords(text, "***@")
     return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"
 
 

@@ -77,6 +77,8 @@ def base(
     wanted = present(apps)
     uv = uv_path(uv_requirements)
     folder = uv.removesuffix("/bin/uv")
+    # Made when all else is on disk: after a power cut any other file may be there and empty.
+    complete = f"{folder}/complete"
     pip = [
         "env",
         "PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
@@ -101,15 +103,21 @@ def base(
         *([] if wheels else [{"absent": WHEELS}]),
         {"file": f"{TOOLS}/uv-requirements.txt", "content": uv_requirements},
         {
-            "command": ["python3", "-m", "venv", folder],
-            "creates": f"{folder}/bin/pip",
+            "command": ["python3", "-m", "venv", "--clear", folder],
+            "creates": complete,
+            "unless": ["test", "-s", uv],
             "name": "uv's virtualenv",
         },
         {
             "command": [*pip, f"--requirement={TOOLS}/uv-requirements.txt"],
-            "creates": uv,
+            "when": [complete],
             "private_env": "index",
             "name": "uv",
+        },
+        {
+            "command": ["sh", "-c", f"sync --file-system {folder} && touch {complete}"],
+            "when": [complete],
+            "name": "uv on disk",
         },
     ]
     for app in wanted:

@@ -59,4 +59,7 @@ def _columns(entry: Mapping[str, Any], state: str) -> tuple[str, ...]:
 
 def _differences(name: str, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     differ = [part for part in COMPARED if len({entry.get("parts", {}).get(part) for entry in entries}) > 1]
+    # The same requirements may be met by other versions a week later.
+    if len({entry["locked"] for entry in entries if entry.get("locked")}) > 1:
+        differ.append("installed versions")
     return [f"{name}: the hosts differ in {' and '.join(differ)}"] if differ else []

@@ -59,6 +59,19 @@ def test_secrets_are_masked_whole_and_by_line() -> None:
     assert text == "x (secret) y (secret) z (secret)"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("shop @ https://user:pw@host/x.whl", "shop @ https://host/x.whl"),
+        ("https://user:p@ss@host/x, git+ssh://git@host/y", "https://host/x, git+ssh://host/y"),
+        ("shop @ git+https://host/shop.git@v3", "shop @ git+https://host/shop.git@v3"),
+        ("eve@laptop // x@y", "eve@laptop // x@y"),
+    ],
+)
+def test_passwords_of_addresses_are_left_out(text: str, expected: str) -> None:
+    assert _private.without_passwords(text) == expected
+
+
 def test_short_secrets_tear_no_holes() -> None:
     assert _private.mask("release 1 of 11", {"a": "1"}) == "release 1 of 11"
 

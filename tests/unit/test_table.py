@@ -36,6 +36,19 @@ def test_line_for_each_app_and_host_and_what_differs() -> None:
     assert note == "shop: the hosts differ in source"
 
 
+def test_hosts_that_resolved_the_same_requirements_otherwise_differ() -> None:
+    def noted(*locks: str | None) -> list[str]:
+        hosts = {
+            str(number): {"shop": {"active": "r", "releases": [entry("r", "a", locked=lock)]}}
+            for number, lock in enumerate(locks)
+        }
+        return [line for line in releases_table(hosts) if line.startswith("shop:")]
+
+    assert noted("x", "y") == ["shop: the hosts differ in installed versions"]
+    assert noted("x", "x") == []
+    assert noted("x", None) == [], "an entry that does not say"
+
+
 def test_same_release_on_all_hosts_has_no_note() -> None:
     hosts = {name: {"shop": {"active": "r", "releases": [entry("r", "a")]}} for name in ("one", "two")}
     assert len(releases_table(hosts)) == 3

@@ -52,15 +52,6 @@ def environment_file(variables: Mapping[str, str]) -> str:
     return "".join(f'{name}="{value.translate(escapes)}"\n' for name, value in sorted(variables.items()))
 
 
-def write(release: Release, private: Mapping[str, Any], domains: list[str]) -> None:
-    """Write environment, secrets and credentials of a release where only root reads them."""
-    for path, content in wanted_files(release, private, domains, view_key(release.app)).items():
-        target = release.secrets / path
-        for folder in (release.secrets, target.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(target, content.encode(), mode=0o600)
-
-
 def wanted_files(
     release: Release, private: Mapping[str, Any], domains: list[str], view: str
 ) -> dict[str, str]:
