@@ -35,6 +35,17 @@ FORGED = (
     ("X-Remote-User", "forged"),
     ("X-Original-URL", "/forged"),
     ("X-Rewrite-URL", "/forged"),
+    ("X-Original-Host", "forged.example.net"),
+    ("X-Host", "forged.example.net"),
+    ("X-Forwarded-Server", "forged.example.net"),
+    ("X-Forwarded", "for=203.0.113.72"),
+    ("Forwarded-For", "203.0.113.73"),
+    ("X-Client-IP", "203.0.113.74"),
+    ("X-Cluster-Client-IP", "203.0.113.75"),
+    ("Client-IP", "203.0.113.76"),
+    ("True-Client-IP", "203.0.113.77"),
+    ("CF-Connecting-IP", "203.0.113.78"),
+    ("Fastly-Client-IP", "203.0.113.79"),
 )
 REFUSALS = (OSError, http.client.HTTPException)
 
