@@ -70,6 +70,36 @@ def address_of(target: Target) -> str:
     return str(facts[target.name]["address"])
 
 
+# testssl.sh takes a minute or two, most of it waiting: it runs beside the tests.
+SCANS: dict[str, subprocess.Popen[str]] = {}
+SCAN_SECONDS = 900
+
+
+def begin_testssl(target: Target) -> None:
+    """Start a complete judgement of a host's TLS, unless it runs already."""
+    if target.name in SCANS:
+        return
+    root = f"/tmp/{target.name}.root.pem"
+    client().run(f"cat >{root}", stdin=AUTHORITY.read_text(encoding="utf-8"))
+    # All that a grade needs, and no more.
+    parts = "--protocols --std --fs --server-defaults --headers --vulnerable"
+    SCANS[target.name] = client().start(
+        f"rm -f /tmp/{target.name}.json; timeout {SCAN_SECONDS} testssl --quiet --color 0 --warnings off --nodns none "
+        f"--add-ca {root} --ip {address_of(target)} {parts} --jsonfile /tmp/{target.name}.json https://{SITE}:443/"
+    )
+
+
+def finished_testssl(target: Target) -> list[dict[str, Any]]:
+    """The findings of testssl.sh about a host."""
+    begin_testssl(target)
+    words = SCANS[target.name].communicate(timeout=SCAN_SECONDS)[0]
+    try:
+        found: list[dict[str, Any]] = json.loads(client().run(f"cat /tmp/{target.name}.json"))
+    except ValueError:
+        raise AssertionError(f"testssl.sh did not come to an end: {words[-2000:]}") from None
+    return found
+
+
 def new_mark() -> str:
     """A mark that no other request has."""
     return f"{RUN}-{next(COUNTER)}."
@@ -208,7 +238,7 @@ def spoken(received: bytes) -> Spoken:
         frame.parse_body(memoryview(received[9 : 9 + length]))
         received = received[9 + length :]
         if isinstance(frame, HeadersFrame):
-            found = dict(decoder.decode(frame.data))
+            found = {str(name): str(value) for name, value in decoder.decode(frame.data)}
             status = status or int(found.get(":status", 0)) or None
         refused |= isinstance(frame, (RstStreamFrame, GoAwayFrame)) and frame.error_code != 0
     return Spoken(status, refused)
