@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -55,6 +55,59 @@ def build(
 
 
 VERSIONS = {"HTTP/1.1": False, "HTTP/2": True}
+
+
+# What is sent, then said again and again, and nginx's limit in seconds.
+ENDLESS_MARK = new_mark()
+HEAD = f"Host: {SITE}\r\nX-Mark: {ENDLESS_MARK}\r\n"
+ENDLESS = {
+    "header that stops": (f"GET / HTTP/1.1\r\n{HEAD}".encode(), b"", 15),
+    "header that goes on": (f"GET / HTTP/1.1\r\n{HEAD}".encode(), b"X-A: b\r\n", 15),
+    "body that stops": (f"POST /echo HTTP/1.1\r\n{HEAD}Content-Length: 100\r\n\r\nabc".encode(), b"", 30),
+}
+# When each was given up, in seconds, and what nginx said.
+Ends = dict[str, tuple[float, bytes]]
+
+
+def until_closed(target: Target, first: bytes, beat: bytes, ends: Ends, name: str) -> None:
+    """Send the beginning, then a little every few seconds, until the host has had enough; how long that took."""
+    began, got = time.monotonic(), b""
+    plain = socket.create_connection(target.door.https, 20)
+    with trusting().wrap_socket(plain, server_hostname=SITE) as opened:
+        opened.sendall(first)
+        opened.settimeout(4)
+        while time.monotonic() - began < 90:
+            try:
+                more = opened.recv(65536)
+            except TimeoutError:
+                with contextlib.suppress(OSError):
+                    opened.sendall(beat)
+                continue
+            except OSError:
+                break
+            if not more:
+                break
+            got += more
+    ends[name] = (time.monotonic() - began, got)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def endless(target: Target) -> Callable[[], Ends]:
+    """Requests without an end, which wait beside the other tests of this module; call it for how they ended."""
+    ends: Ends = {}
+    threads = [
+        threading.Thread(target=until_closed, args=(target, first, beat, ends, name), daemon=True)
+        for name, (first, beat, _limit) in ENDLESS.items()
+    ]
+    for thread in threads:
+        thread.start()
+
+    def wait() -> Ends:
+        for thread in threads:
+            thread.join(timeout=100)
+        return ends
+
+    return wait
 
 
 def test_websocket_that_is_quiet_for_longer_than_the_read_timeout(target: Target) -> None:
@@ -199,50 +252,11 @@ def test_page_with_a_hundred_assets(target: Target, version: str, connections: i
     assert {answer.http_version for answer in answers} == {version}
 
 
-def until_closed(
-    target: Target, first: bytes, beat: bytes, answers: dict[str, tuple[float, bytes]], name: str
-) -> None:
-    """Send the beginning, then a little every few seconds, until the host has had enough; how long that took."""
-    began, got = time.monotonic(), b""
-    plain = socket.create_connection(target.door.https, 20)
-    with trusting().wrap_socket(plain, server_hostname=SITE) as opened:
-        opened.sendall(first)
-        opened.settimeout(4)
-        while time.monotonic() - began < 90:
-            try:
-                more = opened.recv(65536)
-            except TimeoutError:
-                if beat:
-                    opened.sendall(beat)
-                continue
-            except OSError:
-                break
-            if not more:
-                break
-            got += more
-    answers[name] = (time.monotonic() - began, got)
-
-
-def test_time_limits(target: Target) -> None:
+def test_time_limits(target: Target, endless: Callable[[], Ends]) -> None:
     """A header that does not end, also when it goes on, and a body that stops: each is given up, and no app knew."""
-    mark = new_mark()
-    head = f"Host: {SITE}\r\nX-Mark: {mark}\r\n"
-    sent = {
-        "header that stops": (f"GET /{mark} HTTP/1.1\r\n{head}".encode(), b"", 15),
-        "header that goes on": (f"GET /{mark} HTTP/1.1\r\n{head}".encode(), b"X-A: b\r\n", 15),
-        "body that stops": (f"POST /echo HTTP/1.1\r\n{head}Content-Length: 100\r\n\r\nabc".encode(), b"", 30),
-    }
-    answers: dict[str, tuple[float, bytes]] = {}
-    threads = [
-        threading.Thread(target=until_closed, args=(target, first, beat, answers, name))
-        for name, (first, beat, _limit) in sent.items()
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for name, (_first, _beat, limit) in sent.items():
-        took, got = answers[name]
+    ends = endless()
+    for name, (_first, _beat, limit) in ENDLESS.items():
+        took, got = ends[name]
         assert limit - 2 < took < limit + 30, (name, took, got)
         assert not got or got.startswith(b"HTTP/1.1 408 "), (name, got)
-    assert target.door.json(SITE, f"/seen?mark={mark}") == []
+    assert target.door.json(SITE, f"/seen?mark={ENDLESS_MARK}") == []
