@@ -18,7 +18,7 @@ from typing import Any
 
 # Seconds that an answer may take; one that needs no more closes the connection earlier.
 PATIENCE = 20.0
-TOGETHER = 24
+TOGETHER = 64
 LIMIT = 4_000_000
 
 
