@@ -294,7 +294,7 @@ UNUSUAL: dict[str, Unusual] = {
     "Keep-Alive, TE and Proxy-Connection": Unusual(
         "between the client and nginx only",
         single("TE: trailers", "Proxy-Connection: keep-alive", "Keep-Alive: timeout=600"),
-        {"connection": None},
+        {"connection": None, "te": None, "proxy-connection": None, "keep-alive": None},
     ),
     "expectation that is none": Unusual(
         "nginx knows 100-continue alone; the app never sees the header",

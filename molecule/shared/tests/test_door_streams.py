@@ -252,6 +252,23 @@ def test_page_with_a_hundred_assets(target: Target, version: str, connections: i
     assert {answer.http_version for answer in answers} == {version}
 
 
+def test_rate_limit(target: Target) -> None:
+    """Five a second and thirty at once for each address on the mounted app; its neighbour on the domain has none."""
+
+    async def ask(path: str, count: int) -> Counter[int]:
+        async with browser(True, 1) as client:
+            requests = [build(client, target, "GET", path) for _ in range(count)]
+            answers = await asyncio.gather(*map(client.send, requests))
+        return Counter(answer.status_code for answer in answers)
+
+    began = time.monotonic()
+    limited = asyncio.run(ask("/mounted/", 100))
+    took = time.monotonic() - began
+    assert set(limited) == {200, 429}, limited
+    assert 20 <= limited[200] <= 31 + 5 * took + 1, (limited, took)
+    assert asyncio.run(ask("/healthz", 100)) == {200: 100}
+
+
 def test_time_limits(target: Target, endless: Callable[[], Ends]) -> None:
     """A header that does not end, also when it goes on, and a body that stops: each is given up, and no app knew."""
     ends = endless()
