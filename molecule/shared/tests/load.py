@@ -65,6 +65,11 @@ class Outcome:
         return sum(count for what, count in self.lost.items() if what.startswith("IncompleteRead"))
 
     @property
+    def refused(self) -> int:
+        """How many of the lost nginx answered in place of the app."""
+        return self.lost["status 503"]
+
+    @property
     def worst(self) -> float:
         """The longest wait for an answer, in seconds."""
         return max(self.waits, default=0.0)
