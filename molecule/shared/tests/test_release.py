@@ -218,9 +218,7 @@ def travel(journey: Journey) -> None:
         "health 500": ("main.py", '        "version": VERSION,', '        "version": 1 // 0,'),
         "never ready": ("main.py", "    DELIVERED.mkdir(exist_ok=True)\n", "    await asyncio.sleep(3600)\n"),
     }.items():
-        change: dict[str, Any] = {
-            "health": {"timeout": 30 if name in ("import error", "missing attribute") else 5}
-        }
+        change: dict[str, Any] = {"health": {"timeout": {"health 500": 15, "never ready": 5}.get(name, 60)}}
         if name == "missing attribute":
             change["app"] = "parcels.main:no_such_name"
         journey.under_load(name, lambda edit=edit, change=change: broken(journey, *edit, **change))  # type: ignore[misc]
