@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from client import Connection, Door
+from client import TIMEOUT, Connection, Door
 
 # An end to every load, in seconds, so that a test that hangs does not load the host for ever; no play takes as long.
 LIMIT = 660.0
@@ -154,6 +154,8 @@ class Load:
     keep_alive: bool = True
     pause: float = 0.002
     repeat: bool = False
+    timeout: float = TIMEOUT
+    """Seconds that a client waits for an answer."""
 
     @contextmanager
     def running(self, outcome: Outcome) -> Iterator[None]:
@@ -186,13 +188,13 @@ class Load:
             if connection is None or not self.keep_alive:
                 if connection:
                     connection.close()
-                connection, used = self.door.open(self.domain), False
+                connection, used = self.door.open(self.domain, self.timeout), False
             started = time.monotonic()
             trouble = self._request(connection, name)
             if trouble and trouble[0] and used and self.repeat:
                 outcome.repeated += 1
                 connection.close()
-                connection = self.door.open(self.domain)
+                connection = self.door.open(self.domain, self.timeout)
                 trouble = self._request(connection, name)
             outcome.sent += 1
             outcome.waits.append(time.monotonic() - started)
