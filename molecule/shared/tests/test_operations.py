@@ -239,6 +239,79 @@ def test_second_deploy_waits_for_the_first(shop: Shop) -> None:
     assert shop.answers()["version"] == version
 
 
+def test_failed_after_hook_is_run_again(shop: Shop) -> None:
+    data = f"/var/lib/asgi/{APP}"
+    command = "if test -e $STATE_DIRECTORY/listens; then echo heard >> $STATE_DIRECTORY/heard; else echo nobody listens; exit 3; fi"
+    hooks = {"after": [command]}
+    version = shop.new_version()
+    assert "serves, but hooks.after" in shop.failed(shop.deploy(hooks=hooks))
+    assert shop.answers()["version"] == version
+    shop.target.run(f"touch {data}/listens")
+    for changed in (1, 0):
+        run = shop.succeeded(shop.deploy(hooks=hooks))
+        assert run.changed(shop.target.name) == changed
+        assert shop.target.run(f"cat {data}/heard").split() == ["heard"]
+    assert shop.answers()["version"] == version
+
+
+def test_release_from_disk_runs_its_migrations(shop: Shop) -> None:
+    """Its database may have gone on, or back, since it served."""
+    hooks = {"migrate": ["echo $(basename $(dirname $PWD)) >> $STATE_DIRECTORY/migrated"]}
+    text = shop.source / APP / "__init__.py"
+    shop.new_version()
+    kept = text.read_text()
+    seen = []
+    for source in (kept, kept + "AGAIN = True\n", kept):
+        text.write_text(source)
+        shop.succeeded(shop.deploy(hooks=hooks))
+        seen.append(shop.answers()["release"])
+    assert seen[0] == seen[2] != seen[1]
+    assert shop.target.run(f"cat /var/lib/asgi/{APP}/migrated").split() == seen
+
+
+def test_release_that_was_restarted_once_is_not_dead(shop: Shop) -> None:
+    """systemd has counted a restart; a converge finds an app that answers, if slowly, and leaves it alone."""
+    shop.new_version()
+    # Longer than the gate waits before it asks systemd, shorter than a converge waits for a release that serves.
+    with shop.edited(RETURN, f"    await asyncio.sleep(0.6)\n{RETURN}"):
+        shop.succeeded(shop.deploy())
+        shop.target.kill(APP, master=True)
+        assert shop.target.run(f"systemctl show -P NRestarts {shop.target.service(APP)}").strip() == "1"
+        shop.answers()
+        before = shop.state()
+        run = shop.succeeded(shop.deploy())
+        assert run.changed(shop.target.name) == 0
+        assert shop.state() == before
+
+
+def test_rollback_with_check_changes_nothing(shop: Shop) -> None:
+    before = shop.state()
+    shop.succeeded(shop.rollback("--check"))
+    assert shop.state() == before
+
+
+def test_rollback_of_an_app_that_shall_be_absent_is_refused(shop: Shop) -> None:
+    before = shop.state()
+    message = shop.failed(shop.rollback(state="absent"))
+    assert APP in message
+    assert "absent" in message
+    assert shop.state() == before
+    assert shop.target.run(f"systemctl is-enabled {shop.target.service(APP)}").strip() == "enabled"
+
+
+def test_rollback_needs_no_source(shop: Shop) -> None:
+    """The folder is gone from the controller; git is down."""
+    first = shop.answers()["release"]
+    shop.new_version()
+    shop.succeeded(shop.deploy())
+    second = shop.answers()["release"]
+    shop.succeeded(shop.rollback(source={"path": str(shop.folder / "gone")}))
+    assert shop.answers()["release"] == first
+    down = {"git": {"repo": "http://127.0.0.1:9/shop.git", "version": "main"}}
+    shop.succeeded(shop.rollback(source=down))
+    assert shop.answers()["release"] == second
+
+
 @pytest.fixture
 def cramped(shop: Shop) -> Iterator[dict[str, Any]]:
     """An app whose releases lie on a small file system of their own."""
