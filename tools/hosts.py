@@ -28,7 +28,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 SUITES = ("bookworm", "trixie")
 NETWORK = "asgi-host"
@@ -802,7 +802,8 @@ def main(argv: Sequence[str]) -> int:
     return answer if isinstance(answer, int) else 0
 
 
-if __name__ == "__main__":
+def command(main: Callable[[Sequence[str]], int], say: Callable[[str], None]) -> NoReturn:
+    """Run ``main`` as a command of a shell; a HostError is said in one line."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         sys.exit(main(sys.argv[1:]))
@@ -811,3 +812,7 @@ if __name__ == "__main__":
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    command(main, say)

@@ -586,11 +586,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except HostError as problem:
-        say(str(problem))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    hosts.command(main, say)

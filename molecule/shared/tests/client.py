@@ -126,10 +126,15 @@ class Door:
             raise
 
     @contextmanager
-    def websocket(self, domain: str, path: str) -> Iterator[ClientConnection]:
-        """A WebSocket."""
-        plain = socket.create_connection(self.https, TIMEOUT)
+    def websocket(self, domain: str, path: str, timeout: float = TIMEOUT) -> Iterator[ClientConnection]:
+        """A WebSocket; ``timeout`` is for its handshake, in seconds."""
+        plain = socket.create_connection(self.https, timeout)
         with connect(
-            f"wss://{domain}{path}", sock=plain, ssl=trusting(), server_hostname=domain, proxy=None
+            f"wss://{domain}{path}",
+            sock=plain,
+            ssl=trusting(),
+            server_hostname=domain,
+            proxy=None,
+            open_timeout=timeout,
         ) as opened:
             yield opened

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import math
 import multiprocessing
 import os
 import ssl
@@ -18,10 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from client import Connection, Door
+from client import TIMEOUT, Connection, Door
 
-# An end to every load, in seconds, so that a test that hangs does not load the host for ever.
-LIMIT = 240.0
+# An end to every load, in seconds, so that a test that hangs does not load the host for ever; no play takes as long.
+LIMIT = 660.0
 # Seconds between two beats of the metronome.
 BEAT = 0.005
 FORK = multiprocessing.get_context("fork")
@@ -65,6 +66,11 @@ class Outcome:
         return sum(count for what, count in self.lost.items() if what.startswith("IncompleteRead"))
 
     @property
+    def refused(self) -> int:
+        """How many of the lost nginx answered in place of the app."""
+        return self.lost["status 503"]
+
+    @property
     def worst(self) -> float:
         """The longest wait for an answer, in seconds."""
         return max(self.waits, default=0.0)
@@ -82,30 +88,46 @@ class Outcome:
         )
 
 
+@dataclass
+class Stalls:
+    """The times in which this machine kept a process like the clients from running."""
+
+    found: list[tuple[float, float]] = field(default_factory=list)
+    """When each began, by this machine's monotonic clock, and its length in seconds."""
+
+    def longest(self, start: float = -math.inf, end: float = math.inf) -> float:
+        """The longest that reached into the time from ``start`` to ``end``, in seconds."""
+        return max(
+            (took for began, took in self.found if began <= end and began + took >= start), default=0.0
+        )
+
+
 @contextmanager
-def metronome() -> Iterator[list[float]]:
-    """How long this machine kept a process like the clients from running: the longest time is in the list at the end.
+def metronome() -> Iterator[Stalls]:
+    """How long this machine kept a process like the clients from running; complete when the block ends.
 
     What a client waits for its own turn on the processor is nothing that the host did.
     """
-    stop, answer, found = FORK.Event(), FORK.Queue(), [0.0]
+    stop, answer, stalls = FORK.Event(), FORK.Queue(), Stalls()
 
     def tick() -> None:
         own_turn()
-        longest, end = 0.0, time.monotonic() + LIMIT
+        found, end = [], time.monotonic() + LIMIT
         while not stop.is_set() and time.monotonic() < end:
             asleep = time.monotonic()
             time.sleep(BEAT)
-            longest = max(longest, time.monotonic() - asleep - BEAT)
-        answer.put(longest)
+            late = time.monotonic() - asleep - BEAT
+            if late > BEAT / 5:
+                found.append((asleep, late))
+        answer.put(found)
 
     process = FORK.Process(target=tick, daemon=True)
     process.start()
     try:
-        yield found
+        yield stalls
     finally:
         stop.set()
-        found[0] = answer.get(timeout=LIMIT)
+        stalls.found = answer.get(timeout=LIMIT)
         process.join()
 
 
@@ -132,6 +154,8 @@ class Load:
     keep_alive: bool = True
     pause: float = 0.002
     repeat: bool = False
+    timeout: float = TIMEOUT
+    """Seconds that a client waits for an answer."""
 
     @contextmanager
     def running(self, outcome: Outcome) -> Iterator[None]:
@@ -164,13 +188,13 @@ class Load:
             if connection is None or not self.keep_alive:
                 if connection:
                     connection.close()
-                connection, used = self.door.open(self.domain), False
+                connection, used = self.door.open(self.domain, self.timeout), False
             started = time.monotonic()
             trouble = self._request(connection, name)
             if trouble and trouble[0] and used and self.repeat:
                 outcome.repeated += 1
                 connection.close()
-                connection = self.door.open(self.domain)
+                connection = self.door.open(self.domain, self.timeout)
                 trouble = self._request(connection, name)
             outcome.sent += 1
             outcome.waits.append(time.monotonic() - started)

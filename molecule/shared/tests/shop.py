@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from client import TIMEOUT
 from load import Load, Outcome
 from playbook import ROLLBACK, Run, changed_inventory, play
-from targets import APPS, Target
+from targets import APPS, ROOT, Target, tool
 
 APP = "parcels"
 DOMAIN = "parcels.test"
+# Places in the app's source: where the front page answers, and where a parcel's name is read.
+RETURN = '    return {\n        "version": VERSION,'
+READ = "    name = (await request.body()).decode()\n"
+# Seconds that a client waits where requests are held: a little less than nginx does.
+PATIENT = 55.0
 
 
 class Shop:
@@ -33,6 +41,15 @@ class Shop:
         (self.source / APP / "__init__.py").write_text(text)
         return str(self.number)
 
+    @contextmanager
+    def edited(self, old: str, new: str) -> Iterator[None]:
+        """A changed source during the block."""
+        self.edit(old, new)
+        try:
+            yield
+        finally:
+            self.edit(new, old)
+
     def edit(self, old: str, new: str) -> None:
         path = self.source / APP / "main.py"
         text = path.read_text()
@@ -46,13 +63,30 @@ class Shop:
     def deploy(self, **keys: Any) -> Run:
         return play(inventory=self.inventory(**keys), targets=[self.target])
 
-    def rollback(self, **keys: Any) -> Run:
+    def rollback(self, *options: str, **keys: Any) -> Run:
         return play(
-            "-e", f"app={APP}", inventory=self.inventory(**keys), targets=[self.target], playbook=ROLLBACK
+            "-e",
+            f"app={APP}",
+            *options,
+            inventory=self.inventory(**keys),
+            targets=[self.target],
+            playbook=ROLLBACK,
+        )
+
+    def start_deploy(self, **keys: Any) -> subprocess.Popen[str]:
+        """A converge in the background, in a process group of its own."""
+        return subprocess.Popen(
+            [tool("ansible-playbook"), str(ROOT / "site.yml"), "-i", str(self.inventory(**keys))],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
     def answers(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.target.door.json(DOMAIN)
+        """What the front page says; while requests are held, when they are answered."""
+        found: dict[str, Any] = self.target.door.json(DOMAIN, timeout=PATIENT)
         return found
 
     def failed(self, run: Run) -> str:
@@ -63,6 +97,11 @@ class Shop:
     def succeeded(self, run: Run) -> Run:
         assert run.status == 0, run.output[-4000:]
         return run
+
+    def state(self) -> tuple[str, dict[str, list[int]]]:
+        """What a play may not touch that does nothing: the link, the releases with their entries, and the processes."""
+        there = f"cd /srv/asgi/{APP} && readlink current && sha256sum releases/*/release.json"
+        return self.target.run(there), self.target.pids()
 
     def releases(self) -> list[str]:
         return self.target.run(f"ls /srv/asgi/{APP}/releases").split()
@@ -76,15 +115,12 @@ class Shop:
         }
 
     @contextmanager
-    def load(self, method: str = "GET", path: str = "/") -> Iterator[Outcome]:
+    def load(self, method: str = "GET", path: str = "/", timeout: float = TIMEOUT) -> Iterator[Outcome]:
         """Requests during the block, on kept connections and on new ones."""
         kept, fresh = Outcome(), Outcome()
-        common = {"door": self.target.door, "domain": DOMAIN, "path": path, "method": method, "clients": 2}
         whole = Outcome()
-        with (
-            Load(**common, keep_alive=True, pause=0.01).running(kept),  # type: ignore[arg-type]
-            Load(**common, keep_alive=False, pause=0.01).running(fresh),  # type: ignore[arg-type]
-        ):
+        load = Load(self.target.door, DOMAIN, path, method, clients=2, pause=0.01, timeout=timeout)
+        with load.running(kept), dataclasses.replace(load, keep_alive=False).running(fresh):
             yield whole
         whole.add(kept)
         whole.add(fresh)

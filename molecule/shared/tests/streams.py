@@ -6,11 +6,12 @@ import http.client
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from client import Door
-from websockets.exceptions import ConnectionClosed
+from client import TIMEOUT, Door
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 # Seconds between two messages on the WebSocket.
 BEAT = 0.1
@@ -23,47 +24,55 @@ class Streams:
     websockets: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     unanswered: int = 0
-    """Messages on a WebSocket that got no answer though the connection had not been closed before."""
+    """Handshakes that were refused, and messages with no answer though the connection had not been closed before."""
     received: int = 0
 
 
 @contextmanager
-def open_streams(door: Door, domain: str, seen: Streams) -> Iterator[None]:
-    """Keep one WebSocket and one event stream open during the block; either is opened again when it ends."""
+def open_streams(door: Door, domain: str, seen: Streams, timeout: float = TIMEOUT) -> Iterator[None]:
+    """Keep one WebSocket and one event stream open during the block; either is opened again when it ends.
+
+    ``timeout``, in seconds, is for the next message, or the answer to a new connection.
+    """
     stop = threading.Event()
-    threads = [threading.Thread(target=kind, args=(door, domain, seen, stop)) for kind in (_talk, _listen)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(kind, door, domain, seen, stop, timeout) for kind in (_talk, _listen)]
+        try:
+            yield
+        finally:
+            stop.set()
+        for end in ends:
+            end.result()
 
 
-def _talk(door: Door, domain: str, seen: Streams, stop: threading.Event) -> None:
+def _talk(door: Door, domain: str, seen: Streams, stop: threading.Event, timeout: float) -> None:
     while not stop.is_set():
         try:
-            with door.websocket(domain, "/ws") as socket:
+            with door.websocket(domain, "/ws", timeout) as socket:
                 while not stop.is_set():
                     socket.send("hello")
-                    assert str(socket.recv(timeout=10)).endswith(" hello")
+                    assert str(socket.recv(timeout=timeout)).endswith(" hello")
                     seen.received += 1
                     time.sleep(BEAT)
         except ConnectionClosed as error:
             seen.websockets.append(f"closed with {error.rcvd.code if error.rcvd else 'no code'}")
-        except (OSError, TimeoutError, AssertionError) as error:
+        except (OSError, WebSocketException, AssertionError) as error:
             seen.websockets.append(f"{type(error).__name__}: {error}")
             seen.unanswered += 1
+            stop.wait(BEAT)
 
 
-def _listen(door: Door, domain: str, seen: Streams, stop: threading.Event) -> None:
+def _listen(door: Door, domain: str, seen: Streams, stop: threading.Event, timeout: float) -> None:
     while not stop.is_set():
-        connection = door.open(domain)
+        connection = door.open(domain, timeout)
         try:
             connection.request("GET", "/events", headers={"Host": domain})
             answer = connection.getresponse()
+            if answer.status != 200:
+                seen.events.append(f"status {answer.status}")
+                seen.unanswered += 1
+                stop.wait(BEAT)
+                continue
             while not stop.is_set():
                 if not answer.readline():
                     seen.events.append("complete")
@@ -71,5 +80,6 @@ def _listen(door: Door, domain: str, seen: Streams, stop: threading.Event) -> No
                 seen.received += 1
         except (OSError, http.client.HTTPException) as error:
             seen.events.append(f"{type(error).__name__}: {error}")
+            stop.wait(BEAT)
         finally:
             connection.close()

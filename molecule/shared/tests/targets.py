@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,14 @@ def hostvars() -> dict[str, dict[str, Any]]:
     )
     found: dict[str, dict[str, Any]] = json.loads(listed.stdout)["_meta"]["hostvars"]
     return found
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 120.0, pause: float = 0.05) -> None:
+    """Ask again and again until it is so. Raises AssertionError when it is not within ``seconds``."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, f"it did not come about in {seconds:g} s"
+        time.sleep(pause)
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,24 @@ class Target:
         )
         lines = (line.split() for line in self.run(script).splitlines())
         return {unit: sorted(map(int, pids)) for unit, *pids in lines}
+
+    def kill(self, name: str, *, master: bool) -> int:
+        """Kill the master of an app, or one of its workers, and wait until all its processes are there again.
+
+        Returns how many workers died: systemd ends those of a dead master, one after the other.
+        """
+        unit = self.service(name)
+        before = self.pids()[unit]
+        main = int(self.run(f"systemctl show -P MainPID {unit}"))
+        victim = main if master else next(pid for pid in before if pid != main)
+        self.run(f"kill -9 {victim}")
+
+        def replaced() -> bool:
+            now = self.pids().get(unit, [])
+            return len(now) == len(before) and victim not in now
+
+        wait_for(replaced, pause=0.2)
+        return len(before) - 1 if master else 1
 
     def journal(self, lines: int = 40) -> str:
         """The last lines of all apps."""

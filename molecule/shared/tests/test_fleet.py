@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playbook import changed_inventory, play
 from shop import APP
-from targets import APPS, Target
+from targets import APPS, Target, wait_for
 
 pytestmark = pytest.mark.scenario("release")
 
@@ -36,6 +36,7 @@ class Database(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+DRAINS = f"systemctl list-units --plain --no-legend --state=deactivating 'asgi-{APP}@*'"
 MIGRATE = "python -c \"import urllib.request as r; r.urlopen(r.Request('http://{address}:{port}/', method='POST'), timeout=20)\""
 
 
@@ -52,6 +53,9 @@ def test_fleet_is_migrated_once_and_in_turns(
     source = {"path": str(APPS / APP)}
     try:
         for hook, expected in ((call, 1), (f"{call} && date > $STATE_DIRECTORY/database", len(all_targets))):
+            # What drains writes to the data folder, as a migration would.
+            for each in all_targets:
+                wait_for(lambda each=each: not each.run(DRAINS))  # type: ignore[misc]
             Database.total = Database.most = 0
             change = {APP: {"hooks": {"migrate": [hook]}, "source": source, "env": {"GREETING": hook[-9:]}}}
             run = play(inventory=changed_inventory(tmp_path, all_targets, change=change))

@@ -4,36 +4,50 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playbook import ROLLBACK, Run, changed_inventory, play
-from shop import APP, DOMAIN, Shop
+from shop import APP, DOMAIN, READ, RETURN, Shop
 from streams import Streams, open_streams
-from targets import ROOT, tool
+from targets import ROOT, wait_for
 
 pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane]
 
+LOCK = f"/srv/asgi/{APP}/.lock"
+# In the app's lifespan.
+STARTS = "    DELIVERED.mkdir(exist_ok=True)\n"
+WAITS = f'    while not (DELIVERED.parent / "go").exists():\n        await asyncio.sleep(0.1)\n{STARTS}'
+
 
 def test_warm_up_asks_before_the_switch(shop: Shop) -> None:
+    """The gate's own question and those of the warm-up, the paths in turn; the app counts them."""
+    counts = (
+        '    with (DELIVERED.parent / "asked").open("a") as stream:\n        stream.write(f"{RELEASE}\\n")\n'
+    )
     version = shop.new_version()
-    shop.succeeded(shop.deploy(warm_up=40, health={"path": f"/?{version}"}))
-    assert shop.answers()["version"] == version
-    # The gate's own question and 40 more, of which the app's access log knows nothing: count them in the app.
-    run = shop.deploy(warm_up=40, health=[{"path": "/"}, {"path": "/status/404", "status": [404]}])
-    shop.succeeded(run)
+    with shop.edited(RETURN, f"{counts}{RETURN}"):
+        shop.succeeded(shop.deploy(warm_up=40, health={"path": f"/?{version}"}))
+        asked = shop.target.run(f"cat /var/lib/asgi/{APP}/asked").split()
+        assert asked.count(shop.target.release(APP)["id"]) >= 41
+        assert shop.answers()["version"] == version
+        version = shop.new_version()
+        checks = [{"path": "/"}, {"path": "/status/404", "status": [404]}]
+        shop.succeeded(shop.deploy(warm_up=40, health=checks))
+        asked = shop.target.run(f"cat /var/lib/asgi/{APP}/asked").split()
+        assert 21 <= asked.count(shop.target.release(APP)["id"]) < 41
+        assert shop.answers()["version"] == version
 
 
 def test_wrong_answer_during_the_warm_up_fails_the_gate(shop: Shop) -> None:
     before = shop.answers()
     shop.new_version()
-    wrong = '    if "asked" in globals():\n        return {"nothing": 1 // 0}\n    globals()["asked"] = True\n    return {\n        "version": VERSION,'
-    shop.edit('    return {\n        "version": VERSION,', wrong)
-    try:
+    wrong = (
+        '    if "asked" in globals():\n        return {"nothing": 1 // 0}\n    globals()["asked"] = True\n'
+    )
+    with shop.edited(RETURN, f"{wrong}{RETURN}"):
         message = shop.failed(shop.deploy(warm_up=20))
-    finally:
-        shop.edit(wrong, '    return {\n        "version": VERSION,')
     assert "during the warm-up" in message
     assert shop.answers() == before | {"pid": shop.answers()["pid"]}
 
@@ -57,7 +71,7 @@ def test_previous_release_kept_warm_is_there_at_once(shop: Shop) -> None:
 
 def test_rollback_to_a_release_that_still_drains(shop: Shop) -> None:
     """As right after a bad deploy: its streams end properly and at once, and no request waits for it."""
-    calm = {"graceful_timeout": 60}
+    calm = {"graceful_timeout": 120}
     shop.new_version()
     shop.succeeded(shop.deploy(**calm))
     old = shop.answers()
@@ -75,8 +89,9 @@ def test_rollback_to_a_release_that_still_drains(shop: Shop) -> None:
             took = time.monotonic() - began
         assert shop.answers()["release"] == old["release"]
     assert (gets.lost_count, posts.lost_count) == (0, 0)
-    assert max(gets.worst, posts.worst) < 2
-    assert took < 30
+    # Far below what the streams may drain, and far above what a slow machine takes.
+    assert max(gets.worst, posts.worst) < 20
+    assert took < 90
     assert streams.unanswered == 0
     assert streams.websockets[:1] == ["closed with 1012"]
     assert streams.events[:1] == ["complete"]
@@ -86,12 +101,8 @@ def test_release_that_goes_bad_under_traffic_is_rolled_back(shop: Shop) -> None:
     """Its pages are healthy; its POSTs fail, which nginx's log shows."""
     before = shop.answers()
     shop.new_version()
-    shop.edit("    name = (await request.body()).decode()\n", "    name = str(1 // 0)\n")
-    try:
-        with shop.load("POST", "/parcels") as seen:
-            message = shop.failed(shop.deploy(watch={"seconds": 20, "errors": 10}))
-    finally:
-        shop.edit("    name = str(1 // 0)\n", "    name = (await request.body()).decode()\n")
+    with shop.edited(READ, "    name = str(1 // 0)\n"), shop.load("POST", "/parcels") as seen:
+        message = shop.failed(shop.deploy(watch={"seconds": 20, "errors": 10}))
     assert set(seen.lost) == {"status 500"}, "a POST met a connection that the app had closed"
     assert "answers were 5xx" in message
     assert f"Release {before['release']} serves again." in message
@@ -120,79 +131,33 @@ def test_failing_after_hook_is_reported_and_rolled_back_if_asked(shop: Shop) -> 
     assert shop.answers()["version"] == version
 
 
-def test_restart_strategy_loses_nothing(shop: Shop) -> None:
-    """Never two instances at a time; requests wait and are answered by the release that serves in the end."""
-    version = shop.new_version()
-    with shop.load() as gets, shop.load("POST", "/parcels") as posts:
-        shop.succeeded(shop.deploy(strategy="restart"))
-    assert (gets.lost_count, posts.lost_count) == (0, 0)
-    assert shop.answers()["version"] == version
-    before = shop.answers()
-    shop.edit("import sys\n", "import sys\nimport a_module_that_is_not_installed\n")
-    try:
-        with shop.load() as gets, shop.load("POST", "/parcels") as posts:
-            message = shop.failed(shop.deploy(strategy="restart"))
-    finally:
-        shop.edit("import sys\nimport a_module_that_is_not_installed\n", "import sys\n")
-    assert (gets.lost_count, posts.lost_count) == (0, 0)
-    assert "a_module_that_is_not_installed" in message
-    assert shop.answers()["release"] == before["release"]
-    with shop.load() as gets, shop.load("POST", "/parcels") as posts:
-        shop.succeeded(shop.rollback(strategy="restart"))
-    assert (gets.lost_count, posts.lost_count) == (0, 0)
-    left = shop.target.run(f"find /srv/asgi/{APP}/releases -name 'hold.*' -o -name kept.sock; ")
-    assert left == ""
-    assert "hold" not in shop.target.run("systemctl list-units --plain --no-legend --all 'asgi-*'")
-
-
-def start_deploy(shop: Shop, **keys: Any) -> subprocess.Popen[str]:
-    """A converge in the background."""
-    return subprocess.Popen(
-        [
-            tool("ansible-playbook"),
-            str(ROOT / "site.yml"),
-            "-i",
-            str(shop.inventory(**keys)),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("strategy", ["overlap", "restart"])
 def test_dead_deploy_leaves_what_served_and_the_next_one_finishes(shop: Shop, strategy: str) -> None:
     """The deploy's own process is killed while its candidate starts."""
     before = shop.answers()
     version = shop.new_version()
-    slow = "    await asyncio.sleep(4)\n    DELIVERED.mkdir(exist_ok=True)\n"
-    shop.edit("    DELIVERED.mkdir(exist_ok=True)\n", slow)
-    lock = f"/srv/asgi/{APP}/.lock"
+    keys: dict[str, Any] = {"strategy": strategy, "health": {"timeout": 120}}
+    go = f"/var/lib/asgi/{APP}/go"
+    starting = f"systemctl list-units --plain --no-legend --state=active,activating 'asgi-{APP}@*.service'"
     try:
-        deploy = start_deploy(shop, strategy=strategy)
-        others = f"systemctl list-units --plain --no-legend --state=active,activating 'asgi-{APP}@*.service'"
-        wait_for(lambda: shop.target.run(f"{others} | grep -vc {before['release']} || true").strip() != "0")
-        holder = f"sed -n 's/process \\([0-9]*\\).*/\\1/p' {lock}"
-        killed = shop.target.run(f"pid=$({holder}); kill -9 $pid; echo $pid")
-        deploy.communicate(timeout=60)
-        assert killed.strip()
-        assert shop.answers()["release"] == before["release"]
-        run = shop.succeeded(shop.deploy(strategy=strategy))
+        with shop.edited(STARTS, WAITS):
+            deploy = shop.start_deploy(**keys)
+            wait_for(
+                lambda: shop.target.run(f"{starting} | grep -vc {before['release']} || true").strip() != "0"
+            )
+            holder = f"sed -n 's/process \\([0-9]*\\).*/\\1/p' {LOCK}"
+            killed = shop.target.run(f"pid=$({holder}); kill -9 $pid; echo $pid")
+            deploy.communicate(timeout=120)
+            assert killed.strip()
+            assert shop.answers()["release"] == before["release"]
+            shop.target.run(f"touch {go}")
+            run = shop.succeeded(shop.deploy(**keys))
         assert run.changed(shop.target.name) == 1
     finally:
-        shop.edit(slow, "    DELIVERED.mkdir(exist_ok=True)\n")
+        shop.target.run(f"rm -f {go}")
     assert shop.answers()["version"] == version
     assert shop.running() == {shop.answers()["release"]}
-    shop.deploy(strategy=strategy)
+    shop.succeeded(shop.deploy(strategy=strategy))
 
 
 def test_reverting_after_a_dead_deploy_sweeps_its_candidate(shop: Shop) -> None:
@@ -220,15 +185,14 @@ def test_reverting_after_a_dead_deploy_sweeps_its_candidate(shop: Shop) -> None:
 def test_controller_that_vanishes(shop: Shop) -> None:
     """ansible-playbook and its connection die; the host finishes by itself, and the next converge agrees."""
     version = shop.new_version()
-    lock = f"/srv/asgi/{APP}/.lock"
-    before = shop.target.run(f"cat {lock}")
-    deploy = start_deploy(shop)
-    wait_for(lambda: shop.target.run(f"cat {lock}") != before)
+    before = shop.target.run(f"cat {LOCK}")
+    deploy = shop.start_deploy()
+    wait_for(lambda: shop.target.run(f"cat {LOCK}") != before)
     subprocess.run(["pkill", "-9", "-g", str(deploy.pid)], check=False)
     subprocess.run(["pkill", "-9", "-f", f"ssh.*{shop.target.door.https[0]}.*\\[mux\\]"], check=False)
     deploy.wait(timeout=20)
     served = shop.answers()["version"]
-    wait_for(lambda: shop.target.run(f"flock --nonblock {lock} echo free || true").strip() == "free")
+    wait_for(lambda: shop.target.run(f"flock --nonblock {LOCK} echo free || true").strip() == "free")
     finished = shop.answers()["version"]
     print(
         f"\n{shop.target.name}: the new version is {version}; {served} served, and {finished} when it was over"
@@ -241,15 +205,111 @@ def test_controller_that_vanishes(shop: Shop) -> None:
 
 def test_second_deploy_waits_for_the_first(shop: Shop) -> None:
     version = shop.new_version()
+    before = shop.state()
     holder = subprocess.Popen(
-        ["ssh", "-F", shop.target.ssh_config, shop.target.name, f"flock /srv/asgi/{APP}/.lock sleep 15"]
+        ["ssh", "-F", shop.target.ssh_config, shop.target.name, f"flock {LOCK} sh -c 'echo held; read line'"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    time.sleep(2)
-    started = time.monotonic()
-    shop.succeeded(shop.deploy())
-    assert time.monotonic() - started > 10
+    assert holder.stdout
+    assert holder.stdout.readline() == "held\n"
+
+    def openers() -> set[str]:
+        """The processes that have the lock's file open."""
+        found = f"find /proc/[0-9]*/fd -lname {LOCK} 2>/dev/null || true"
+        return {path.split("/")[2] for path in shop.target.run(found).split()}
+
+    def waits() -> set[str]:
+        """Those that wait for it; who only looks at it is gone a second later."""
+        first = openers() - own
+        time.sleep(1)
+        return first & openers()
+
+    own = openers()
+    deploy = shop.start_deploy()
+    try:
+        wait_for(waits)
+        assert deploy.poll() is None
+        assert shop.state() == before
+    finally:
+        holder.communicate("\n", timeout=60)
+        said, _ = deploy.communicate(timeout=600)
+    assert deploy.returncode == 0, said[-4000:]
     assert shop.answers()["version"] == version
-    holder.wait(timeout=30)
+
+
+def test_failed_after_hook_is_run_again(shop: Shop) -> None:
+    data = f"/var/lib/asgi/{APP}"
+    command = "if test -e $STATE_DIRECTORY/listens; then echo heard >> $STATE_DIRECTORY/heard; else echo nobody listens; exit 3; fi"
+    hooks = {"after": [command]}
+    version = shop.new_version()
+    assert "serves, but hooks.after" in shop.failed(shop.deploy(hooks=hooks))
+    assert shop.answers()["version"] == version
+    shop.target.run(f"touch {data}/listens")
+    for changed in (1, 0):
+        run = shop.succeeded(shop.deploy(hooks=hooks))
+        assert run.changed(shop.target.name) == changed
+        assert shop.target.run(f"cat {data}/heard").split() == ["heard"]
+    assert shop.answers()["version"] == version
+
+
+def test_release_from_disk_runs_its_migrations(shop: Shop) -> None:
+    """Its database may have gone on, or back, since it served."""
+    hooks = {"migrate": ["echo $(basename $(dirname $PWD)) >> $STATE_DIRECTORY/migrated"]}
+    text = shop.source / APP / "__init__.py"
+    shop.new_version()
+    kept = text.read_text()
+    seen = []
+    for source in (kept, kept + "AGAIN = True\n", kept):
+        text.write_text(source)
+        shop.succeeded(shop.deploy(hooks=hooks))
+        seen.append(shop.answers()["release"])
+    assert seen[0] == seen[2] != seen[1]
+    assert shop.target.run(f"cat /var/lib/asgi/{APP}/migrated").split() == seen
+
+
+def test_release_that_was_restarted_once_is_not_dead(shop: Shop) -> None:
+    """systemd has counted a restart; a converge finds an app that answers, if slowly, and leaves it alone."""
+    shop.new_version()
+    # Longer than the gate waits before it asks systemd, shorter than a converge waits for a release that serves.
+    with shop.edited(RETURN, f"    await asyncio.sleep(0.6)\n{RETURN}"):
+        shop.succeeded(shop.deploy())
+        shop.target.kill(APP, master=True)
+        assert shop.target.run(f"systemctl show -P NRestarts {shop.target.service(APP)}").strip() == "1"
+        shop.answers()
+        before = shop.state()
+        run = shop.succeeded(shop.deploy())
+        assert run.changed(shop.target.name) == 0
+        assert shop.state() == before
+
+
+def test_rollback_with_check_changes_nothing(shop: Shop) -> None:
+    before = shop.state()
+    shop.succeeded(shop.rollback("--check"))
+    assert shop.state() == before
+
+
+def test_rollback_of_an_app_that_shall_be_absent_is_refused(shop: Shop) -> None:
+    before = shop.state()
+    message = shop.failed(shop.rollback(state="absent"))
+    assert APP in message
+    assert "absent" in message
+    assert shop.state() == before
+    assert shop.target.run(f"systemctl is-enabled {shop.target.service(APP)}").strip() == "enabled"
+
+
+def test_rollback_needs_no_source(shop: Shop) -> None:
+    """The folder is gone from the controller; git is down."""
+    first = shop.answers()["release"]
+    shop.new_version()
+    shop.succeeded(shop.deploy())
+    second = shop.answers()["release"]
+    shop.succeeded(shop.rollback(source={"path": str(shop.folder / "gone")}))
+    assert shop.answers()["release"] == first
+    down = {"git": {"repo": "http://127.0.0.1:9/shop.git", "version": "main"}}
+    shop.succeeded(shop.rollback(source=down))
+    assert shop.answers()["release"] == second
 
 
 @pytest.fixture

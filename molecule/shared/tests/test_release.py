@@ -6,6 +6,7 @@ and hold a WebSocket and an event stream. The tests judge what each step left be
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import Load, Outcome, metronome
+from load import Load, Outcome, Stalls, metronome
 from playbook import ROLLBACK, Run, changed_inventory, play
 from streams import Streams, open_streams
 from targets import APPS, Target
@@ -27,9 +28,11 @@ DOMAIN = "parcels.test"
 # Clients of each kind: GET and POST, on kept connections and on new ones.
 CLIENTS = 2
 STEADY_SECONDS = 5.0
-# The longest wait that a deploy or rollback may cause: so many times the steady p99, or so many seconds.
+# The longest wait that a switch may cause: so many times the steady p99, or so many seconds.
 TIMES_P99 = 10
 SECONDS = 0.1
+# What a switch can hold up: what begins so long before the link `current` is turned, until so long after it, in seconds.
+BEFORE, AFTER = 1.0, 6.0
 # How often a deploy or rollback may be done: a wait that it causes comes again, one that a busy machine causes does not.
 ATTEMPTS = 3
 
@@ -47,19 +50,32 @@ class Step:
     gets: Outcome
     posts: Outcome
     answer: dict[str, Any]
-    stalled: float
-    """How long the tester's own processes had to wait for the processor, in seconds."""
+    stalls: Stalls
+    """When the tester's own processes had to wait for the processor."""
+    flip: float
+    """When the link `current` was last turned, by this machine's monotonic clock."""
     run: Run | None = None
     held: int = 0
     """Processes that were killed with requests in their hands."""
 
     def __str__(self) -> str:
-        return f"GET {self.gets}; POST {self.posts}; tester stalled {self.stalled * 1000:.0f} ms"
+        return f"GET {self.gets}; POST {self.posts}; tester stalled {self.stalls.longest() * 1000:.0f} ms"
 
-    @property
-    def longest(self) -> float:
-        """The longest wait for an answer, without what the tester's own processes had to wait, in seconds."""
-        return max(self.gets.worst, self.posts.worst) - self.stalled
+    def longest(self) -> tuple[float, float]:
+        """The longest wait that the switch can have caused, and the longest of all others in this step, in seconds.
+
+        Each is without the longest time that the tester's own processes were kept waiting in those seconds. Where no
+        request met a switch the first is infinite.
+        """
+        start, end = self.flip - BEFORE, self.flip + AFTER
+        switch: list[float] = []
+        others = [0.0]
+        for outcome in (self.gets, self.posts):
+            for began, wait in zip(outcome.began, outcome.waits, strict=True):
+                held = start <= began <= end or began <= self.flip <= began + wait
+                (switch if held else others).append(wait)
+        stalled = max(self.stalls.longest(end=start), self.stalls.longest(start=end))
+        return max(switch, default=math.inf) - self.stalls.longest(start, end), max(others) - stalled
 
 
 @dataclass
@@ -111,7 +127,7 @@ class Journey:
         kinds = {"door": self.target.door, "domain": DOMAIN, "clients": CLIENTS, "pause": 0.01}
         outcomes = []
         with ExitStack() as stack:
-            stalled = stack.enter_context(metronome())
+            stalls = stack.enter_context(metronome())
             for keep_alive in (True, False):
                 for method, path, total in (("GET", "/", gets), ("POST", "/parcels", posts)):
                     own = Outcome()
@@ -124,21 +140,34 @@ class Journey:
         for own, total in outcomes:
             total.add(own)
         self.posted += posts.names
-        step = Step(gets, posts, self.target.door.json(DOMAIN), stalled[0])
+        step = Step(gets, posts, self.target.door.json(DOMAIN), stalls, self.turned())
         if isinstance(done, Run):
             step.run = done
         elif done is not None:
             step.held = done
         self.steps.setdefault(name, []).append(step)
         print(f"\n{self.target.name}, {name}, {time.monotonic() - began:.0f} s: {step}")
+        if began < step.flip:
+            print(f"at the switch {step.longest()[0]:.3f} s, else {step.longest()[1]:.3f} s")
+
+    def turned(self) -> float:
+        """When the link `current` was last turned. The host is a container, so its clock is this machine's."""
+        turned = float(self.target.run(f"stat -c %.9Y /srv/asgi/{APP}/current"))
+        return turned - time.time() + time.monotonic()
 
     def quick(self, name: str) -> bool:
-        """Whether nobody waited longer in a step's last attempt than is allowed."""
-        return self.steps[name][-1].longest <= self.limit
+        """Whether nobody waited longer for the switch in a step's last attempt than is allowed."""
+        switch, others = self.steps[name][-1].longest()
+        return switch <= max(self.limit, others)
+
+    def settled(self, name: str) -> bool:
+        """Whether another attempt at a step is not worth while: it was quick, or it failed."""
+        run = self.steps[name][-1].run
+        return bool(run and run.status) or self.quick(name)
 
     @property
     def limit(self) -> float:
-        """The longest wait that is allowed, in seconds, against the host's own steady state."""
+        """The longest wait that a switch may cause, in seconds, against the host's own steady state."""
         steady = self.steps["steady"][-1]
         return max(TIMES_P99 * max(steady.gets.percentile(0.99), steady.posts.percentile(0.99)), SECONDS)
 
@@ -151,7 +180,7 @@ class Journey:
                 # Without its drop-in it is not complete, so that another is built.
                 self.target.run(f"rm /etc/systemd/system/asgi-{APP}@{newest}.service.d/release.conf")
             self.under_load(name, act)
-            if self.quick(name):
+            if self.settled(name):
                 break
         self.identities.append(self.target.release(APP)["id"])
 
@@ -162,23 +191,8 @@ class Journey:
             if attempt:
                 assert self.rollback("-e", f"release={start}").status == 0
             self.under_load(name, lambda: self.rollback(*options))
-            if self.quick(name):
+            if self.settled(name):
                 break
-
-    def kill(self, *, master: bool) -> int:
-        """Kill the master or a worker, wait until another is there; returns how many workers died."""
-        unit = self.target.service(APP)
-        main = self.target.run(f"systemctl show -P MainPID {unit}").strip()
-        workers = self.target.run(f"pgrep -P {main}").split()
-        victim = main if master else workers[0]
-        self.target.run(f"kill -9 {victim}")
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            now = self.target.pids().get(unit, [])
-            if len(now) > 1 and int(victim) not in now:
-                return len(workers) if master else 1
-            time.sleep(0.2)
-        raise AssertionError(f"nothing came in place of {victim}")
 
 
 def broken(journey: Journey, file: str, old: str, new: str, **change: Any) -> Run:
@@ -233,15 +247,13 @@ def travel(journey: Journey) -> None:
         "health 500": ("main.py", '        "version": VERSION,', '        "version": 1 // 0,'),
         "never ready": ("main.py", "    DELIVERED.mkdir(exist_ok=True)\n", "    await asyncio.sleep(3600)\n"),
     }.items():
-        change: dict[str, Any] = {
-            "health": {"timeout": 30 if name in ("import error", "missing attribute") else 5}
-        }
+        change: dict[str, Any] = {"health": {"timeout": {"health 500": 15, "never ready": 5}.get(name, 60)}}
         if name == "missing attribute":
             change["app"] = "parcels.main:no_such_name"
         journey.under_load(name, lambda edit=edit, change=change: broken(journey, *edit, **change))  # type: ignore[misc]
         journey.change.pop("app", None)
-    journey.under_load("kill -9 of a worker", lambda: journey.kill(master=False))
-    journey.under_load("kill -9 of the master", lambda: journey.kill(master=True))
+    journey.under_load("kill -9 of a worker", lambda: target.kill(APP, master=False))
+    journey.under_load("kill -9 of the master", lambda: target.kill(APP, master=True))
     journey.under_load("systemctl restart", restart)
     # A connection that nginx closes when it is replaced costs its client a second attempt, as with any server.
     journey.under_load("upgrade of nginx", upgrade, repeat=True)
@@ -261,22 +273,35 @@ def journey(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.parametrize("name", STEPS)
 def test_nothing_is_lost(journey: Journey, name: str) -> None:
-    """Nothing anywhere, but what a killed process held in its hands: POSTs, and answers that had begun."""
+    """Nothing anywhere, but what a killed process held in its hands: answers that had begun, and POSTs.
+
+    Such a POST is answered 503, for nobody may send it again.
+    """
     for step in journey.steps[name]:
         assert step.gets.sent > 30
         assert step.posts.sent > 30
-        assert step.gets.lost_count == (step.gets.halves if step.held else 0), step
-        assert step.gets.lost_count <= step.held * 2 * CLIENTS, step
-        assert step.posts.lost_count <= step.held * 2 * CLIENTS, step
+        assert step.gets.lost_count == step.gets.halves <= step.held * 2 * CLIENTS, step
+        assert step.posts.lost_count == step.posts.halves + step.posts.refused <= step.held * 2 * CLIENTS, (
+            step
+        )
         assert name == "upgrade of nginx" or step.gets.repeated + step.posts.repeated == 0
 
 
 @pytest.mark.parametrize("name", [*DEPLOYS, *ROLLBACKS])
 def test_nobody_waits(journey: Journey, name: str) -> None:
-    """The longest wait of a deploy or rollback, in at least one of its attempts."""
-    assert journey.quick(name), (
-        f"{[round(step.longest, 3) for step in journey.steps[name]]} s, allowed {journey.limit:.3f} s"
-    )
+    """The switch keeps nobody waiting for long, in at least one attempt.
+
+    The play builds the new release and starts its workers on the processors that the clients and the old workers run
+    on, so some wait whatever the switch is like. The switch is judged by the requests that began between 1 s before
+    the link was turned and 6 s after it, or were on their way when it was turned. The longest of their waits may be 10
+    times the steady p99, or 100 ms if that is more; or as long as the longest wait of all other requests of the same
+    attempt, if that is more still. From either wait is taken what the tester's own processes had to wait for a
+    processor at most in the same time. So a wait that the build causes is no fault here, and a switch that is no worse
+    than the build beside it is none either. ATTEMPTS are made: what a switch causes comes again.
+    """
+    longest = [step.longest() for step in journey.steps[name]]
+    print(f"\n{journey.target.name}, {name}: at the switch and else {longest} s, limit {journey.limit:.3f} s")
+    assert journey.quick(name), f"at the switch and else {longest} s, limit {journey.limit:.3f} s"
 
 
 @pytest.mark.parametrize("name", [*DEPLOYS, *ROLLBACKS])
