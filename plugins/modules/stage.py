@@ -20,7 +20,9 @@ options:
       - Each step has one of C(file) (with C(content), or C(private) for the name of a secret content), C(folder),
         C(link) (with C(target)), C(absent), C(command) (argv).
       - A command runs when a path that begins with one of C(when) changed in this call, when C(creates) does not
-        exist, or when the command C(unless) does not succeed. With C(check) it only checks and is no change.
+        exist, or when the command C(unless) does not succeed. With C(check) it only checks and is no change. With
+        C(may_fail) its failure undoes nothing, and is reported.
+      - A file with C(ours) is replaced without a backup even though nothing in it says whose it is.
     type: list
     elements: dict
     required: true
@@ -58,6 +60,11 @@ backups:
   returned: always
   type: list
   elements: str
+failures:
+  description: What commands said that failed and may.
+  returned: always
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -80,7 +87,11 @@ def main() -> None:
     except StageError as error:
         module.fail_json(msg=mask(str(error), private))
     module.exit_json(
-        changed=bool(outcome.changed), steps=outcome.changed, backups=outcome.backups, diff=outcome.diff
+        changed=bool(outcome.changed),
+        steps=outcome.changed,
+        backups=outcome.backups,
+        diff=outcome.diff,
+        failures=[mask(words, private) for words in outcome.failures],
     )
 
 
