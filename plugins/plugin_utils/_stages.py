@@ -386,7 +386,7 @@ def _certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
             {
                 "name": f"first certificate of {site['name']}",
                 "command": ["sh", "-c", _first_certificate(site)],
-                "creates": site["certificate"],
+                "unless": ["test", "-e", site["certificate"]],
             },
             {"file": _entry(site["name"]), "private": f"{site['name']} acme", "mode": "0600"},
         ]
