@@ -294,6 +294,7 @@ def install(places: Places, site: Site) -> None:
     _write(folder / "key.pem", key.read_bytes())
     issued = {"directory": site.directory, "domains": site.domains}
     _write(folder / "issued.json", json.dumps(issued).encode())
+    _sync(folder)
     _write(places.reload, b"")
     _point(site.serving, folder.name)
     try:
@@ -365,6 +366,16 @@ def _point(link: Path, target: str) -> None:
         new.unlink()
     new.symlink_to(target)
     os.replace(new, link)
+    _sync(link.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _openssl(*argv: str) -> str:

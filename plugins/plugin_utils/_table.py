@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 HEADER = ("APP", "HOST", "RELEASE", "STATE", "VERSION", "SINCE", "BY")
+CERTIFICATES = ("APP", "HOST", "DOMAIN", "LEFT", "UNTIL", "ISSUER")
 # What makes two hosts' releases of an app differ. The environment is left out: its digest is keyed on each host.
 COMPARED = ("source", "requirements", "interpreter", "settings")
 # Characters of a commit or version that are shown.
@@ -22,7 +23,7 @@ WARN_DAYS = 14
 def releases_table(hosts: Mapping[str, Mapping[str, Any]], now: float | None = None) -> list[str]:
     """A line for each release of each app and host, what serves first; then what differs between hosts.
 
-    Below it a line for each certificate. ``hosts`` holds what the module releases_info said of each; ``now`` is in
+    Then the same for certificates. ``hosts`` holds what the module releases_info said of each; ``now`` is in
     seconds since 1970, this machine's clock without it.
     """
     rows: list[Sequence[str]] = [HEADER]
@@ -32,13 +33,15 @@ def releases_table(hosts: Mapping[str, Mapping[str, Any]], now: float | None = N
         for host in having:
             rows += [(name, host, *columns) for columns in _lines(hosts[host][name])]
         notes += _differences(name, [_active(hosts[host][name]) for host in having])
-        for host in having:
-            notes += _certificate(name, host, hosts[host][name].get("certificate"), now or time.time())
     if len(rows) == 1:
         return ["no host has a release of any app"]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return _aligned(rows) + notes + _certificates(hosts, now or time.time())
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
-    return [line.rstrip() for line in lines] + notes
+    return [line.rstrip() for line in lines]
 
 
 def _active(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,26 +73,35 @@ def _differences(name: str, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{name}: the hosts differ in {' and '.join(differ)}"] if differ else []
 
 
-def _certificate(name: str, host: str, shown: Mapping[str, Any] | None, now: float) -> list[str]:
-    """How long the certificate of an app's site is good, and what is wrong with it."""
-    if not shown:
-        return []
-    where = f"{name} on {host}: the certificate of {shown['domain']}"
-    if "error" in shown:
-        return [f"{where} cannot be seen: {shown['error']}"]
-    left = shown["end"] - now
-    days = int(left // DAY)
-    until = time.strftime("%Y-%m-%d", time.gmtime(shown["end"]))
-    by = "is self-signed, which browsers refuse, and" if shown["self_signed"] else f"by {shown['issuer']}"
+def _certificates(hosts: Mapping[str, Mapping[str, Any]], now: float) -> list[str]:
+    """What each site shows and how long it is good, as a table, and below it what is wrong with them."""
+    rows: list[Sequence[str]] = [CERTIFICATES]
+    notes = []
+    for name in sorted({app for apps in hosts.values() for app in apps}):
+        for host in sorted(hosts):
+            shown = hosts[host].get(name, {}).get("certificate")
+            if not shown:
+                continue
+            if "error" in shown:
+                rows.append((name, host, shown["domain"], "not seen", "-", "-"))
+                notes.append(f"{name} on {host}: nginx shows no certificate: {shown['error']}")
+                continue
+            until = time.strftime("%Y-%m-%d", time.gmtime(shown["end"]))
+            issuer = "self-signed" if shown["self_signed"] else shown["issuer"]
+            days = int((shown["end"] - now) // DAY)
+            left = "EXPIRED" if days < 0 else "1 day" if days == 1 else f"{days} days"
+            rows.append((name, host, shown["domain"], left, until, issuer))
+            notes += _warnings(f"{name} on {host}", shown, now)
+    return [*_aligned(rows), *notes] if len(rows) > 1 else []
+
+
+def _warnings(where: str, shown: Mapping[str, Any], now: float) -> list[str]:
+    found = []
+    left, life = shown["end"] - now, shown["end"] - shown["start"]
     if left <= 0:
-        said = f"WARNING: {where} {by} HAS EXPIRED on {until}; give a new one"
-    elif left < min(WARN_DAYS * DAY, (shown["end"] - shown["start"]) / 3):
-        said = f"WARNING: {where} {by} ends in {_days(days)}, on {until}; see to its renewal"
-    else:
-        said = f"{where} {by} has {_days(days)} left, until {until}"
-    failure = [f"WARNING: its last renewal failed: {shown['failure']}"] if shown.get("failure") else []
-    return [said, *failure]
-
-
-def _days(number: int) -> str:
-    return f"{number} day" if number == 1 else f"{number} days"
+        found.append(f"WARNING {where}: the certificate has expired; give a new one")
+    elif left < min(WARN_DAYS * DAY, life / 3):
+        found.append(f"WARNING {where}: the certificate ends soon; see to its renewal")
+    if shown.get("failure"):
+        found.append(f"WARNING {where}: the last try to renew it failed: {shown['failure']}")
+    return found
