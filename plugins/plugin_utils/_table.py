@@ -12,7 +12,7 @@ HEADER = ("APP", "HOST", "RELEASE", "STATE", "VERSION", "SINCE", "BY")
 CERTIFICATES = ("APP", "HOST", "DOMAIN", "LEFT", "UNTIL", "ISSUER")
 # What makes two hosts' releases of an app differ. The environment is left out: its digest is keyed on each host.
 COMPARED = ("source", "requirements", "interpreter", "settings")
-# Characters of a commit or version that are shown.
+# Characters of a commit, version or issuer that are shown.
 SHOWN = 20
 DAY = 86400
 # A certificate that nothing renews by itself is spoken of this many days before its end; a short-lived one when a third
@@ -87,7 +87,7 @@ def _certificates(hosts: Mapping[str, Mapping[str, Any]], now: float) -> list[st
                 notes.append(f"{name} on {host}: nginx shows no certificate: {shown['error']}")
                 continue
             until = time.strftime("%Y-%m-%d", time.gmtime(shown["end"]))
-            issuer = "self-signed" if shown["self_signed"] else shown["issuer"]
+            issuer = "self-signed" if shown["self_signed"] else str(shown["issuer"])[:SHOWN].rstrip()
             days = int((shown["end"] - now) // DAY)
             left = "EXPIRED" if days < 0 else "1 day" if days == 1 else f"{days} days"
             rows.append((name, host, shown["domain"], left, until, issuer))
