@@ -45,6 +45,7 @@ class Stage:
         self.program(
             "nginx", f"#!/bin/sh\nif [ -e {folder}/broken ]; then echo '[emerg] broken'; exit 1; fi\n"
         )
+        self.program("systemd-run", '#!/bin/sh\nwhile [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"\n')
         self.program("systemctl", f'#!/bin/sh\necho "$@" >> {folder}/calls\n')
         monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
         self.act(ISSUE)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -219,8 +220,21 @@ def test_authority_that_is_down_is_said_and_what_serves_goes_on(
     assert target.run("cat /var/lib/asgi-acme/failures.json") == "{}"
 
 
+@pytest.fixture
+def blog(target: Target) -> Iterator[None]:
+    """A site of somebody else, that writes where the service which renews may not."""
+    site = "server { listen 80; server_name blog.test; access_log /home/blog/access.log; return 204; }"
+    target.run(
+        "mkdir -p /home/blog && cat > /etc/nginx/conf.d/blog.conf && systemctl reload nginx", stdin=site
+    )
+    yield
+    target.run("rm -r /home/blog /etc/nginx/conf.d/blog.conf && systemctl reload nginx")
+
+
 @pytest.mark.lane
-def test_renewed_when_a_third_is_left_and_nothing_is_lost(target: Target, authority: Authority) -> None:
+def test_renewed_when_a_third_is_left_and_nothing_is_lost(
+    target: Target, authority: Authority, blog: None
+) -> None:
     authority.start(life=SHORT)
     # Its accounts are gone with the old process: the client makes a new one by itself.
     target.run(FORCE)
