@@ -43,6 +43,9 @@ PYTHON_RANGE = re.compile(r"(>=|<=|==|!=|~=|>|<)\s*(\d{1,3}(?:\.\d{1,3}){0,2}(?:
 NGINX_SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
 MEMORY = re.compile(r"[1-9]\d{0,8}[KMGT]|[1-9]\d?%|100%")
 HEADER = re.compile(r"[A-Za-z0-9-]+")
+EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}")
+DIRECTORY = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/?=&%+-]*)?")
+DNS_PROVIDER = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 TOKEN = re.compile(r"\{(?:data|source|venv|release|domain)\}")
 
 # The folders and the socket that the unit gives to the app: another value would send it astray.
@@ -78,7 +81,6 @@ NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("server", ("uvicorn", "command", "image"), "gunicorn"),
     ("source", ("image",), "path, package, git and archive"),
     ("reload", (True,), "false"),
-    ("tls.mode", ("acme",), "self_signed and files"),
 )
 
 # Every key of an app but its name, with its default. The same values stand in meta/argument_specs.yml.
@@ -114,7 +116,13 @@ APP_DEFAULTS: dict[str, Any] = {
     "tls": {
         "mode": "self_signed",
         "files": {"certificate": None, "key": None},
-        "acme": {"email": None, "directory": None},
+        "acme": {
+            "email": None,
+            "directory": "https://acme-v02.api.letsencrypt.org/directory",
+            "dns": None,
+            "dns_env": {},
+            "dns_check": True,
+        },
     },
     "proxy": {
         "body_limit": "10m",
@@ -1034,8 +1042,17 @@ _tls = _keys(
         ),
         "acme": _keys(
             {
-                "email": _optional(_line("an address", "ops@example.com")),
-                "directory": _optional(_line("a URL", "https://acme.example.com/directory")),
+                "email": _optional(_pattern(EMAIL, "an address of mail", "give one such as ops@example.com")),
+                "directory": _pattern(
+                    DIRECTORY, "the URL of a directory", "give one such as https://acme.example.com/directory"
+                ),
+                "dns": _optional(
+                    _pattern(
+                        DNS_PROVIDER, "a DNS provider of lego", "give its code, such as cloudflare or exec"
+                    )
+                ),
+                "dns_env": _variables,
+                "dns_check": _a_bool,
             },
             example="{email: …}",
         ),
@@ -1204,6 +1221,7 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
             "proxy.rate_limit.requests",
             "is missing; burst comes on top of so many requests a second: give it",
         )
+    _acme_rules(say, app)
     _places(say, app)
 
 
@@ -1235,9 +1253,26 @@ def _tls_rules(say: Say, given: Any, tls: Any) -> None:
         for key in ("certificate", "key"):
             if files.get(key) is None:
                 say(f"tls.files.{key}", "is missing; tls.mode: files needs the paths of certificate and key")
-    acme = tls.get("acme")
-    if mode == "acme" and isinstance(acme, Mapping) and acme.get("email") is None:
+
+
+def _acme_rules(say: Say, app: Mapping[Any, Any]) -> None:
+    tls = app.get("tls")
+    acme = tls.get("acme") if isinstance(tls, Mapping) and tls.get("mode") == "acme" else None
+    if not isinstance(acme, Mapping):
+        return
+    if acme.get("email") is None:
         say("tls.acme.email", "is missing; tls.mode: acme needs an address for the authority's notices")
+    if acme.get("dns") is not None:
+        return
+    stars = [domain for domain in map(_text, _items(app.get("domains"))) if domain.startswith("*.")]
+    if stars:
+        say(
+            "tls.acme.dns",
+            f"is missing; authorities prove {_show(stars[0])} by DNS alone: give the DNS provider (see "
+            "docs/certificates.md), or name each host in domains",
+        )
+    if acme.get("dns_env"):
+        say("tls.acme.dns_env", "is given without tls.acme.dns; give the DNS provider, or remove it")
 
 
 def _places(say: Say, app: Mapping[Any, Any]) -> None:
@@ -1389,6 +1424,9 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             "writable_paths": list(sandbox["writable_paths"]),
         },
     }
+    acme = full["tls"]["acme"]
+    acme["dns_env"] = {key: _scalar(value) for key, value in acme["dns_env"].items()}
+    acme["dns_check"] = _bool(acme["dns_check"])
     if full["server_requirements"] is not None:
         full["server_requirements"] = [str(item) for item in full["server_requirements"]]
     return full

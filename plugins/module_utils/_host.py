@@ -40,6 +40,7 @@ def facts(
         "users": sorted(entry.pw_name for entry in pwd.getpwall()),
         "listeners": [{"port": port, "process": name} for port, name in listeners()],
         "nginx": nginx(Path("/etc/nginx")),
+        "acme": acme(Path("/etc/asgi"), Path("/etc/systemd/system/asgi-acme.timer")),
         "wheels": digests(wheels) if wheels else {},
         "apps": sorted(
             found.group(1)
@@ -162,6 +163,14 @@ def on_our_ports(text: str) -> bool:
         if found and (found[1] or "80") in ("80", "443") and "proxy_protocol" not in parameters:
             return True
     return False
+
+
+def acme(entries: Path, timer: Path) -> dict[str, Any]:
+    """The sites that have their certificate by ACME, whichever inventory named them, and whether anything is set up."""
+    return {
+        "sites": sorted(path.parent.name for path in entries.glob("*/acme.json")),
+        "set_up": timer.exists(),
+    }
 
 
 def digests(folder: Path) -> dict[str, str]:

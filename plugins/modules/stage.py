@@ -20,7 +20,9 @@ options:
       - Each step has one of C(file) (with C(content), or C(private) for the name of a secret content), C(folder),
         C(link) (with C(target)), C(absent), C(command) (argv).
       - A command runs when a path that begins with one of C(when) changed in this call, when C(creates) does not
-        exist, or when the command C(unless) does not succeed. With C(check) it only checks and is no change.
+        exist, or when the command C(unless) does not succeed. With C(check) it only checks and is no change. With
+        C(may_fail) its failure undoes nothing, and is reported.
+      - A file with C(ours) is replaced without a backup even though nothing in it says whose it is.
     type: list
     elements: dict
     required: true
@@ -71,6 +73,11 @@ self_test:
       C(untested), and C(tickets) by which the controller may ask within ten minutes.
   returned: always
   type: dict
+failures:
+  description: What commands said that failed and may.
+  returned: always
+  type: list
+  elements: str
 """
 
 from pathlib import Path
@@ -106,6 +113,7 @@ def main() -> None:
         backups=outcome.backups,
         diff=outcome.diff,
         self_test=self_test(doors, reloaded=bool(outcome.changed)),
+        failures=[mask(words, private) for words in outcome.failures],
     )
 
 

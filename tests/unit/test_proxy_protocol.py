@@ -13,6 +13,7 @@ HOST = {
     "release": "12",
     "users": [],
     "apps": [],
+    "acme": {"sites": [], "set_up": False},
     "nginx": {
         "version": "1.22.1",
         "packaged_default": False,

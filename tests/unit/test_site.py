@@ -15,6 +15,7 @@ HOST: dict[str, Any] = {
     "release": "13",
     "python": {"path": "/usr/bin/python3", "version": "3.13.5"},
     "apps": [],
+    "acme": {"sites": [], "set_up": False},
     "nginx": {"version": None, "packaged_default": True, "foreign_files": [], "foreign_default_servers": []},
 }
 
