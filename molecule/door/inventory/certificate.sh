@@ -4,7 +4,8 @@
 set -eu
 folder=$(dirname "$0")/../../../.cache/test-authority
 month=2592000 # in seconds: a certificate never ends while a test runs
-if ! openssl x509 -in "$folder/site.crt" -noout -checkend $month >/dev/null 2>&1; then
+if ! openssl x509 -in "$folder/site.crt" -noout -checkend $month >/dev/null 2>&1 ||
+    ! openssl x509 -in "$folder/site.crt" -noout -checkhost closed.test | grep -q "does match"; then
     mkdir -p "$folder"
     fresh=$(mktemp -d "$folder/.fresh.XXXXXX")
     key="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
@@ -23,7 +24,7 @@ if ! openssl x509 -in "$folder/site.crt" -noout -checkend $month >/dev/null 2>&1
         # shellcheck disable=SC2086
         openssl req $key -subj "/CN=probe.test" -keyout "$fresh/site.key" -out "$fresh/site.csr"
         # As long as those of public authorities live.
-        printf '%s\n' "subjectAltName=DNS:probe.test,DNS:www.probe.test,DNS:shop.test" \
+        printf '%s\n' "subjectAltName=DNS:probe.test,DNS:www.probe.test,DNS:shop.test,DNS:narrow.test,DNS:closed.test" \
             basicConstraints=critical,CA:FALSE keyUsage=critical,digitalSignature extendedKeyUsage=serverAuth \
             subjectKeyIdentifier=hash authorityKeyIdentifier=keyid |
             openssl x509 -req -in "$fresh/site.csr" -CA "$fresh/intermediate.crt" -CAkey "$fresh/intermediate.key" \

@@ -25,7 +25,7 @@ QUICK_ONLY = PHASE == "rebooted" or SCENARIO == "collection"
 GENERAL = {"default", "full", "collection"}
 # What costs a whole converge goes last.
 ORDER = ("test_door", "test_process", "test_needs", "test_crash", "test_converge", "test_release")
-LAST = {"test_leaving", "test_door_tools"}
+LAST = {"test_door_tools", "test_forgery", "test_leaving", "test_nginx"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -60,17 +60,23 @@ def words_of(target: Target, name: str) -> str:
 
 def test_every_app_answers_with_its_own_words(target: Target) -> None:
     """The name is the app's, or that of the app it is made from."""
-    own = {"mounted": "factory", "packages": "<html", "polls": "How did this release go live?"}
+    own = {
+        "mounted": "factory",
+        "narrow": "shop",
+        "packages": "<html",
+        "polls": "How did this release go live?",
+    }
     for name, app in target.apps.items():
-        if app.get("domains"):
+        if app.get("domains") and not app.get("maintenance"):
             assert own.get(name, name) in words_of(target, name)
 
 
 def test_every_domain_is_served(target: Target) -> None:
     """Not the first alone."""
     for name, app in target.apps.items():
+        expected = 503 if app.get("maintenance") else 200
         for domain in app.get("domains", []):
-            assert target.door.ask(domain, target.front(name)).status == 200, domain
+            assert target.door.ask(domain, target.front(name)).status == expected, domain
 
 
 def test_plain_http_redirects(target: Target) -> None:

@@ -12,7 +12,7 @@ from client import trusting
 from playbook import Run, changed_inventory, converge, play
 from targets import Target
 
-pytestmark = pytest.mark.scenario("door")
+pytestmark = [pytest.mark.scenario("door"), pytest.mark.lane]
 
 # Lines that people find on the web: the first is in most examples of a proxy.
 APPENDED = """
