@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import ssl
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _archives,
+    _doors,
     _origins,
     _settings,
     _sources,
@@ -20,9 +23,12 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _wheels,
 )
 
+# Where systems keep the authorities that they trust; the first that is there is taken for what clients know.
+BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
-def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[str]:
-    """What is wrong with the files that normalized apps name on the controller."""
+
+def controller_problems(apps: list[dict[str, Any]], bases: list[str], authority: str = "") -> list[str]:
+    """What is wrong with the files that normalized apps name on the controller; ``authority`` is asgi_host_ca_file."""
     problems = []
     for app in _stages.present(apps):
         where = f"asgi_host_apps ({app['name']})"
@@ -32,7 +38,7 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[st
             except _sources.SourceError as error:
                 problems.append(f"{where}: {key}: {error}")
         if app["tls"]["mode"] == "files":
-            problems += [f"{where}: {problem}" for problem in _certificate_problems(app, bases)]
+            problems += [f"{where}: {problem}" for problem in _certificate_problems(app, bases, authority)]
         if app["source"].get("path"):
             problems += [f"{where}: {problem}" for problem in _folder_problems(app, bases)]
         elif not problems:
@@ -40,9 +46,15 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str]) -> list[st
     return problems
 
 
-def host_problems(apps: list[dict[str, Any]], facts: dict[str, Any], *, proxy: bool = True) -> list[str]:
+def host_problems(
+    apps: list[dict[str, Any]],
+    facts: dict[str, Any],
+    *,
+    proxy: bool = True,
+    proxy_protocol: Sequence[str] = (),
+) -> list[str]:
     """What keeps a host with these facts from running these normalized apps."""
-    found = _apps.host_problems(apps, facts, proxy=proxy)
+    found = _apps.host_problems(apps, facts, proxy=proxy, proxy_protocol=proxy_protocol)
     if found or not proxy or _settings.http3(facts):
         return found
     return [
@@ -53,14 +65,25 @@ def host_problems(apps: list[dict[str, Any]], facts: dict[str, Any], *, proxy: b
     ]
 
 
-def _certificate_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
+def _certificate_problems(app: dict[str, Any], bases: list[str], authority: str) -> list[str]:
     files = app["tls"]["files"]
     try:
         certificate = _sources.locate(files["certificate"], bases).read_bytes()
         key = _sources.locate(files["key"], bases).read_bytes()
     except (_sources.SourceError, OSError):
         return []  # named already
-    return _certificates.certificate_problems(certificate, key, app["domains"], datetime.now(UTC))
+    return _certificates.certificate_problems(
+        certificate, key, app["domains"], datetime.now(UTC), _known_authorities(bases, authority)
+    )
+
+
+def _known_authorities(bases: list[str], authority: str) -> frozenset[bytes]:
+    known = ssl.get_default_verify_paths().cafile
+    bundles = [known] if known else [path for path in BUNDLES if Path(path).is_file()][:1]
+    if authority:
+        with contextlib.suppress(_sources.SourceError):
+            bundles.append(str(_sources.locate(authority, bases)))
+    return frozenset().union(*(_certificates.subjects(Path(path).read_bytes()) for path in bundles))
 
 
 def on_controller(path: str, bases: list[str]) -> str:
@@ -148,6 +171,7 @@ class FilterModule:
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,
             "proxy_stage": _stages.proxy,
+            "doors": _doors.doors,
             "leaving": _stages.leaving,
             "leave_stage": _stages.leave,
             "wheels_problems": _wheels.problems,

@@ -18,6 +18,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ._private import without_passwords
+
 # Reports one problem: the key, dotted below the app, and the words that follow it.
 Say: TypeAlias = Callable[[str, str], None]
 Check: TypeAlias = Callable[[Say, str, Any], None]
@@ -41,11 +43,15 @@ PYTHON_RANGE = re.compile(r"(>=|<=|==|!=|~=|>|<)\s*(\d{1,3}(?:\.\d{1,3}){0,2}(?:
 NGINX_SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
 MEMORY = re.compile(r"[1-9]\d{0,8}[KMGT]|[1-9]\d?%|100%")
 HEADER = re.compile(r"[A-Za-z0-9-]+")
+EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}")
+DIRECTORY = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/?=&%+-]*)?")
+DNS_PROVIDER = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 TOKEN = re.compile(r"\{(?:data|source|venv|release|domain)\}")
 
 # The folders and the socket that the unit gives to the app: another value would send it astray.
 RESERVED = frozenset(
     {
+        "ASGI_HOST_VIEW_KEY",
         "CREDENTIALS_DIRECTORY",
         "HOME",
         "LISTEN_FDNAMES",
@@ -75,7 +81,6 @@ NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("server", ("uvicorn", "command", "image"), "gunicorn"),
     ("source", ("image",), "path, package, git and archive"),
     ("reload", (True,), "false"),
-    ("tls.mode", ("acme",), "self_signed and files"),
 )
 
 # Every key of an app but its name, with its default. The same values stand in meta/argument_specs.yml.
@@ -111,7 +116,13 @@ APP_DEFAULTS: dict[str, Any] = {
     "tls": {
         "mode": "self_signed",
         "files": {"certificate": None, "key": None},
-        "acme": {"email": None, "directory": None},
+        "acme": {
+            "email": None,
+            "directory": "https://acme-v02.api.letsencrypt.org/directory",
+            "dns": None,
+            "dns_env": {},
+            "dns_check": True,
+        },
     },
     "proxy": {
         "body_limit": "10m",
@@ -146,13 +157,18 @@ class InputError(ValueError):
     """The inventory is wrong; the message names the variables and the fixes, a line for each problem."""
 
 
-def problems(apps: object, defaults: object = None, *, proxy: bool = True) -> list[str]:
+def problems(
+    apps: object, defaults: object = None, *, proxy: bool = True, proxy_protocol: object = ()
+) -> list[str]:
     """Every problem of ``asgi_host_apps`` that shows without a file or a host; none, and the list is valid.
 
-    ``defaults`` is ``asgi_host_app_defaults``. With ``proxy`` false no site is made, so sites cannot clash.
-    Takes any object and never raises.
+    ``defaults`` is ``asgi_host_app_defaults``, ``proxy_protocol`` is ``asgi_host_proxy_protocol``. With ``proxy``
+    false no site is made, so sites cannot clash. Takes any object and never raises.
     """
     found: list[str] = []
+    _each(_network, '["10.0.0.0/24"]')(
+        lambda key, words: found.append(f"{key}: {words}"), "asgi_host_proxy_protocol", proxy_protocol
+    )
     base: Mapping[Any, Any] = {}
     if isinstance(defaults, Mapping):
         base = defaults
@@ -186,7 +202,10 @@ def problems(apps: object, defaults: object = None, *, proxy: bool = True) -> li
         checked.append((say, merged))
     _same_names(checked)
     if proxy:
-        _same_sites([(say, app) for say, app in checked if _text(app.get("state")) != "absent"])
+        wanted = [(say, app) for say, app in checked if _text(app.get("state")) != "absent"]
+        _same_sites(wanted)
+        if proxy_protocol:
+            _one_word(wanted)
     return found
 
 
@@ -239,12 +258,16 @@ def workers(value: int | str, *, cores: int, memory_mb: int, per_worker_mb: int 
 
 
 def host_problems(
-    apps: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], *, proxy: bool = True
+    apps: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    *,
+    proxy: bool = True,
+    proxy_protocol: Sequence[str] = (),
 ) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
-    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons`` and ``listeners``. With
-    ``proxy`` false the ports of nginx may belong to anyone.
+    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons``, ``listeners`` and ``nginx``. With
+    ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is ``asgi_host_proxy_protocol``.
     """
     if (user := facts.get("user", "root")) != "root":
         # Whoever is not root does not see what the other questions are about.
@@ -267,6 +290,13 @@ def host_problems(
             f"port {port} of the host is taken by {process}; stop and disable {process}, "
             "or leave nginx alone with asgi_host_proxy: false"
             for port, process in sorted(taken)
+        ]
+    if proxy and present and proxy_protocol:
+        found += [
+            f"asgi_host_proxy_protocol: the site {site} listens on port 80 or 443 as well, and would speak the PROXY "
+            "protocol from then on; give it another port or address, add proxy_protocol to its listen lines, "
+            "or leave asgi_host_proxy_protocol empty"
+            for site in facts["nginx"]["foreign_sites"]
         ]
     for app in present:
         if find_python(app["python"], facts) is None:
@@ -357,7 +387,7 @@ def _show(value: object) -> str:
         text = str(value) if isinstance(value, (int, float)) else repr(str(value))
     except Exception:  # noqa: BLE001 - a number too long to print, an object whose own text fails
         return f"a value of type {type(value).__name__}"
-    text = re.sub(r"//[^/@\s]*@", "//***@", text)
+    text = without_passwords(text, "***@")
     return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"
 
 
@@ -692,7 +722,13 @@ def _network(say: Say, key: str, value: Any) -> None:
     except ValueError:
         say(key, f"{_show(value)} is not an address range; {fix}")
         return
-    if "/" in value and str(loose.network_address) != str(ipaddress.ip_address(value.split("/")[0])):
+    if loose.prefixlen == 0:
+        say(
+            key,
+            f"{_show(value)} is every address, so anybody could say who the client is; "
+            "give the ranges that the proxies themselves have",
+        )
+    elif "/" in value and str(loose.network_address) != str(ipaddress.ip_address(value.split("/")[0])):
         say(key, f"{_show(value)} has bits beyond its prefix; did you mean {loose}?")
 
 
@@ -1006,8 +1042,17 @@ _tls = _keys(
         ),
         "acme": _keys(
             {
-                "email": _optional(_line("an address", "ops@example.com")),
-                "directory": _optional(_line("a URL", "https://acme.example.com/directory")),
+                "email": _optional(_pattern(EMAIL, "an address of mail", "give one such as ops@example.com")),
+                "directory": _pattern(
+                    DIRECTORY, "the URL of a directory", "give one such as https://acme.example.com/directory"
+                ),
+                "dns": _optional(
+                    _pattern(
+                        DNS_PROVIDER, "a DNS provider of lego", "give its code, such as cloudflare or exec"
+                    )
+                ),
+                "dns_env": _variables,
+                "dns_check": _a_bool,
             },
             example="{email: …}",
         ),
@@ -1176,6 +1221,7 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
             "proxy.rate_limit.requests",
             "is missing; burst comes on top of so many requests a second: give it",
         )
+    _acme_rules(say, app)
     _places(say, app)
 
 
@@ -1207,9 +1253,26 @@ def _tls_rules(say: Say, given: Any, tls: Any) -> None:
         for key in ("certificate", "key"):
             if files.get(key) is None:
                 say(f"tls.files.{key}", "is missing; tls.mode: files needs the paths of certificate and key")
-    acme = tls.get("acme")
-    if mode == "acme" and isinstance(acme, Mapping) and acme.get("email") is None:
+
+
+def _acme_rules(say: Say, app: Mapping[Any, Any]) -> None:
+    tls = app.get("tls")
+    acme = tls.get("acme") if isinstance(tls, Mapping) and tls.get("mode") == "acme" else None
+    if not isinstance(acme, Mapping):
+        return
+    if acme.get("email") is None:
         say("tls.acme.email", "is missing; tls.mode: acme needs an address for the authority's notices")
+    if acme.get("dns") is not None:
+        return
+    stars = [domain for domain in map(_text, _items(app.get("domains"))) if domain.startswith("*.")]
+    if stars:
+        say(
+            "tls.acme.dns",
+            f"is missing; authorities prove {_show(stars[0])} by DNS alone: give the DNS provider (see "
+            "docs/certificates.md), or name each host in domains",
+        )
+    if acme.get("dns_env"):
+        say("tls.acme.dns_env", "is given without tls.acme.dns; give the DNS provider, or remove it")
 
 
 def _places(say: Say, app: Mapping[Any, Any]) -> None:
@@ -1271,6 +1334,21 @@ def _same_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
                         "give another",
                     )
                 urls.setdefault((domain, url), name)
+
+
+def _one_word(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
+    """With the PROXY protocol it alone says who the client is: nginx takes one source for a site."""
+    for say, app in apps:
+        given = app.get("proxy")
+        if not isinstance(given, Mapping):
+            continue
+        if given.get("trusted_proxies"):
+            say(
+                "proxy.trusted_proxies",
+                "the load balancers of asgi_host_proxy_protocol say who the client is; keep one of the two",
+            )
+        if _bool(given.get("http3")):
+            say("proxy.http3", "knows no PROXY protocol, which asgi_host_proxy_protocol asks for; keep one")
 
 
 def _same(one: object, other: object) -> bool:
@@ -1346,6 +1424,9 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             "writable_paths": list(sandbox["writable_paths"]),
         },
     }
+    acme = full["tls"]["acme"]
+    acme["dns_env"] = {key: _scalar(value) for key, value in acme["dns_env"].items()}
+    acme["dns_check"] = _bool(acme["dns_check"])
     if full["server_requirements"] is not None:
         full["server_requirements"] = [str(item) for item in full["server_requirements"]]
     return full

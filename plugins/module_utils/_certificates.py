@@ -4,26 +4,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import re
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 CERTIFICATE = "tls.files.certificate"
 KEY = "tls.files.key"
 
 
 def certificate_problems(
-    certificate_pem: bytes, key_pem: bytes, domains: Sequence[str], now: datetime
+    certificate_pem: bytes,
+    key_pem: bytes,
+    domains: Sequence[str],
+    now: datetime,
+    trusted: Collection[bytes] = (),
 ) -> list[str]:
     """What keeps this certificate and key from serving ``domains`` at ``now`` (UTC where it names no zone).
 
-    The first certificate of the file is the site's, the others are its chain. No message shows the key.
+    The first certificate of the file is the site's, the others are its chain. ``trusted`` are the subjects of the
+    authorities that clients are taken to know, as subjects() gives them. No message shows the key.
     """
     found: list[str] = []
-    certificate = _certificate(certificate_pem, found)
+    certificates = _certificates(certificate_pem, found)
+    certificate = certificates[0] if certificates else None
     public_key = _public_key(key_pem, found)
     if certificate is None:
         return found
@@ -47,23 +56,109 @@ def certificate_problems(
             f"{CERTIFICATE}: is for {', '.join(names) or 'no host name'}, not for {', '.join(missing)}; "
             "give a certificate with these names, or take them out of domains"
         )
+    if gap := _chain_problem(certificates, now, trusted):
+        found.append(f"{CERTIFICATE}: {gap}")
     return found
 
 
-def _certificate(pem: bytes, found: list[str]) -> x509.Certificate | None:
+@functools.lru_cache(maxsize=8)
+def subjects(pem: bytes) -> frozenset[bytes]:
+    """The subjects of all certificates of a bundle; one that cannot be read is left out."""
+    found = set()
+    for each in re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL):
+        try:
+            found.add(x509.load_pem_x509_certificate(each).subject.public_bytes())
+        except ValueError:
+            continue
+    return frozenset(found)
+
+
+def _chain_problem(
+    certificates: Sequence[x509.Certificate], now: datetime, trusted: Collection[bytes]
+) -> str:
+    """What is missing between the site's certificate and an authority that clients know; empty when nothing is.
+
+    Browsers fetch a missing link by themselves, most other clients do not: the gap shows on somebody else's machine.
+    A private authority's root is in nobody's store here, so a last issuer that is not known is held against a file
+    only if the certificate says where clients would have to fetch it from.
+    """
+    last, rest = certificates[0], list(certificates[1:])
+    while last.issuer != last.subject and last.issuer.public_bytes() not in trusted:
+        issuer = next((each for each in rest if _issued_by(last, each)), None)
+        if issuer is None:
+            # With no store to compare with, an issuer beyond the first may be any root.
+            return _gap(last, rest) if trusted or last is certificates[0] else ""
+        rest.remove(issuer)
+        last = issuer
+        if now > (end := _validity(last)[1]):
+            return (
+                f"{_common_name(last.subject)} of its chain expired on {end:%Y-%m-%d %H:%M} UTC; "
+                "give the chain that the authority has now"
+            )
+    return ""
+
+
+def _gap(last: x509.Certificate, rest: Sequence[x509.Certificate]) -> str:
+    wanted = _common_name(last.issuer)
+    if any(each.subject == last.issuer for each in rest):
+        return (
+            f"the certificate of {wanted} in its chain is not the one that signed it; "
+            "give the chain that came with the certificate"
+        )
+    where = _fetched_from(last)
+    if not where:
+        return ""
+    return (
+        f"the chain ends at {_common_name(last.subject)}, and clients do not know its issuer {wanted}; append the "
+        f"authority's intermediate certificates to the file ({where} has it), or name a root of your own in "
+        "asgi_host_ca_file"
+    )
+
+
+def _issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    if certificate.issuer != issuer.subject:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _fetched_from(certificate: x509.Certificate) -> str:
+    """Where the certificate says that its issuer's can be had; empty when it does not."""
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    places = [
+        each.access_location.value
+        for each in access
+        if each.access_method == AuthorityInformationAccessOID.CA_ISSUERS
+        and isinstance(each.access_location, x509.UniformResourceIdentifier)
+    ]
+    return places[0] if places else ""
+
+
+def _common_name(name: x509.Name) -> str:
+    names = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(names[0].value) if names else name.rfc4514_string()
+
+
+def _certificates(pem: bytes, found: list[str]) -> list[x509.Certificate]:
     if b"PRIVATE KEY-----" in pem and b"BEGIN CERTIFICATE" not in pem:
         found.append(
             f"{CERTIFICATE}: the file holds a private key; swap the two files, or give the certificate"
         )
-        return None
+        return []
     try:
-        return x509.load_pem_x509_certificates(pem)[0]
+        return x509.load_pem_x509_certificates(pem)
     except ValueError:
         found.append(
             f"{CERTIFICATE}: the file is not a certificate in PEM form; "
             "give one that starts with -----BEGIN CERTIFICATE-----"
         )
-        return None
+        return []
 
 
 def _public_key(pem: bytes, found: list[str]) -> bytes | None:

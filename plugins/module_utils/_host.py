@@ -40,6 +40,7 @@ def facts(
         "users": sorted(entry.pw_name for entry in pwd.getpwall()),
         "listeners": [{"port": port, "process": name} for port, name in listeners()],
         "nginx": nginx(Path("/etc/nginx")),
+        "acme": acme(Path("/etc/asgi"), Path("/etc/systemd/system/asgi-acme.timer")),
         "wheels": digests(wheels) if wheels else {},
         "apps": sorted(
             found.group(1)
@@ -132,7 +133,10 @@ def nginx(folder: Path) -> dict[str, Any]:
     return {
         "version": version,
         "packaged_default": any(packaged_default(path) for path in folder.glob("sites-enabled/*")),
-        "foreign_sites": [str(path) for path in others],
+        "foreign_sites": sorted(
+            str(path) for path in others if on_our_ports(path.read_text(encoding="utf-8", errors="replace"))
+        ),
+        "foreign_files": [str(path) for path in others],
         "foreign_default_servers": sorted(
             str(path)
             for path in others
@@ -142,6 +146,30 @@ def nginx(folder: Path) -> dict[str, Any]:
                 re.MULTILINE,
             )
         ),
+    }
+
+
+def on_our_ports(text: str) -> bool:
+    """Whether a site shares a port of ours on all addresses, and does not speak the PROXY protocol there by itself.
+
+    An address without a port is on port 80, and so is a server without any ``listen`` (nginx's ngx_http_core_module).
+    """
+    text = re.sub(r"#.*", "", text)
+    lines = re.findall(r"\blisten\s+([^;]+);", text)
+    if not lines:
+        return bool(re.search(r"\bserver\s*\{", text))
+    for address, *parameters in map(str.split, lines):
+        found = re.fullmatch(r"(?:(?:\*|0\.0\.0\.0|\[::\]):)?(\d+)|\*|0\.0\.0\.0|\[::\]", address)
+        if found and (found[1] or "80") in ("80", "443") and "proxy_protocol" not in parameters:
+            return True
+    return False
+
+
+def acme(entries: Path, timer: Path) -> dict[str, Any]:
+    """The sites that have their certificate by ACME, whichever inventory named them, and whether anything is set up."""
+    return {
+        "sites": sorted(path.parent.name for path in entries.glob("*/acme.json")),
+        "set_up": timer.exists(),
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 MASK = "(secret)"
@@ -36,6 +37,11 @@ def strings(values: Any) -> list[str]:
     if isinstance(values, list):
         return [text for value in values for text in strings(value)]
     return []
+
+
+def without_passwords(text: str, shown: str = "") -> str:
+    """``text`` with ``shown`` for the name and password of each address in it; a password may hold an @ itself."""
+    return re.sub(r"(?<=//)[^/\s]*@", shown, text)
 
 
 def mask(text: str, values: Any) -> str:

@@ -5,20 +5,33 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+KILLED = "was killed, as the kernel does with what is out of memory"
 
 
 class CommandError(Exception):
     """A program exited with another status than 0, could not be started, or ran over its time.
 
-    ``output`` is what it printed, both streams together.
+    ``status`` is how it ended, ``output`` what it printed, both streams together.
     """
 
     def __init__(self, argv: Sequence[str], status: str, output: str) -> None:
         self.argv = list(argv)
+        self.status = status
         self.output = output.strip()
         super().__init__(f"{' '.join(self.argv)}: {status}\n{self.output}".rstrip())
+
+    @property
+    def words(self) -> str:
+        """What there is to tell, never empty: its own words, and how it ended where those do not say it."""
+        if self.output and self.status.startswith("exit status"):
+            return self.output
+        silent = "" if self.output else " and said nothing"
+        return f"{self.output}\n{Path(self.argv[0]).name}: {self.status}{silent}".lstrip()
 
 
 def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 900.0) -> str:
@@ -42,12 +55,22 @@ def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: f
     except OSError as error:
         raise CommandError(argv, "could not be started", str(error)) from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(
-            argv, f"still ran after {timeout:.0f} s and was ended", str(error.output or "")
-        ) from error
+        said = error.output or ""
+        # Python gives what was read until then as it came, whatever encoding was asked for.
+        said = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+        raise CommandError(argv, f"still ran after {timeout:.0f} s and was ended", said) from error
     if done.returncode:
-        raise CommandError(argv, f"exit status {done.returncode}", done.stdout)
+        raise CommandError(argv, _end(done.returncode), done.stdout)
     return done.stdout
+
+
+def _end(status: int) -> str:
+    """How a program ended, by the status that subprocess gives."""
+    if status == -signal.SIGKILL:
+        return KILLED
+    if status < 0:
+        return f"was ended by signal {-status}"
+    return f"exit status {status}"
 
 
 def succeeds(argv: Sequence[str]) -> bool:

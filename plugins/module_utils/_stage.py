@@ -34,6 +34,8 @@ class Outcome:
     changed: list[str] = field(default_factory=list)
     diff: list[dict[str, str]] = field(default_factory=list)
     backups: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """What commands said that may fail without the stage being undone."""
 
 
 @dataclass
@@ -88,14 +90,16 @@ class Stage:
         self._note(str(path))
         if self.dry:
             return
-        if before is not None and before != content and MARK not in before[:400].decode(errors="replace"):
-            self._keep_backup(path)
+        if before is not None and before != content and not step.get("ours"):
+            self._keep_backup(path, before)
         uid, gid = uid_of(step.get("owner", "root")), gid_of(step.get("group", "root"))
         self._undo.append(_restore(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content, mode=mode, uid=uid, gid=gid)
 
-    def _keep_backup(self, path: Path) -> None:
+    def _keep_backup(self, path: Path, content: bytes) -> None:
+        if MARK in content[:400].decode(errors="replace"):
+            return
         backup = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}.before-asgi-host")
         shutil.copy2(path, backup)
         self.outcome.backups.append(str(backup))
@@ -156,13 +160,22 @@ class Stage:
             due = not succeeds(step["unless"])
         if not due:
             return
-        if not step.get("check"):
-            self._note(step.get("creates") or step.get("name") or " ".join(step["command"]))
+        what = step.get("creates") or step.get("name") or " ".join(step["command"])
+        if not step.get("check") and (self.dry or not step.get("may_fail")):
+            self._note(what)
         if self.dry:
             return
         if "creates" in step:
             Path(step["creates"]).parent.mkdir(parents=True, exist_ok=True)
-        run(step["command"], env=dict(self.private.get(step.get("private_env", ""), {})))
+        try:
+            run(step["command"], env=dict(self.private.get(step.get("private_env", ""), {})))
+        except CommandError as error:
+            if not step.get("may_fail"):
+                raise
+            self.outcome.failures.append(error.output or str(error))
+        else:
+            if step.get("may_fail"):
+                self._note(what)
 
 
 def _restore(path: Path) -> Callable[[], None]:

@@ -10,7 +10,7 @@ module: releases_info
 short_description: List the releases of all apps on a host
 description:
   - Reads the ledger of every release that is on the host, whether the inventory names its app or not, and asks systemd
-    what runs. Changes nothing.
+    what runs, and nginx which certificates it shows. Changes nothing.
 version_added: 0.1.0
 author: The asgi.host authors (@asgi-host)
 options:
@@ -33,15 +33,22 @@ EXAMPLES = r"""
 RETURN = r"""
 apps:
   description: For each app its C(active) release's id and the C(releases) on disk, the oldest first, each as its
-    release.json has it, with C(runs) added.
+    release.json has it, with C(runs) added. With a site, C(certificate) is what nginx shows for it, with C(start) and
+    C(end) in seconds since 1970.
   returned: always
   type: dict
+now:
+  description: The host's clock, in seconds since 1970.
+  returned: always
+  type: float
 """
 
+import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.host.plugins.module_utils._release.overview import overview
+from ansible_collections.asgi.host.plugins.module_utils._served import certificates
 
 
 def main() -> None:
@@ -49,7 +56,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={"root": {"type": "path", "default": "/srv/asgi"}}, supports_check_mode=True
     )
-    module.exit_json(changed=False, apps=overview(Path(module.params["root"])))
+    apps = overview(Path(module.params["root"]))
+    for name, certificate in certificates().items():
+        if name in apps:
+            apps[name]["certificate"] = certificate
+    module.exit_json(changed=False, apps=apps, now=time.time())
 
 
 if __name__ == "__main__":

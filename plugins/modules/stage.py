@@ -20,13 +20,22 @@ options:
       - Each step has one of C(file) (with C(content), or C(private) for the name of a secret content), C(folder),
         C(link) (with C(target)), C(absent), C(command) (argv).
       - A command runs when a path that begins with one of C(when) changed in this call, when C(creates) does not
-        exist, or when the command C(unless) does not succeed. With C(check) it only checks and is no change.
+        exist, or when the command C(unless) does not succeed. With C(check) it only checks and is no change. With
+        C(may_fail) its failure undoes nothing, and is reported.
+      - A file with C(ours) is replaced without a backup even though nothing in it says whose it is.
     type: list
     elements: dict
     required: true
   private:
     description: Secret contents by name, wrapped by the filter P(asgi.host.wrap#filter).
     type: str
+  doors:
+    description:
+      - What apps are asked once all steps are done, with forged headers and by the host's own addresses, as the filter
+        P(asgi.host.doors#filter) describes it. Not in check mode.
+    type: list
+    elements: dict
+    default: []
 attributes:
   check_mode:
     support: full
@@ -58,10 +67,27 @@ backups:
   returned: always
   type: list
   elements: str
+self_test:
+  description:
+    - How many paths of O(doors) were C(asked), the C(differences) between what an app saw and the truth, what was
+      C(untested), and C(tickets) by which the controller may ask within ten minutes.
+  returned: always
+  type: dict
+failures:
+  description: What commands said that failed and may.
+  returned: always
+  type: list
+  elements: str
 """
 
+from pathlib import Path
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
+from ansible_collections.asgi.host.plugins.module_utils._release.environment import view_key
+from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 
 
@@ -71,6 +97,7 @@ def main() -> None:
         argument_spec={
             "steps": {"type": "list", "elements": "dict", "required": True},
             "private": {"type": "str", "no_log": True},
+            "doors": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )
@@ -79,9 +106,22 @@ def main() -> None:
         outcome = Stage(dry=module.check_mode, private=private).carry_out(module.params["steps"])
     except StageError as error:
         module.fail_json(msg=mask(str(error), private))
+    doors = [] if module.check_mode else [_self_test.Door(**door) for door in module.params["doors"]]
     module.exit_json(
-        changed=bool(outcome.changed), steps=outcome.changed, backups=outcome.backups, diff=outcome.diff
+        changed=bool(outcome.changed),
+        steps=outcome.changed,
+        backups=outcome.backups,
+        diff=outcome.diff,
+        self_test=self_test(doors, reloaded=bool(outcome.changed)),
+        failures=[mask(words, private) for words in outcome.failures],
     )
+
+
+def self_test(doors: list[_self_test.Door], *, reloaded: bool) -> dict[str, Any]:
+    """Ask those apps that a release was built for on this host."""
+    apps = {door.app: App(Path(), door.app, "") for door in doors}
+    keys = {name: view_key(app) for name, app in apps.items() if app.secrets.is_dir()}
+    return _self_test.on_the_host(doors, keys, reloaded=reloaded)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,22 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import lzma
+import os
 import re
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
+from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
 from ansible_collections.asgi.host.plugins.plugin_utils._fleet import run_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
     SourceError,
@@ -24,8 +29,18 @@ from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
     locate,
 )
 
+
+class _BadMemberError(Exception):
+    """A member of an archive that must not be unpacked."""
+
+
+REFUSED: tuple[type[Exception], ...] = (_BadMemberError, getattr(tarfile, "FilterError", _BadMemberError))
 # Seconds without a byte until a download counts as failed.
 PATIENCE = 60
+# RuntimeError is zipfile's word for a password, and for a way of compression that it does not know.
+UNREADABLE = (
+    tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError, RuntimeError,
+)  # fmt: skip
 WHEEL = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*)-(?P<version>[^-]+)(-[^-]+)?-[^-]+-[^-]+-[^-]+\.whl")
 
 
@@ -69,7 +84,7 @@ def fetch(archive: Mapping[str, str | None], bases: list[str]) -> Path:
 
 
 def _download(url: str, path: Path) -> None:
-    shown = re.sub(r"//[^/@\s]*@", "//", url)
+    shown = without_passwords(url)
     part = path.with_suffix(".part")
     try:
         with open_url(url, timeout=PATIENCE, http_agent="asgi.host") as answer, part.open("wb") as stream:
@@ -96,15 +111,15 @@ def unpack(path: Path, into: Path, *, module: str, app_dir: str) -> Path:
         if zipfile.is_zipfile(path):
             _unpack_zip(path, into)
         else:
-            with tarfile.open(path) as tar:
-                tar.extractall(into, filter=_plain)  # noqa: S202 - the filter refuses what leads out
-    except (tarfile.FilterError, _BadMemberError) as error:
+            _unpack_tar(path, into)
+    except REFUSED as error:
         raise SourceError(
             f"{path.name} is not unpacked: {error}; an archive must stay inside its own folder, so make it anew"
         ) from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise SourceError(
-            f"{path.name} is no archive that can be read ({error}); give a tar, a zip or a wheel"
+            f"{path.name} is no archive that can be read ({error}); give a whole tar or zip, without a password, or a "
+            "wheel"
         ) from error
     top = list(into.iterdir())
     if len(top) != 1 or not top[0].is_dir():
@@ -114,15 +129,46 @@ def unpack(path: Path, into: Path, *, module: str, app_dir: str) -> Path:
     return into if top[0].name == root and not inside else top[0]
 
 
-class _BadMemberError(Exception):
-    """A member of an archive that must not be unpacked."""
+def _must_be_whole(tar: tarfile.TarFile) -> None:
+    """Read an unpacked tar to its end. Raises tarfile.ReadError, EOFError, OSError, zlib.error, lzma.LZMAError.
+
+    tarfile takes a damaged header for the end, and never sees the checksum that stands behind all of it.
+    """
+    stream = tar.fileobj
+    assert stream, "it is open"  # noqa: S101 - for the type
+    stream.seek(tar.offset)
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("it is damaged, or ends too early")
+    while stream.read(1 << 20):
+        pass
 
 
-def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """Python's own filter for data, which refuses what leads out; and no member that climbs at all."""
-    if ".." in PurePosixPath(member.name).parts or member.name.startswith("/"):
+def _unpack_tar(path: Path, into: Path) -> None:
+    """Unpack a tar; a Python that knows how to refuse what leads out, which 3.11.2 of Debian 12 does not, looks too."""
+    looks_too: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    top = Path(os.path.realpath(into))
+    with tarfile.open(path) as tar:
+        for member in tar:
+            _must_stay_inside(member, top)
+            # Neither another owner, nor a mode that keeps even the owner out.
+            member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            tar.extract(member, into, **looks_too)
+        _must_be_whole(tar)
+
+
+def _must_stay_inside(member: tarfile.TarInfo, top: Path) -> None:
+    """Refuse a member whose name or link leads out, by itself or by a link that was unpacked before it."""
+    name = PurePosixPath(member.name)
+    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+        raise _BadMemberError(f"{member.name!r} is a device or a pipe")
+    places = [name.parent]
+    if member.issym() or member.islnk():
+        # A symbolic link's target is meant from its own folder, a hard link's from the top.
+        places.append((name.parent if member.issym() else PurePosixPath()) / member.linkname)
+    inside = all(Path(os.path.realpath(top / place)).is_relative_to(top) for place in places)
+    if ".." in name.parts or name.is_absolute() or PurePosixPath(member.linkname).is_absolute() or not inside:
         raise _BadMemberError(f"{member.name!r} leads out of it")
-    return tarfile.data_filter(member, folder)
 
 
 def _unpack_zip(path: Path, into: Path) -> None:

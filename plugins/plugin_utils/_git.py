@@ -13,11 +13,13 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
 from ansible_collections.asgi.host.plugins.plugin_utils._fleet import run_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
     SourceError,
@@ -44,7 +46,7 @@ class Repository:
     ) -> None:
         self._address = _address(str(given["repo"]), bases)
         self.version = given.get("version") or "HEAD"
-        self.shown = without_secrets(str(given["repo"]))
+        self.shown = without_passwords(str(given["repo"]))
         name = hashlib.sha256(self._address.encode()).hexdigest()[:16]
         self._folder = run_folder() / f"git-{name}"
         # A play that a hook of git starts inherits what git told the hook.
@@ -115,8 +117,10 @@ class Repository:
                 raise SourceError(
                     f"{self.shown} has no commit {commit}; give one that it has, or a branch or tag"
                 ) from None
-            self._git("worktree", "prune")
             part = tree.with_suffix(".part")
+            # What a checkout left that did not come to its end: its submodules could not be fetched, say.
+            shutil.rmtree(part, ignore_errors=True)
+            self._git("worktree", "prune")
             self._git("worktree", "add", "--quiet", "--force", "--detach", str(part), commit)
             if (part / ".gitmodules").is_file():
                 self._git("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1", inside=part)
@@ -134,6 +138,8 @@ class Repository:
             fcntl.flock(stream, fcntl.LOCK_EX)
             if not (self._folder / "HEAD").exists():
                 self._git("init", "--quiet", "--bare", str(self._folder))
+                # What the relative addresses of submodules are relative to.
+                self._git("config", "remote.origin.url", self._address)
             yield
 
     def _git(self, *argv: str, inside: Path | None = None) -> str:
@@ -156,16 +162,13 @@ class Repository:
                 f"git took longer than {LIMIT} s for {self.shown}; is the server up?"
             ) from None
         if done.returncode:
-            said = without_secrets(done.stderr.strip()).replace(without_secrets(self._address), self.shown)
+            said = without_passwords(done.stderr.strip()).replace(
+                without_passwords(self._address), self.shown
+            )
             raise UnreachableError(
                 f"git could not read {self.shown}: {said}\nCheck source.git.repo, key_file, and that the server is up."
             )
         return done.stdout
-
-
-def without_secrets(text: str) -> str:
-    """A text without the names and passwords of the addresses in it."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def _address(repo: str, bases: list[str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
 from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _git, _sources
 
 SourceError = _sources.SourceError
@@ -64,7 +65,7 @@ class Packages:
             "kind": "package",
             "package": self._packages,
             "digest": hashlib.sha256(json.dumps(self._packages).encode()).hexdigest(),
-            "describe": "package " + ", ".join(self._packages),
+            "describe": "package " + without_passwords(", ".join(self._packages)),
         }
 
     def parcel(self, scratch: Path) -> None:

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.asgi.host.plugins.module_utils import _acme
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
@@ -29,6 +32,8 @@ PLACEHOLDER = "# Written by asgi.host: Debian's placeholder site was enabled, an
 NGINX_DROP_IN = f"{UNITS}/nginx.service.d/asgi-host.conf"
 # Where a sandbox would hide files of a site from nginx.
 HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - named, not used
+ACME_PROGRAM = f"{TOOLS}/acme.py"
+ACME = _acme.Places()
 CHECK: dict[str, Any] = {
     # The check makes the log files that are not there yet, and what is asked of an app is not for everyone to read.
     "command": ["sh", "-c", "umask 027; exec nginx -t -q"],
@@ -52,6 +57,8 @@ def packages(apps: list[dict[str, Any]], build: list[str], *, proxy: bool) -> li
         wanted.add("nginx")
         if any(app["proxy"]["compression"] == "brotli" for app in present(apps)):
             wanted |= {"libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static"}
+        if any(app["tls"]["mode"] == "acme" and app["domains"] for app in present(apps)):
+            wanted.add("lego")
     for app in present(apps):
         wanted.update(app["packages"])
         if any(in_data(item["path"]) for item in app["static"]):
@@ -77,6 +84,8 @@ def base(
     wanted = present(apps)
     uv = uv_path(uv_requirements)
     folder = uv.removesuffix("/bin/uv")
+    # Made when all else is on disk: after a power cut any other file may be there and empty.
+    complete = f"{folder}/complete"
     pip = [
         "env",
         "PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
@@ -101,15 +110,21 @@ def base(
         *([] if wheels else [{"absent": WHEELS}]),
         {"file": f"{TOOLS}/uv-requirements.txt", "content": uv_requirements},
         {
-            "command": ["python3", "-m", "venv", folder],
-            "creates": f"{folder}/bin/pip",
+            "command": ["python3", "-m", "venv", "--clear", folder],
+            "creates": complete,
+            "unless": ["test", "-s", uv],
             "name": "uv's virtualenv",
         },
         {
             "command": [*pip, f"--requirement={TOOLS}/uv-requirements.txt"],
-            "creates": uv,
+            "when": [complete],
             "private_env": "index",
             "name": "uv",
+        },
+        {
+            "command": ["sh", "-c", f"sync --file-system {folder} && touch {complete}"],
+            "when": [complete],
+            "name": "uv on disk",
         },
     ]
     for app in wanted:
@@ -220,6 +235,7 @@ def leave(
         ]
     return [
         *steps,
+        *_acme_leaves(),
         {"absent": TOOLS},
         {"absent": "/var/cache/asgi"},
         {"absent": AUTHORITY},
@@ -253,12 +269,17 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
             "mode": first["tls"]["mode"],
             "http3": any(app["proxy"]["http3"] for app in members),
             "folder": folder,
+            "webroot": str(ACME.webroot),
         }
         if first["tls"]["mode"] == "files":
             site.update(certificate=f"{folder}/certificate.pem", key=f"{folder}/key.pem")
             for part in ("certificate", "key"):
                 path = _sources.locate(first["tls"]["files"][part], bases)
                 private[f"{first['name']} {part}"] = path.read_text(encoding="utf-8")
+        elif first["tls"]["mode"] == "acme":
+            serving = f"{folder}/acme/serving"
+            site.update(certificate=f"{serving}/certificate.pem", key=f"{serving}/key.pem")
+            private[f"{first['name']} acme"] = _acme_entry(site, first["tls"]["acme"])
         else:
             site.update(
                 certificate=f"{folder}/{names}.self-signed.pem", key=f"{folder}/{names}.self-signed.key"
@@ -275,10 +296,12 @@ def proxy(
     failed: list[str],
     bases: list[str],
     tls_policy: str,
+    proxy_protocol: list[str],
 ) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
-    The sites of the apps in ``failed`` are left as they are. Returns steps and private contents.
+    The sites of the apps in ``failed`` are left as they are. ``proxy_protocol`` names the load balancers that speak
+    it. Returns steps and private contents.
     """
     http2 = http2_directive(host)
     wanted, private = sites(apps, bases)
@@ -287,6 +310,7 @@ def proxy(
         "http2_directive": http2,
         "http3": any(site["http3"] for site in wanted),
         "policy": tls_policy,
+        "proxy_protocol": proxy_protocol,
         "rotating_tickets": rotating_tickets(host),
     }
     included = {
@@ -308,11 +332,14 @@ def proxy(
     if host["nginx"]["packaged_default"] or host["nginx"]["version"] is None:
         # Debian's placeholder answers for every unknown name; the file itself stays in sites-available.
         steps += [{"file": DEFAULT_WAS_THERE, "content": PLACEHOLDER}, {"absent": DEFAULT_SITE}]
+    ordering = {site["name"] for site in wanted if site["mode"] == "acme"}
+    if ordering:
+        steps += [{"folder": str(ACME.state)}, {"folder": str(ACME.webroot)}]
     for site in wanted:
         if any(app["name"] in failed for app in site["apps"]):
             continue
         steps += _certificate(site)
-        content = render("nginx/asgi-app.conf.j2", site=site, root=root, http2_directive=http2)
+        content = render("nginx/asgi-app.conf.j2", site=site, root=root, **values)
         steps.append({"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content})
     kept = {site["name"] for site in wanted}
     for app in apps:
@@ -335,6 +362,14 @@ def proxy(
         },
         {"command": ["systemctl", "reload", "nginx"], "when": [f"{NGINX}/"], "name": "nginx reloaded"},
     ]
+    for app in apps:
+        if app["name"] not in ordering and app["name"] not in failed:
+            # nginx has let go of the certificate by now.
+            steps += [{"absent": _entry(app["name"])}, {"absent": f"{NGINX}/asgi/tls/{app['name']}/acme"}]
+    if ordering:
+        steps += _acme_runs()
+    elif host["acme"]["set_up"] and set(host["acme"]["sites"]) <= {app["name"] for app in apps}:
+        steps += _acme_leaves()
     return {"steps": steps, "private": private}
 
 
@@ -343,7 +378,7 @@ def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dic
 
     A restart would cost the requests of that moment.
     """
-    foreign = bool(host["nginx"]["foreign_sites"])
+    foreign = bool(host["nginx"]["foreign_files"])
     hidden = any(item["path"].startswith(HIDDEN) for app in apps for item in app["static"])
     steps: list[dict[str, Any]] = [
         {
@@ -363,23 +398,103 @@ def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dic
     return steps
 
 
+def _entry(name: str) -> str:
+    """Where the host keeps what is to be ordered: among the secrets of the app, with which it goes."""
+    return f"/etc/asgi/{name}/acme.json"
+
+
+def _acme_entry(site: dict[str, Any], acme: dict[str, Any]) -> str:
+    """The order, as _acme.Site reads it; secret, for it holds what the DNS provider asks for."""
+    order = {"": "Written by asgi.host.", "name": site["name"], "domains": site["domains"]}
+    return json.dumps({**order, **acme, "folder": f"{site['folder']}/acme"}, indent=1) + "\n"
+
+
+def _acme_runs() -> list[dict[str, Any]]:
+    """The program, its timer, and a run where something is due. One that fails leaves what serves."""
+    units = f"{UNITS}/asgi-acme."
+    timer = "asgi-acme.timer"
+    runs = f"systemctl is-enabled --quiet {timer} && systemctl is-active --quiet {timer}"
+    places = {"program": ACME_PROGRAM, "state": str(ACME.state), "nginx": NGINX}
+    return [
+        {"file": ACME_PROGRAM, "content": Path(_acme.__file__).read_text(encoding="utf-8")},
+        {"file": f"{units}service", "content": render("systemd/asgi-acme.service.j2", **places)},
+        {"file": f"{units}timer", "content": render("systemd/asgi-acme.timer.j2")},
+        {"command": ["systemctl", "daemon-reload"], "when": [units], "name": "systemd's configuration"},
+        {
+            "command": ["systemctl", "enable", "--now", "--quiet", timer],
+            "unless": ["sh", "-c", runs],
+            "name": "the timer of certificates",
+        },
+        {
+            "command": ["python3", ACME_PROGRAM, "start"],
+            "unless": ["python3", ACME_PROGRAM, "due"],
+            "may_fail": True,
+            "name": "certificates by ACME",
+        },
+    ]
+
+
+def _acme_leaves() -> list[dict[str, Any]]:
+    """Take ACME away with the last site that used it: the account as well, which a new one replaces at any time."""
+    units = f"{UNITS}/asgi-acme."
+    return [
+        {
+            "command": ["systemctl", "disable", "--now", "--quiet", "asgi-acme.timer"],
+            "unless": ["test", "!", "-e", f"{units}timer"],
+            "name": "the timer of certificates",
+        },
+        {"absent": f"{units}timer"},
+        {"absent": f"{units}service"},
+        {"command": ["systemctl", "daemon-reload"], "when": [units], "name": "systemd's configuration"},
+        {"absent": ACME_PROGRAM},
+        {"absent": str(ACME.state)},
+        {"absent": "/var/lib/systemd/timers/stamp-asgi-acme.timer"},
+    ]
+
+
 def _certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
     if site["mode"] == "files":
         return [
             {"folder": site["folder"], "mode": "0700"},
-            {"file": site["certificate"], "private": f"{site['name']} certificate"},
-            {"file": site["key"], "private": f"{site['name']} key", "mode": "0600"},
+            # An old key is not kept: a backup of it would be one more place that it can leak from.
+            {"file": site["certificate"], "private": f"{site['name']} certificate", "ours": True},
+            {"file": site["key"], "private": f"{site['name']} key", "mode": "0600", "ours": True},
         ]
-    names = ",".join(f"DNS:{domain}" for domain in site["domains"])
+    if site["mode"] == "acme":
+        return [
+            {"folder": site["folder"], "mode": "0700"},
+            {"folder": f"{site['folder']}/acme", "mode": "0700"},
+            {
+                "name": f"first certificate of {site['name']}",
+                "command": ["sh", "-c", _first_certificate(site)],
+                "unless": ["test", "-e", site["certificate"]],
+            },
+            {"file": _entry(site["name"]), "private": f"{site['name']} acme", "mode": "0600"},
+        ]
     return [
         {"folder": site["folder"], "mode": "0700"},
         {
             "name": f"self-signed certificate of {site['name']}",
-            "command": [
-                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                "-days", SELF_SIGNED_DAYS, "-subj", "/CN=asgi.host self-signed", "-addext", f"subjectAltName={names}",
-                "-keyout", site["key"], "-out", site["certificate"],
-            ],
+            "command": _self_signed(site, key=site["key"], certificate=site["certificate"]),
             "creates": site["certificate"],
         },
+    ]
+
+
+def _self_signed(site: dict[str, Any], *, key: str, certificate: str) -> list[str]:
+    names = ",".join(f"DNS:{domain}" for domain in site["domains"])
+    return [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        "-days", SELF_SIGNED_DAYS, "-subj", "/CN=asgi.host self-signed", "-addext", f"subjectAltName={names}",
+        "-keyout", key, "-out", certificate,
     ]  # fmt: skip
+
+
+def _first_certificate(site: dict[str, Any]) -> str:
+    """What nginx starts with, for the authority asks through nginx: the files of before, or a self-signed pair."""
+    self_signed = shlex.join(_self_signed(site, key="first/key.pem", certificate="first/certificate.pem"))
+    return (
+        f"set -e; umask 077; cd {site['folder']}/acme; rm -rf first; mkdir first; "
+        "if [ -s ../certificate.pem ] && [ -s ../key.pem ]; then cp ../certificate.pem ../key.pem first; "
+        f"else {self_signed}; fi; ln -sfn first serving"
+    )

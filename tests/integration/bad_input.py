@@ -195,6 +195,34 @@ CASES: list[Case] = [
         ("tls.files: is given, but tls.mode is 'self_signed'",),
         tls={"mode": "self_signed", "files": {"certificate": "c", "key": "k"}},
     ),
+    _one("acme without an address", ("tls.acme.email: is missing",), tls={"mode": "acme"}),
+    _one("acme address", ("tls.acme.email: 'ops'", "ops@example.com"), tls={"acme": {"email": "ops"}}),
+    _one(
+        "acme directory",
+        ("tls.acme.directory: 'http://x/dir'", "https://"),
+        tls={"acme": {"email": "a@b.example", "directory": "http://x/dir"}},
+    ),
+    _one(
+        "acme star",
+        ("tls.acme.dns: is missing", "'*.example.com' by DNS alone", "docs/certificates.md"),
+        domains=["example.com", "*.example.com"],
+        tls={"acme": {"email": "a@b.example"}},
+    ),
+    _one(
+        "acme provider",
+        ("tls.acme.dns: 'Cloud Flare'", "cloudflare"),
+        tls={"acme": {"email": "a@b.example", "dns": "Cloud Flare"}},
+    ),
+    _one(
+        "acme secrets without provider",
+        ("tls.acme.dns_env: is given without tls.acme.dns",),
+        tls={"acme": {"email": "a@b.example", "dns_env": {"CF_DNS_API_TOKEN": "x"}}},
+    ),
+    _one(
+        "acme secrets a string",
+        ("tls.acme.dns_env: the value is not a mapping",),
+        tls={"acme": {"email": "a@b.example", "dns": "exec", "dns_env": "s3cret"}},
+    ),
     _one("body limit", ("proxy.body_limit: '10 MB' is not a size", "10m"), proxy={"body_limit": "10 MB"}),
     _one("read timeout", ("proxy.read_timeout: '60s'",), proxy={"read_timeout": "60s"}),
     _one("stream path", ("proxy.stream_paths[0]:", "start with /"), proxy={"stream_paths": ["events"]}),
@@ -214,6 +242,8 @@ CASES: list[Case] = [
         ("static[0].cache: '1h' is not a time", "immutable"),
         static=[{"url": "/s/", "path": "s", "cache": "1h"}],
     ),
+    _one("everybody trusted", ("'0.0.0.0/0' is every address",), proxy={"trusted_proxies": ["0.0.0.0/0"]}),
+    _one("everybody of IPv6 trusted", ("'::/0' is every address",), proxy={"trusted_proxies": ["::/0"]}),
     _one("header value", ("proxy.headers.X-A:", "line"), proxy={"headers": {"X-A": 'a"; return 200'}}),
     _one("header name", ("proxy.headers.'X A':", "header's name"), proxy={"headers": {"X A": "b"}}),
     _one(
@@ -268,9 +298,4 @@ CASES: list[Case] = [
     ),
     _one("source image", ("source.image: is not available",), source={"image": {"name": "x"}}),
     _one("reload", ("reload: true is not available",), reload=True),
-    _one(
-        "tls acme",
-        ("tls.mode: 'acme' is not available",),
-        tls={"mode": "acme", "acme": {"email": "a@b.example"}},
-    ),
 ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.module_utils._release import build
-from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
+from ansible_collections.asgi.host.plugins.module_utils._release import build, ledger, requirements, tree
+from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
 
 PINS = ["gunicorn==27.0.1", "uvicorn[standard]==0.54.0", "uvicorn-worker==0.4.0"]
 
@@ -33,7 +37,7 @@ def test_server_requirements_replace_what_they_name_and_never_give_way() -> None
 
 def test_names_of_all_kinds_of_lines() -> None:
     lines = ["Django_Ninja[x]>=1 ; python_version > '3'", "a.b @ https://example.com/x.whl", "# no", ""]
-    assert build.named(lines) == {"django-ninja", "a-b"}
+    assert requirements.named(lines) == {"django-ninja", "a-b"}
 
 
 def test_inputs_know_files_and_digest(tmp_path: Path) -> None:
@@ -53,31 +57,63 @@ class Flapping(build.Tools):
 
     lacks: int = 1
     asked: list[tuple[str, bool]] = field(default_factory=list)
+    given: list[dict[str, str]] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+    forgotten: list[bool] = field(default_factory=list)
+    locked: str = "pyyaml==6.0.4\n"
 
     def run(self, *argv: str) -> str:
         """Note what was asked, and whether anew."""
         self.asked.append((" ".join(argv[:2]), self.refresh))
+        self.folders.update(option[12:] for option in argv if option.startswith("--directory="))
         installs = [each for each in self.asked if each[0] == "pip install"]
         if argv[1] == "install" and len(installs) <= self.lacks:
             words = "Because there is no version of pyyaml==6.0.4 and you require pyyaml==6.0.4, …"
             raise CommandError(argv, "exit status 1", words)
         if argv[0] == "venv":
-            Path(argv[-1]).mkdir(parents=True)
-        return "pyyaml==6.0.4\n"
+            (Path(argv[-1]) / "bin").mkdir(parents=True)
+            (Path(argv[-1]) / "bin" / "python").touch()
+        for option in argv:
+            if option.startswith("--output-file="):
+                Path(option.partition("=")[2]).write_text(self.locked)
+        if argv[1] == "install":
+            self.given.append({name: Path(path).read_text() for name, path in named_files(argv)})
+        return self.locked
+
+    def forget(self) -> None:
+        """Note it."""
+        self.forgotten.append(True)
 
 
-def make(folder: Path, tools: build.Tools) -> str:
-    release = App(folder, "shop", "asgi-shop").release("20260101T000000-aaaaaa")
+def named_files(argv: Sequence[str]) -> list[tuple[str, str]]:
+    """The files of options in a command line, by the option and the file's own name."""
+    pairs = [option.partition("=")[::2] for option in argv]
+    return [(Path(path).name, path) for name, path in pairs if name in ("--requirement", "--constraint")]
+
+
+def make(
+    folder: Path,
+    tools: build.Tools,
+    *,
+    number: int = 0,
+    others: Sequence[Release] = (),
+    digest: str = "d",
+    files: Mapping[str, str] | None = None,
+) -> str:
+    """Make a release whose source has these files, a requirement in requirements.txt by default."""
+    release = App(folder, "shop", "asgi-shop").release(f"2026010{number}T000000-aaaaaa")
     release.source.mkdir(parents=True)
-    (release.source / "requirements.txt").write_text("pyyaml\n")
-    source = {"kind": "tree", "digest": "d"}
+    for name, text in (files or {"requirements.txt": "pyyaml\n"}).items():
+        (release.source / name).parent.mkdir(parents=True, exist_ok=True)
+        (release.source / name).write_text(text)
+    source = {"kind": "tree", "digest": digest}
     spec = {
         "source": source,
         "requirements": [],
         "server_pins": ["gunicorn==23"],
         "server_requirements": None,
     }
-    return build.make(release, spec, tools, {"path": "/usr/bin/python3", "version": "3.11.2"}, [])
+    return build.make(release, spec, tools, {"path": "/usr/bin/python3", "version": "3.11.2"}, others)
 
 
 def test_version_that_one_server_of_the_index_lacks_is_asked_for_anew(
@@ -95,3 +131,150 @@ def test_version_that_the_index_lacks_is_said_in_the_end(
     monkeypatch.setattr(build, "PAUSE", 0.0)
     with pytest.raises(build.BuildError, match="no version of pyyaml"):
         make(tmp_path, Flapping(uv="uv", index=None, lacks=9))
+
+
+def test_change_of_an_included_file_is_another_virtualenv(tmp_path: Path) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    top = {"requirements.txt": "-r base.txt\n"}
+    digests = [
+        make(tmp_path, tools, number=number, files={**top, "base.txt": text})
+        for number, text in enumerate(("pyyaml==6.0.3\n", "pyyaml==6.0.4\n", "pyyaml==6.0.3\n"))
+    ]
+    assert digests[0] != digests[1]
+    assert digests[0] == digests[2]
+
+
+@pytest.mark.parametrize(("line", "same"), [("pyyaml", True), ("./libs/x", False), ("-e .", False)])
+def test_change_of_the_source_counts_where_something_is_built_from_it(
+    tmp_path: Path, line: str, same: bool
+) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    given = {"requirements.txt": f"{line}\n"}
+    first, second = (
+        make(tmp_path, tools, number=number, digest=str(number), files=given) for number in range(2)
+    )
+    assert (first == second) is same
+
+
+def test_what_is_built_from_the_source_is_built_from_a_copy_and_not_editable(tmp_path: Path) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0, locked="-e ./libs/x\npyyaml==6.0.4\n")
+    make(tmp_path, tools, files={"requirements.txt": "-e ./libs/x\n"})
+    release = App(tmp_path, "shop", "asgi-shop").all_releases()[0]
+    assert (release.folder / build.LOCK).read_text() == "./libs/x\npyyaml==6.0.4\n"
+    assert str(release.source) not in tools.folders
+    assert len(tools.folders) == 1
+
+
+def test_hashes_and_options_of_included_files_go_with_the_installation(tmp_path: Path) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    base = "--extra-index-url https://example.com/simple\npyyaml==6.0.4 --hash=sha256:aa\n"
+    make(tmp_path, tools, files={"requirements.txt": "-r base.txt\n", "base.txt": base})
+    (given,) = tools.given
+    assert given["hashed.txt"] == "pyyaml==6.0.4 --hash=sha256:aa\n"
+    assert given["options.txt"] == "--extra-index-url https://example.com/simple\n"
+
+
+@pytest.mark.parametrize(
+    ("locked", "mode"),
+    [("pyyaml==6.0.4\n", 0o644), ("x @ https://user:p@ss@host/x-1-py3-none-any.whl\n", 0o600)],
+)
+def test_lock_with_a_password_is_not_for_everyone(tmp_path: Path, locked: str, mode: int) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0, locked=locked)
+    before = completed(tmp_path, tools)
+    assert (before.folder / build.LOCK).read_text() == locked
+    make(tmp_path, tools, number=1, others=[before])
+    for release in before.app.all_releases():
+        assert (release.folder / build.LOCK).stat().st_mode & 0o777 == mode
+
+
+def test_digest_of_a_lock_is_the_same_on_each_host(tmp_path: Path) -> None:
+    app = App(tmp_path, "shop", "asgi-shop")
+    digests = []
+    for identity, version in (("one", "1"), ("two", "1"), ("three", "2")):
+        release = app.release(identity)
+        release.folder.mkdir(parents=True)
+        assert build.lock_digest(release) == ""
+        wheel = build.wheel_path(release, {"wheel": "shop-1-py3-none-any.whl"})
+        (release.folder / build.LOCK).write_text(f"idna=={version}\nshop @ {wheel.as_uri()}\n")
+        digests.append(build.lock_digest(release))
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("uv.lock", b"<<<<<<< HEAD\n"),
+        ("pyproject.toml", b"<<<<<<< HEAD\n"),
+        ("requirements.txt", "-r über.txt".encode("latin-1")),
+    ],
+)
+def test_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    release = App(tmp_path, "shop", "asgi-shop").release("20260101T000000-aaaaaa")
+    release.source.mkdir(parents=True)
+    (release.source / name).write_bytes(content)
+    spec: dict[str, Any] = {
+        "source": {"kind": "tree"},
+        "requirements": [],
+        "server_pins": [],
+        "server_requirements": None,
+    }
+    with pytest.raises(build.BuildError, match=rf"{name} is no .*"):
+        build.make(release, spec, Flapping(uv="uv", index=None), {"path": "p", "version": "3.11.2"}, [])
+
+
+def completed(folder: Path, tools: build.Tools) -> Release:
+    """A release with a virtualenv of its own, complete as far as that goes."""
+    make(folder, tools)
+    release = App(folder, "shop", "asgi-shop").all_releases()[0]
+    (release.venv / "lib").mkdir()
+    (release.venv / "lib" / "yaml.py").write_text("whole")
+    ledger.write(release, {"venv_stamp": tree.stamp(release.venv)})
+    return release
+
+
+def test_whole_virtualenv_serves_again_by_hard_links(tmp_path: Path) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    before = completed(tmp_path, tools)
+    asked = len(tools.asked)
+    make(tmp_path, tools, number=1, others=[before])
+    after = App(tmp_path, "shop", "asgi-shop").all_releases()[1]
+    assert (after.venv / "lib" / "yaml.py").samefile(before.venv / "lib" / "yaml.py")
+    assert (len(tools.asked), tools.forgotten) == (asked, [])
+
+
+def gone(venv: Path) -> None:
+    shutil.rmtree(venv)
+
+
+def without_python(venv: Path) -> None:
+    (venv / "bin" / "python").unlink()
+
+
+def with_dead_python(venv: Path) -> None:
+    (venv / "bin" / "python").unlink()
+    (venv / "bin" / "python").symlink_to("/no/such/python3")
+
+
+def with_an_empty_file(venv: Path) -> None:
+    os.truncate(venv / "lib" / "yaml.py", 0)
+
+
+@pytest.mark.parametrize("harm", [gone, without_python, with_dead_python, with_an_empty_file])
+def test_damaged_virtualenv_is_no_base_for_its_replacement(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    before = completed(tmp_path, tools)
+    harm(before.venv)
+    if harm is with_dead_python:
+        # The interpreter went away after the release was complete.
+        ledger.write(before, {"venv_stamp": tree.stamp(before.venv)})
+    tools.asked.clear()
+    make(tmp_path, tools, number=1, others=[before])
+    after = App(tmp_path, "shop", "asgi-shop").all_releases()[1]
+    assert (after.venv / "bin" / "python").exists()
+    assert not (after.venv / "lib").exists()
+    assert [what for what, _ in tools.asked if what.startswith("pip install")]
+    assert tools.forgotten == [True], "uv's cache holds the same files"
+    make(tmp_path, tools, number=2, others=[before])
+    assert tools.forgotten == [True], "it was known already"

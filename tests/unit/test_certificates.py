@@ -7,10 +7,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible_collections.asgi.host.plugins.module_utils._certificates import certificate_problems
+from ansible_collections.asgi.host.plugins.module_utils._certificates import certificate_problems, subjects
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -78,3 +79,68 @@ def test_refused(pem: bytes, key: bytes, domains: list[str], words: str) -> None
 def test_all_problems_at_once() -> None:
     expired = certificate(KEY, ["a.example.com"], -9, -1)
     assert len(certificate_problems(expired, key_pem(OTHER), ["b.example.com"], NOW)) == 3
+
+
+def issued(
+    name: str,
+    by: str,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    end: int = 90,
+    aia: bool = True,
+) -> bytes:
+    """A certificate of ``name`` signed by ``by``, which with ``aia`` says where its issuer's can be had."""
+
+    def named(common: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
+
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(named(name))
+        .issuer_name(named(by))
+        .public_key(key.public_key())
+        .serial_number(2)
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=end))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("shop.example.com")]), False)
+    )
+    if aia:
+        place = x509.UniformResourceIdentifier("http://authority.example.com/issuer.crt")
+        access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, place)
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), False)
+    return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+ROOT_KEY, MIDDLE_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+LEAF = issued("shop.example.com", "Middle", KEY, MIDDLE_KEY)
+MIDDLE = issued("Middle", "Root", MIDDLE_KEY, ROOT_KEY)
+ROOT = issued("Root", "Root", ROOT_KEY, ROOT_KEY, aia=False)
+KNOWN = subjects(b"# a comment\n" + ROOT + b"-----BEGIN CERTIFICATE-----\nbad\n-----END CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize(
+    ("chain", "trusted", "words"),
+    [
+        (LEAF + MIDDLE, KNOWN, ""),
+        (LEAF + MIDDLE + ROOT, (), ""),
+        (LEAF + ROOT + MIDDLE, KNOWN, ""),
+        (LEAF, KNOWN, "the chain ends at shop.example.com, and clients do not know its issuer Middle; append"),
+        (LEAF, (), "the chain ends at shop.example.com"),
+        (LEAF + ROOT, KNOWN, "the chain ends at shop.example.com"),
+        (LEAF + MIDDLE, subjects(GOOD), "the chain ends at Middle, and clients do not know its issuer Root"),
+        # No store to compare with, and a private root that signs without a link between.
+        (LEAF + MIDDLE, (), ""),
+        (issued("shop.example.com", "Own root", KEY, ROOT_KEY, aia=False), KNOWN, ""),
+        (issued("shop.example.com", "Root", KEY, ROOT_KEY), KNOWN, ""),
+        (LEAF + issued("Middle", "Root", OTHER, ROOT_KEY), KNOWN, "Middle in its chain is not the one that signed it"),
+        (LEAF + issued("Middle", "Root", MIDDLE_KEY, ROOT_KEY, end=0), KNOWN, "Middle of its chain expired on 2026-11-23"),
+    ],
+)  # fmt: skip
+def test_chain(chain: bytes, trusted: frozenset[bytes], words: str) -> None:
+    found = certificate_problems(chain, key_pem(KEY), [], NOW + timedelta(minutes=1), trusted)
+    assert len(found) == bool(words)
+    assert all(words in problem and "tls.files.certificate: " in problem for problem in found)
+
+
+def test_subjects_of_a_bundle() -> None:
+    assert len(KNOWN) == 1

@@ -64,6 +64,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(deploy.Deployment, "_repair_socket", staticmethod(lambda *_, **__: []))
     monkeypatch.setattr(build, "make", make)
     monkeypatch.setattr(build, "compile_source", lambda release: None)
+    monkeypatch.setattr(build.Tools, "forget", lambda own: world.calls.append("forget"))
     monkeypatch.setattr(gate.Gate, "passes", lambda own, release, *_: world.passes(release))
     monkeypatch.setattr(switch, "wait_until_let_go", drained)
     monkeypatch.setattr(units, "instances", lambda app: dict(world.instances))
@@ -82,7 +83,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(units, "end", stop)
     monkeypatch.setattr(units, "end_commands", lambda app: None)
     monkeypatch.setattr(units, "forget_failure", lambda release: None)
-    monkeypatch.setattr(units, "journal", lambda release: "the app's own words")
+    monkeypatch.setattr(units, "journal", lambda release, since: "the app's own words")
     monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, IDLE))
     numbers = iter(range(100))
     original = paths.App.release
@@ -217,6 +218,9 @@ def test_leftover_of_a_dead_deploy_is_removed(tmp_path: Path, world: World) -> N
     (left / "src").mkdir(parents=True)
     deployment.deploy(None)
     assert not left.exists()
+    assert world.calls.count("forget") == 1, "uv's cache may hold what the same cut left empty"
+    wanted(tmp_path, "two").deploy(None)
+    assert world.calls.count("forget") == 1
 
 
 def test_secrets_are_in_the_identity_but_not_to_be_read_there(tmp_path: Path, world: World) -> None:
@@ -263,8 +267,12 @@ def test_what_a_dead_deploy_left_is_swept_but_not_while_another_works(tmp_path: 
     with one._lock():
         one.look(dry=False)
         assert left.exists()
+    one.look(dry=True)
+    assert left.exists()
+    assert "forget" not in world.calls
     assert one.look(dry=False)["reasons"][0] == f"release {left.name} was left half built"
     assert not left.exists()
+    assert "forget" in world.calls
 
 
 def test_second_deploy_says_who_holds_the_lock(tmp_path: Path, world: World) -> None:

@@ -49,14 +49,27 @@ def test_tokens_are_filled_and_other_braces_left() -> None:
 
 def test_credentials_are_files_of_their_own() -> None:
     private = {"env": {"A": "1"}, "secrets": {"B": "2"}, "credentials": {"token": "3"}}
-    files = environment.wanted_files(RELEASE, private, [])
-    assert files == {"environment": 'A="1"\nB="2"\n', "credentials/token": "3"}
+    files = environment.wanted_files(RELEASE, private, [], "k")
+    assert files == {"environment": 'A="1"\nASGI_HOST_VIEW_KEY="k"\nB="2"\n', "credentials/token": "3"}
 
 
 def test_secrets_are_masked_whole_and_by_line() -> None:
     secrets = {"key": "first line\nsecond line", "deep": ["hunter22"]}
     text = _private.mask("x first line\nsecond line y second line z hunter22", secrets)
     assert text == "x (secret) y (secret) z (secret)"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("shop @ https://user:pw@host/x.whl", "shop @ https://host/x.whl"),
+        ("https://user:p@ss@host/x, git+ssh://git@host/y", "https://host/x, git+ssh://host/y"),
+        ("shop @ git+https://host/shop.git@v3", "shop @ git+https://host/shop.git@v3"),
+        ("eve@laptop // x@y", "eve@laptop // x@y"),
+    ],
+)
+def test_passwords_of_addresses_are_left_out(text: str, expected: str) -> None:
+    assert _private.without_passwords(text) == expected
 
 
 def test_short_secrets_tear_no_holes() -> None:

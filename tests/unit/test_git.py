@@ -78,10 +78,10 @@ def test_unknown_version_names_those_that_are_there(repository: Path) -> None:
 
 
 def test_server_that_is_down_is_said_without_its_password(repository: Path) -> None:
-    down = {"repo": "https://name:hush@127.0.0.1:9/x.git", "version": "main"}
+    down = {"repo": "https://name:hu@sh@127.0.0.1:9/x.git", "version": "main"}
     with pytest.raises(UnreachableError) as caught:
         _git.Repository(down, ["."], Path.read_bytes).commit()  # type: ignore[arg-type]
-    assert "hush" not in str(caught.value)
+    assert "sh@" not in str(caught.value)
     assert "https://127.0.0.1:9/x.git" in str(caught.value)
 
 
@@ -96,3 +96,36 @@ def test_key_is_copied_for_ssh_alone(repository: Path, tmp_path: Path) -> None:
     assert copy.read_bytes() == b"line\nlast\n"
     assert copy.stat().st_mode & 0o777 == 0o600
     assert f"-i {copy}" in made._env["GIT_SSH_COMMAND"]
+
+
+@pytest.fixture
+def with_submodule(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The repository with a neighbour as a submodule, by a relative address."""
+    # git fetches submodules from no folder unless it is told to.
+    (tmp_path / ".gitconfig").write_text('[protocol "file"]\n    allow = always\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    neighbour = tmp_path / "lib"
+    neighbour.mkdir()
+    git(neighbour, "init", "-q")
+    (neighbour / "lib.py").write_text("")
+    git(neighbour, "add", "-A")
+    git(neighbour, "commit", "-q", "-m", "x")
+    git(repository, "submodule", "--quiet", "add", str(neighbour), "lib")
+    git(repository, "config", "--file", ".gitmodules", "submodule.lib.url", "../lib")
+    git(repository, "commit", "-q", "-a", "-m", "submodule")
+    return repository
+
+
+def test_relative_submodule_is_found_beside_the_repository(with_submodule: Path) -> None:
+    commit = git(with_submodule, "rev-parse", "HEAD")
+    assert (source(with_submodule).checkout(commit) / "lib" / "lib.py").is_file()
+
+
+def test_checkout_that_failed_half_way_can_be_tried_again(with_submodule: Path, tmp_path: Path) -> None:
+    commit = git(with_submodule, "rev-parse", "HEAD")
+    (tmp_path / "lib").rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        with pytest.raises(UnreachableError, match="lib"):
+            source(with_submodule).checkout(commit)
+    (tmp_path / "elsewhere").rename(tmp_path / "lib")
+    assert (source(with_submodule).checkout(commit) / "lib" / "lib.py").is_file()

@@ -10,7 +10,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils._stages import leave, le
 SHOP, WIKI = {"name": "shop", "state": "absent"}, {"name": "wiki", "state": "present"}
 HOST: dict[str, Any] = {
     "apps": ["shop"],
-    "nginx": {"version": "1.22.1", "foreign_default_servers": [], "foreign_sites": []},
+    "nginx": {"version": "1.22.1", "foreign_default_servers": [], "foreign_files": []},
 }
 
 
@@ -41,7 +41,7 @@ def test_a_site_of_others_that_answers_for_unknown_names_goes_on_doing_so() -> N
         "nginx": {
             "version": "1.22.1",
             "foreign_default_servers": ["/etc/nginx/conf.d/own.conf"],
-            "foreign_sites": ["/etc/nginx/conf.d/own.conf"],
+            "foreign_files": ["/etc/nginx/conf.d/own.conf"],
         },
     }
     assert "sites-enabled/default" in str(leave([SHOP], host=HOST, root="/srv/asgi", proxy=True))

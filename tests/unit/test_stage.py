@@ -54,6 +54,26 @@ def test_failed_check_puts_every_file_back(tmp_path: Path) -> None:
     assert not (tmp_path / "new.conf").exists()
 
 
+def test_command_that_may_fail_undoes_nothing_and_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "a.conf"
+    fails = {"command": ["sh", "-c", "echo why; exit 1"], "unless": ["false"], "may_fail": True, "name": "it"}
+    outcome = Stage(dry=False).carry_out([file(path, "# asgi.host\n"), fails])
+    assert outcome.failures == ["why"]
+    assert outcome.changed == [str(path)]
+    assert path.exists()
+    outcome = Stage(dry=False).carry_out([{**fails, "command": ["true"]}])
+    assert (outcome.failures, outcome.changed) == ([], ["it"])
+    assert Stage(dry=True).carry_out([fails]).changed == ["it"]
+
+
+def test_file_of_ours_without_a_mark_leaves_no_backup(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text("the old key\n")
+    outcome = Stage(dry=False).carry_out([file(path, "the new key\n", ours=True)])
+    assert outcome.backups == []
+    assert [each.name for each in tmp_path.iterdir()] == ["key.pem"]
+
+
 def test_foreign_file_is_kept_as_a_backup(tmp_path: Path) -> None:
     path = tmp_path / "site.conf"
     path.write_text("somebody's own\n")

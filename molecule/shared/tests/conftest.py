@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from client import Door
+from outside import SCANS, begin_testssl
 from playbook import play
 from shop import Shop
 from targets import PHASE, SCENARIO, Target, hosts_under_test
@@ -24,7 +25,7 @@ QUICK_ONLY = PHASE == "rebooted" or SCENARIO == "collection"
 GENERAL = {"default", "full", "collection"}
 # What costs a whole converge goes last.
 ORDER = ("test_door", "test_process", "test_needs", "test_crash", "test_converge", "test_release")
-LAST = {"test_leaving"}
+LAST = {"test_door_tools", "test_forgery", "test_leaving", "test_nginx"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -73,6 +74,17 @@ def target(request: pytest.FixtureRequest) -> Target:
         pytest.fail("no host to test: set ASGI_HOSTS_JSON, or run the tests through molecule")
     chosen: Target = request.param
     return chosen
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scans() -> Iterator[None]:
+    """What takes minutes, and little of the processor, runs beside the tests of a lane."""
+    begun = TARGETS if SCENARIO == "door" and LANE not in ("", "all") else []
+    for each in begun:
+        begin_testssl(each)
+    yield
+    for each in begun:
+        SCANS[each.name].terminate()
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from playbook import absolute
 from targets import Target
 from testinfra.host import Host
 
+pytestmark = [pytest.mark.scenario("default", "full", "collection", "door"), pytest.mark.lane]
+
 # Every header by which a client could pretend to be someone else, or to have asked for something else.
 FORGED = (
     ("X-Forwarded-For", "203.0.113.66"),
@@ -33,6 +35,17 @@ FORGED = (
     ("X-Remote-User", "forged"),
     ("X-Original-URL", "/forged"),
     ("X-Rewrite-URL", "/forged"),
+    ("X-Original-Host", "forged.example.net"),
+    ("X-Host", "forged.example.net"),
+    ("X-Forwarded-Server", "forged.example.net"),
+    ("X-Forwarded", "for=203.0.113.72"),
+    ("Forwarded-For", "203.0.113.73"),
+    ("X-Client-IP", "203.0.113.74"),
+    ("X-Cluster-Client-IP", "203.0.113.75"),
+    ("Client-IP", "203.0.113.76"),
+    ("True-Client-IP", "203.0.113.77"),
+    ("CF-Connecting-IP", "203.0.113.78"),
+    ("Fastly-Client-IP", "203.0.113.79"),
 )
 REFUSALS = (OSError, http.client.HTTPException)
 
@@ -47,17 +60,23 @@ def words_of(target: Target, name: str) -> str:
 
 def test_every_app_answers_with_its_own_words(target: Target) -> None:
     """The name is the app's, or that of the app it is made from."""
-    own = {"mounted": "factory", "packages": "<html", "polls": "How did this release go live?"}
+    own = {
+        "mounted": "factory",
+        "narrow": "shop",
+        "packages": "<html",
+        "polls": "How did this release go live?",
+    }
     for name, app in target.apps.items():
-        if app.get("domains"):
+        if app.get("domains") and not app.get("maintenance"):
             assert own.get(name, name) in words_of(target, name)
 
 
 def test_every_domain_is_served(target: Target) -> None:
     """Not the first alone."""
     for name, app in target.apps.items():
+        expected = 503 if app.get("maintenance") else 200
         for domain in app.get("domains", []):
-            assert target.door.ask(domain, target.front(name)).status == 200, domain
+            assert target.door.ask(domain, target.front(name)).status == expected, domain
 
 
 def test_plain_http_redirects(target: Target) -> None:
@@ -130,7 +149,7 @@ def test_websocket_echoes(target: Target) -> None:
             assert opened.recv(timeout=5) == word
 
 
-@pytest.mark.scenario("full")
+@pytest.mark.scenario("full", "door")
 def test_events_arrive_one_by_one(target: Target) -> None:
     """The path is in ``stream_paths``: no event waits for the next one."""
     for name in ("probe", "shop"):
@@ -204,7 +223,7 @@ def test_read_timeout(target: Target) -> None:
     assert "proxy_read_timeout 20s;" in target.run("cat /etc/nginx/conf.d/asgi-app-shop.conf")
 
 
-@pytest.mark.scenario("full")
+@pytest.mark.scenario("full", "door")
 def test_client_behind_a_trusted_proxy(target: Target) -> None:
     """Its own address counts: the last one that no trusted proxy has, never the leftmost that it may forge."""
     if not target.door.source_address().startswith(("10.", "172.", "192.168.")):

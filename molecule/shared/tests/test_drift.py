@@ -79,13 +79,15 @@ WITHIN = {
 }
 
 # Type, mode, owner, group, name, and what it holds, of all that the role brings; but for what changes by itself.
-SNAPSHOT = """
-find /etc/nginx /etc/systemd/system /etc/asgi /etc/sysusers.d /srv/asgi /var/lib/asgi /usr/local/lib/asgi-host \
-  \\( -name .lock -o -name '*.before-asgi-host' -o -name __pycache__ \\) -prune -o \
-  \\( -type f -printf '%y %m %u %g %p ' -exec sh -c 'sha256sum < "$1"' - {} \\; \\) -o -printf '%y %m %u %g %p %l\\n' \
-  | grep -v release.json | sort -k5
+PLACES = "/etc/nginx /etc/systemd/system /etc/asgi /etc/sysusers.d /srv/asgi /var/lib/asgi /usr/local/lib/asgi-host"
+PASSED_OVER = (
+    r"\( -name .lock -o -name '*.before-asgi-host' -o -name __pycache__ -o -name release.json \) -prune"
+)
+SNAPSHOT = f"""
+find {PLACES} {PASSED_OVER} -o -printf '%y %m %u %g %p %l\\n' | sort
+find {PLACES} {PASSED_OVER} -o -path '*/venv/*' -prune -o -type f -print0 | sort -z | xargs -0 sha256sum
 systemctl is-enabled nginx
-dpkg-query -W -f '${Package} ${Status}\\n' build-essential
+dpkg-query -W -f '${{Package}} ${{Status}}\\n' build-essential
 """
 
 
@@ -109,7 +111,7 @@ def drifted(targets: list[Target], drifts: dict[str, str]) -> Run:
     """Do the drifts on all hosts, in order, and converge."""
     for target in targets:
         for name, command in drifts.items():
-            target.run(f": '{name}'; {command}")
+            target.run(f"# {name}\n{command}")
         # Somebody who edits units tells systemd so.
         target.run("systemctl daemon-reload")
     return play(targets=targets)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,16 +12,17 @@ import re
 import shutil
 import tempfile
 import time
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .._apps import fits
+from .._private import without_passwords
 from .._process import CommandError, run
-from . import ledger, tree
+from . import ledger, requirements, tree
 from .paths import Release
+from .requirements import canonical, named
 
 # The server's packages, with the oldest versions that know everything gunicorn.conf.py relies on.
 OLDEST_SERVER = {
@@ -29,9 +31,14 @@ OLDEST_SERVER = {
     "uvicorn-worker": "uvicorn-worker>=0.2",
 }
 LOCK = "requirements.lock"
+CACHE = "/var/cache/asgi/uv"
 # How often what was just resolved is tried to be installed, and the seconds between: where an index has several
 # servers, one may not know yet what another has announced.
 TRIES, PAUSE = 3, 3.0
+# Where a release keeps the digest of what its virtualenv was made from.
+MARK = "environment.digest"
+# A line of a lock that names a version, and nothing else.
+PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==")
 
 
 class BuildError(Exception):
@@ -53,7 +60,7 @@ class Tools:
 
     def run(self, *argv: str) -> str:
         """Run uv; raises CommandError."""
-        env = {"UV_CACHE_DIR": "/var/cache/asgi/uv", "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        env = {"UV_CACHE_DIR": CACHE, "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
         env["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
         if self.index:
             env["UV_DEFAULT_INDEX"] = self.index
@@ -70,16 +77,12 @@ class Tools:
                 )
             raise
 
-
-def canonical(name: str) -> str:
-    """A project's name as indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def named(requirements: Sequence[str]) -> set[str]:
-    """The names of the projects in requirement lines."""
-    found = (re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", line) for line in requirements)
-    return {canonical(match.group(1)) for match in found if match}
+    def forget(self) -> None:
+        """Empty uv's cache, whose content is not to be trusted any more; uv waits until no other uses it."""
+        try:
+            self.run("cache", "clean", "--quiet")
+        except CommandError:
+            shutil.rmtree(CACHE, ignore_errors=True)
 
 
 def server_choices(pins: Sequence[str], own: Sequence[str] | None, app_names: set[str]) -> list[list[str]]:
@@ -113,25 +116,23 @@ class Inputs:
     options: list[str]
     project: bool
 
+    def read(self) -> requirements.Requirements:
+        """What the files ask for. Raises requirements.UnreadableError."""
+        return requirements.read(self.files)
+
     def names(self) -> set[str]:
         """The projects that the app itself names."""
-        names = named(self.lines)
-        for path in self.files:
-            text = path.read_text(encoding="utf-8")
-            if path.name == "pyproject.toml":
-                names |= named(tomllib.loads(text).get("project", {}).get("dependencies", []))
-            else:
-                names |= named(
-                    [line for line in text.splitlines() if not line.lstrip().startswith(("#", "-"))]
-                )
-        return names
+        return named(self.lines) | self.read().names
+
+    def from_source(self) -> bool:
+        """Whether some of what is installed is built from the source itself."""
+        return self.project or self.read().local
 
     def digest(self, *more: str) -> str:
         """A digest of the inputs; ``more`` is what else decides what is installed."""
-        content = [path.read_text(encoding="utf-8") for path in self.files]
         # A wheel lies in its release; the digest of its content is in `more`.
         lines = [line.partition(" @ file:")[0] for line in self.lines]
-        whole = json.dumps([content, lines, self.options, self.project, *more])
+        whole = json.dumps([self.read().texts, lines, self.options, self.project, *more])
         return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -159,13 +160,11 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
             source,
         )
     project_file = source / "pyproject.toml"
-    project = project_file.is_file() and "build-system" in tomllib.loads(
-        project_file.read_text(encoding="utf-8")
-    )
+    project = project_file.is_file() and "build-system" in requirements.table_of(project_file)
     options = [f"--extra={extra}" for extra in wanted.get("extras", [])]
     groups = [f"--group={group}" for group in wanted.get("groups", [])]
     if path.name == "uv.lock":
-        needs = tomllib.loads(path.read_text(encoding="utf-8")).get("requires-python", "")
+        needs = requirements.table_of(path).get("requires-python", "")
         if not fits(spec["python"]["version"], needs):
             raise BuildError(
                 f"uv.lock needs Python {needs}, and the app would run on {spec['python']['version']} "
@@ -174,7 +173,7 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
         exported = release.folder / "uv-lock.txt"
         tools.run(
             "export", "--quiet", "--frozen", "--no-header", "--no-emit-project", "--no-default-groups",
-            f"--project={source}", f"--output-file={exported}", *options, *groups,
+            "--no-editable", f"--project={source}", f"--output-file={exported}", *options, *groups,
         )  # fmt: skip
         return Inputs([exported], lines, [], project)
     if path == source:
@@ -196,49 +195,90 @@ def make(
     ``others`` are complete releases whose lock, or whose whole virtualenv by hard links, serves again when their
     inputs were the same. Raises BuildError.
     """
-    inputs = find_inputs(release, spec, tools)
-    pins, own = spec["server_pins"], spec["server_requirements"]
-    digest = inputs.digest(
-        json.dumps([pins, own]),
-        python["path"],
-        python["version"],
-        tools.uv,
-        *([spec["source"]["digest"]] if inputs.project or spec["source"]["kind"] == "wheel" else []),
-    )
-    mark = release.folder / "environment.digest"
-    for other in others:
-        there = other.folder / mark.name
-        same = there.is_file() and there.read_text(encoding="utf-8") == digest
-        # One that somebody changed by hand would bring the change along.
-        if same and ledger.read(other).get("venv_stamp") == tree.stamp(other.venv):
-            # Hard links of files that nobody writes to: a second copy costs neither time nor space.
-            run(["cp", "--archive", "--link", str(other.venv), str(release.venv)])
-            shutil.copy2(other.folder / LOCK, release.folder / LOCK)
-            mark.write_text(digest, encoding="utf-8")
-            return digest
     try:
-        tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
-        for left in reversed(range(TRIES)):
-            _resolve(release, inputs, tools, server_choices(pins, own, inputs.names()))
-            try:
-                _install(release, inputs, tools)
-                break
-            except CommandError as error:
-                if not left or "there is no version of" not in error.output:
-                    raise
-            time.sleep(PAUSE)
-            tools = replace(tools, refresh=True)
-        if inputs.project:
-            _install_project(release, tools)
+        inputs = find_inputs(release, spec, tools)
+        pins, own = spec["server_pins"], spec["server_requirements"]
+        by_content = inputs.from_source() or spec["source"]["kind"] == "wheel"
+        digest = inputs.digest(
+            json.dumps([pins, own]),
+            python["path"],
+            python["version"],
+            tools.uv,
+            *([spec["source"]["digest"]] if by_content else []),
+        )
+        if not _again(release, digest, tools, others):
+            tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
+            with _workshop(release, inputs) as (folder, moved):
+                _fill(release, moved, folder, tools, server_choices(pins, own, inputs.names()))
     except CommandError as error:
-        raise BuildError(error.output) from error
+        raise BuildError(error.words) from error
+    except requirements.UnreadableError as error:
+        raise BuildError(str(error)) from error
     # uv leaves its lock file writable for everyone.
     (release.venv / ".lock").unlink(missing_ok=True)
-    mark.write_text(digest, encoding="utf-8")
+    (release.folder / MARK).write_text(digest, encoding="utf-8")
     return digest
 
 
-def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[Sequence[str]]) -> None:
+def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release]) -> bool:
+    """Take the virtualenv of an earlier release with the same inputs; False where there is none."""
+    for other in others:
+        entry, mark = ledger.read(other), other.folder / MARK
+        if not entry.get("venv_stamp"):
+            continue
+        if not (other.venv / "bin" / "python").exists() or tree.stamp(other.venv) != entry["venv_stamp"]:
+            # One that was changed would bring the change along, and so would uv's cache: its files are the same, by
+            # hard links. This release is not looked at again.
+            tools.forget()
+            ledger.update(other, venv_stamp=None)
+        elif mark.is_file() and mark.read_text(encoding="utf-8") == digest:
+            # Hard links of files that nobody writes to: a second copy costs neither time nor space.
+            run(["cp", "--archive", "--link", str(other.venv), str(release.venv)])
+            shutil.copy2(other.folder / LOCK, release.folder / LOCK)
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _workshop(release: Release, inputs: Inputs) -> Iterator[tuple[Path, Inputs]]:
+    """The folder that uv works in, and the inputs as they are called there.
+
+    That is the source, or a copy where something is built from it: build backends write beside what they build.
+    """
+    if not inputs.from_source():
+        yield release.source, inputs
+        return
+    with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
+        copy = Path(folder) / "project"
+        shutil.copytree(release.source, copy, symlinks=True)
+        files = [
+            copy / path.relative_to(release.source) if path.is_relative_to(release.source) else path
+            for path in inputs.files
+        ]
+        yield copy, replace(inputs, files=files)
+
+
+def _fill(
+    release: Release, inputs: Inputs, folder: Path, tools: Tools, choices: Sequence[Sequence[str]]
+) -> None:
+    """Resolve and install into the empty virtualenv."""
+    for left in reversed(range(TRIES)):
+        _resolve(release, inputs, folder, tools, choices)
+        try:
+            _install(release, inputs, folder, tools)
+            break
+        except CommandError as error:
+            if not left or "there is no version of" not in error.output:
+                raise
+        time.sleep(PAUSE)
+        tools = replace(tools, refresh=True)
+    if inputs.project:
+        _pip_install(release, tools, str(folder))
+
+
+def _resolve(
+    release: Release, inputs: Inputs, folder: Path, tools: Tools, choices: Sequence[Sequence[str]]
+) -> None:
     """Write the lock: first what the app alone would get, then the same together with a server that fits."""
     compile_ = [
         "pip",
@@ -247,12 +287,12 @@ def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[S
         "--no-header",
         "--no-annotate",
         f"--python={release.venv}/bin/python",
-        # A dependency group is looked for in the working folder's project.
-        f"--directory={release.source}",
+        # A path is meant from the working folder, and a dependency group looked for in its project.
+        f"--directory={folder}",
     ]
-    with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
-        lines, constraints, server = (
-            Path(folder) / name for name in ("lines.in", "constraints.txt", "server.in")
+    with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
+        lines, constraints, server, lock = (
+            Path(scratch) / name for name in ("lines.in", "constraints.txt", "server.in", LOCK)
         )
         lines.write_text("".join(f"{line}\n" for line in inputs.lines), encoding="utf-8")
         given = [*map(str, inputs.files), str(lines), *inputs.options]
@@ -260,54 +300,73 @@ def _resolve(release: Release, inputs: Inputs, tools: Tools, choices: Sequence[S
             alone = tools.run(*compile_, *given).splitlines()
         except CommandError as error:
             raise BuildError(
-                f"{error.output}\nThe app's own requirements cannot be met; change them (server_requirements only changes what comes beside)."
+                _unresolved(
+                    error,
+                    "The app's own requirements cannot be met; change them (server_requirements only changes what "
+                    "comes beside).",
+                )
             ) from error
         # Left alone a resolver may fall back to an ancient version of the app to please the server's pins.
         direct = inputs.names() - set(OLDEST_SERVER)
         constraints.write_text(
-            "".join(f"{line}\n" for line in alone if named([line]) & direct and "@" not in line),
+            "".join(f"{line}\n" for line in alone if named([line]) & direct and PINNED.match(line)),
             encoding="utf-8",
         )
-        failure: CommandError | None = None
+        failures = []
         for choice in dict.fromkeys(map(tuple, choices)):
             server.write_text("".join(f"{line}\n" for line in choice), encoding="utf-8")
             try:
                 tools.run(
-                    *compile_, *given, str(server), f"--constraints={constraints}",
-                    f"--output-file={release.folder / LOCK}",
-                )  # fmt: skip
+                    *compile_, *given, str(server), f"--constraints={constraints}", f"--output-file={lock}"
+                )
             except CommandError as error:
-                failure = failure or error
+                failures.append(error)
             else:
+                _write_lock(release, lock.read_text(encoding="utf-8"), folder)
                 return
     raise BuildError(
-        f"{failure.output if failure else 'nothing to resolve'}\nThe app's requirements and its server's do not go "
-        "together; name a server that does in server_requirements, or change the app's requirements."
+        _unresolved(
+            failures[0],
+            "The app's requirements and its server's do not go together; name a server that does in "
+            "server_requirements, or change the app's requirements.",
+        )
     )
 
 
-def _install(release: Release, inputs: Inputs, tools: Tools) -> None:
-    """Install what the lock holds; with the hashes that the app gives."""
-    hashed = [
-        f"--requirement={path}"
-        for path in inputs.files
-        if path.suffix == ".txt" and "--hash=" in path.read_text()
-    ]
-    tools.run(
-        "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode",
-        *hashed, f"--requirement={release.folder / LOCK}",
-    )  # fmt: skip
+def _unresolved(error: CommandError, fix: str) -> str:
+    """Why nothing was resolved, with the fix where it is the requirements that do not fit."""
+    return f"{error.words}\n{fix}" if "No solution found" in error.output else error.words
 
 
-def _install_project(release: Release, tools: Tools) -> None:
-    """Install the source as a project, from a copy: build backends write beside the source."""
-    with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
-        copy = Path(folder) / "project"
-        shutil.copytree(release.source, copy, symlinks=True)
-        tools.run(
-            "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode",
-            str(copy),
+def _write_lock(release: Release, text: str, folder: Path) -> None:
+    # An editable project would be imported from the folder that it is built in.
+    text = re.sub(r"^(?:-e|--editable)[\s=]+", "", text, flags=re.MULTILINE)
+    # Hosts that got the same shall have the same lock.
+    text = text.replace(folder.as_uri(), "file:.")
+    path = release.folder / LOCK
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    if without_passwords(text) == text:
+        path.chmod(0o644)
+
+
+def _install(release: Release, inputs: Inputs, folder: Path, tools: Tools) -> None:
+    """Install what the lock holds; with the hashes that the app gives, from where it says."""
+    wanted = inputs.read()
+    with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
+        options, hashed = Path(scratch) / "options.txt", Path(scratch) / "hashed.txt"
+        options.write_text("".join(f"{line}\n" for line in wanted.options), encoding="utf-8")
+        hashed.write_text("".join(f"{line}\n" for line in wanted.hashed), encoding="utf-8")
+        _pip_install(
+            release, tools, f"--directory={folder}", f"--requirement={options}", f"--constraint={hashed}",
+            f"--requirement={release.folder / LOCK}",
         )  # fmt: skip
+
+
+def _pip_install(release: Release, tools: Tools, *what: str) -> None:
+    tools.run(
+        "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode", *what,
+    )  # fmt: skip
 
 
 def compile_source(release: Release) -> None:
@@ -323,6 +382,16 @@ def compile_source(release: Release) -> None:
             str(release.source),
         ]
     )
+
+
+def lock_digest(release: Release) -> str:
+    """A digest of what was resolved, the same on each host that got the same; empty without a lock."""
+    lock = release.folder / LOCK
+    if not lock.is_file():
+        return ""
+    # A wheel that is the source lies in its release.
+    text = lock.read_text(encoding="utf-8").replace(release.folder.as_uri(), "")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def chosen_versions(release: Release) -> dict[str, str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._files import write_atomically
-from .._process import CommandError, run
+from .._files import NEW, write_atomically
+from .._process import CommandError, run, succeeds
 from . import build, environment, ledger, tree, units
 from .paths import Release
+from .requirements import named
 
 # Seconds that one hook may take.
 HOOK_TIMEOUT = 1800.0
@@ -38,9 +40,17 @@ class Candidate:
             (self.release.folder / "gunicorn.conf.py", self.spec["texts"]["gunicorn.conf.py"], 0o644),
             (self.release.drop_in, self.spec["texts"]["release.conf"], 0o644),
         ]
-        for name, text in environment.wanted_files(self.release, self.private, self.spec["domains"]).items():
+        view = environment.view_key(self.release.app)
+        wanted = environment.wanted_files(self.release, self.private, self.spec["domains"], view)
+        for name, text in wanted.items():
             files.append((self.release.secrets / name, text, 0o600))
         return files
+
+    def put(self, path: Path, text: str, mode: int) -> None:
+        """Write one of these files; its folder is root's alone where it is a secret."""
+        folder_mode = 0o700 if path.is_relative_to(self.release.app.secrets) else 0o755
+        path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
+        write_atomically(path, text.encode(), mode=mode)
 
     def build(self, archive: Path | None, tools: build.Tools, others: Sequence[Release]) -> None:
         """Fill the release's folder; ``others`` are releases whose virtualenv may serve again.
@@ -62,9 +72,7 @@ class Candidate:
         build.make(self.release, self.spec, tools, self.spec["python"], others)
         self._share()
         for path, text, mode in self.text_files():
-            folder_mode = 0o700 if path.is_relative_to(self.release.app.secrets) else 0o755
-            path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
-            write_atomically(path, text.encode(), mode=mode)
+            self.put(path, text, mode)
         # systemd-run and the service itself must know the drop-in.
         run(["systemctl", "daemon-reload"])
         if self.spec["hooks"]["build"]:
@@ -80,6 +88,7 @@ class Candidate:
             self.release,
             state=ledger.BUILT,
             version=version,
+            locked=build.lock_digest(self.release),
             source_stamp=tree.stamp(self.release.source),
             venv_stamp=tree.stamp(self.release.venv),
         )
@@ -105,29 +114,55 @@ class Candidate:
     def _package_version(self) -> str:
         packages = self.spec["source"].get("package") or [""]
         versions = build.chosen_versions(self.release)
-        return next((versions[name] for name in build.named(packages[:1]) if name in versions), "")
+        return next((versions[name] for name in named(packages[:1]) if name in versions), "")
 
     def _share(self) -> None:
         """Links for the paths of the source that must outlive a release."""
         for item in self.spec["shared"]:
             inside, kept = self.release.source / item["path"], self.release.app.data / item["data"]
+            self._must_lead_nowhere(kept)
             if not kept.exists():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                if inside.is_dir():
-                    shutil.copytree(inside, kept)
-                elif inside.is_file():
-                    shutil.copy2(inside, kept)
-                elif not kept.suffix:
-                    kept.mkdir()
-                # else a file such as db.sqlite3, which the app makes through the link when it starts
-                if kept.exists():
-                    tree.give_to(kept, self.release.app.user)
+                self._keep(inside, kept)
             if inside.is_symlink() or inside.is_file():
                 inside.unlink()
             elif inside.is_dir():
                 shutil.rmtree(inside)
             inside.parent.mkdir(parents=True, exist_ok=True)
             inside.symlink_to(kept)
+
+    def _must_lead_nowhere(self, kept: Path) -> None:
+        """What lies below the data folder is the app's own, which may have put a link to anything in the way."""
+        data = self.release.app.data
+        for place in (kept, *kept.parents):
+            if place == data:
+                return
+            if place.is_symlink():
+                raise RefusedError(
+                    f"shared: {place} is a symbolic link ({os.readlink(place)}), which is not followed; put the folder "
+                    "or file itself in its place, or a bind mount of what is on another disk"
+                )
+
+    def _keep(self, inside: Path, kept: Path) -> None:
+        """Bring to the data folder what the source has, whole or not at all; as its owner, and with no right of root's."""
+        user = self.release.app.user
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
+        run([*as_user, "mkdir", "--parents", str(kept.parent)])
+        if not inside.exists():
+            # A name with an ending is a file such as db.sqlite3, which the app makes through the link when it starts.
+            if not kept.suffix:
+                run([*as_user, "mkdir", str(kept)])
+            return
+        new = kept.with_name(f".{kept.name}{NEW}")
+        clear = [*as_user, "rm", "--recursive", "--force", str(new)]
+        run(clear)
+        try:
+            copy = ["cp", "--recursive", "--dereference", "--preserve=mode,timestamps"]
+            run([*as_user, *copy, str(inside), str(new)])
+            os.sync()
+            run([*as_user, "mv", "--no-target-directory", "--no-clobber", str(new), str(kept)])
+        except BaseException:
+            succeeds(clear)
+            raise
 
     def hooks(self, stage: str, writable: Sequence[Path] = ()) -> None:
         """Run the commands of a stage in the unit's own sandbox. Raises RefusedError at the first that fails."""
@@ -146,7 +181,7 @@ class Candidate:
                 hint = ""
                 if "Permission denied" in error.output and shown.startswith(("./", "{", "/")):
                     hint = f"\nIs {shown.split()[0]} executable? Make it so (chmod +x), and commit that."
-                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.output}{hint}") from error
+                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.words}{hint}") from error
 
     def migrate(self, active: Release | None) -> dict[str, bool]:
         """Run the hooks; returns whether they did, and whether what they changed is this host's own.
@@ -184,6 +219,4 @@ class Candidate:
                 timeout=HOOK_TIMEOUT,
             )
         except CommandError as error:
-            raise RefusedError(
-                f"the app cannot be imported, nothing was migrated:\n{error.output}"
-            ) from error
+            raise RefusedError(f"the app cannot be imported, nothing was migrated:\n{error.words}") from error

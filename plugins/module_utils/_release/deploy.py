@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._files import gid_of, owned_as, sync_folder, uid_of, write_atomically
-from .._private import mask
+from .._files import gid_of, owned_as, sync_folder, uid_of
+from .._private import mask, without_passwords
 from .._process import CommandError, run
 from . import build, environment, hints, ledger, tree, units
 from .candidate import Candidate, RefusedError
@@ -137,17 +137,19 @@ class Deployment:
             if dry:
                 return wrong
             run(["systemctl", "daemon-reload"])
+            began = time.time()
             units.start(release)
             if restart:
                 units.restart(release)
-            self._must_pass(release)
+            self._must_pass(release, began)
             return wrong
         try:
             self._gate.passes(release, STILL_HEALTHY)
         except GateError as error:
             if not dry:
+                began = time.time()
                 units.restart(release)
-                self._must_pass(release)
+                self._must_pass(release, began)
             return [f"it did not answer: {error}"]
         return []
 
@@ -155,8 +157,9 @@ class Deployment:
         """Write the release's small files anew where they differ; returns which did, and whether a restart is due."""
         wrong = []
         restart = False
-        for path, text, mode in self._candidate(release).text_files():
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        candidate = self._candidate(release)
+        for path, text, mode in candidate.text_files():
+            if not path.is_file() or path.read_bytes() != text.encode():
                 wrong.append(f"{path} differed")
                 restart = True
             elif not owned_as(path, uid=0, gid=0, mode=mode):
@@ -164,8 +167,7 @@ class Deployment:
             else:
                 continue
             if not dry:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, text.encode(), mode=mode)
+                candidate.put(path, text, mode)
         return wrong, restart
 
     @staticmethod
@@ -184,13 +186,13 @@ class Deployment:
             path.chmod(SOCKET_MODE)
         return [f"{path} had another owner or mode"]
 
-    def _must_pass(self, release: Release) -> None:
-        """Wait for the serving release after a repair. Raises DeployError with its journal."""
+    def _must_pass(self, release: Release, began: float) -> None:
+        """Wait for the serving release after a repair. Raises DeployError with its journal since that ``began``."""
         try:
             self._gate.passes(release)
         except GateError as error:
             raise DeployError(
-                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
+                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
             ) from error
 
     def _finish(self, active: Release, *, dry: bool) -> list[str]:
@@ -202,10 +204,10 @@ class Deployment:
                 hold.give_back()
                 hold.clear()
         found += self._end_of_switch(active, dry=dry)
-        for release in self._half_built(active):
-            found.append(f"release {release.id} was left half built")
-            if not dry:
-                self._discard(release)
+        leftovers = self._half_built(active)
+        found += [f"release {release.id} was left half built" for release in leftovers]
+        if not dry:
+            self._clear_away(leftovers)
         found += self._strays(active, dry=dry)
         previous = self._previous_of(active)
         for release in self.app.all_releases():
@@ -272,8 +274,7 @@ class Deployment:
                 # Another deploy was quicker while this one waited for the lock.
                 return {"status": "current", "release": ledger.read(previous)}
             units.end_commands(self.app)
-            for leftover in self._half_built(previous):
-                self._discard(leftover)
+            self._clear_away(self._half_built(previous))
             migrated: dict[str, bool] = {}
             if release := self._same_again():
                 with self._restored(release, previous):
@@ -336,13 +337,14 @@ class Deployment:
 
         Raises NotProvedError before the switch, and DeployError when it went bad after it and was taken back.
         """
+        began = time.time()
         Switch(previous, self._gate, self.spec["strategy"] == "restart").to(release)
         wanted = self.spec["watch"]
         if wanted["seconds"]:
             try:
                 watch(release, self._gate, wanted)
             except WentBadError as error:
-                said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release)}"
+                said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
                 raise DeployError(self._masked(self._take_back(release, previous, said))) from error
         self._leave(previous)
         for old in self._excess(keep={release.id} | ({previous.id} if previous else set())):
@@ -437,7 +439,7 @@ class Deployment:
             ) from error
 
     def _explain(self, release: Release, error: Exception, previous: Release | None) -> str:
-        text = error.output if isinstance(error, CommandError) else str(error)
+        text = error.words if isinstance(error, CommandError) else str(error)
         if self.app.active() == release:
             return self._masked(f"{self.app.name}: release {release.id} serves, but after the switch: {text}")
         serves = f"Release {previous.id} serves as before." if previous else "No release of it serves yet."
@@ -452,7 +454,7 @@ class Deployment:
             self.private.get("credentials", {}),
             self.tools.index or "",
         ]
-        return mask(text, secret)
+        return without_passwords(mask(text, secret))
 
     # -- the way back ---------------------------------------------------------------------------------------
 
@@ -529,6 +531,17 @@ class Deployment:
             for release in self.app.all_releases()
             if ledger.read(release).get("state", ledger.BUILDING) in ledger.UNPROVED and release != active
         ]
+
+    def _clear_away(self, leftovers: list[Release]) -> None:
+        """Remove what a deploy that died left, and uv's cache with it.
+
+        uv does not sync what it writes: if it was the power that went, its cache may hold empty files, and would
+        install them for ever.
+        """
+        if leftovers:
+            self.tools.forget()
+        for release in leftovers:
+            self._discard(release)
 
     def _excess(self, keep: set[str]) -> list[Release]:
         """The oldest releases beyond ``keep_releases``, but for those of ``keep`` and those that still drain."""

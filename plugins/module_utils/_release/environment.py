@@ -14,6 +14,9 @@ from typing import Any
 from .._files import write_atomically
 from .paths import App, Release
 
+# The variable that hands the worker its view key; it is taken away before the app is imported.
+VIEW_KEY = "ASGI_HOST_VIEW_KEY"
+
 
 def tokens(release: Release, domains: list[str]) -> dict[str, str]:
     """What the tokens stand for in this release."""
@@ -49,20 +52,13 @@ def environment_file(variables: Mapping[str, str]) -> str:
     return "".join(f'{name}="{value.translate(escapes)}"\n' for name, value in sorted(variables.items()))
 
 
-def write(release: Release, private: Mapping[str, Any], domains: list[str]) -> None:
-    """Write environment, secrets and credentials of a release where only root reads them."""
-    for path, content in wanted_files(release, private, domains).items():
-        target = release.secrets / path
-        for folder in (release.secrets, target.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(target, content.encode(), mode=0o600)
-
-
-def wanted_files(release: Release, private: Mapping[str, Any], domains: list[str]) -> dict[str, str]:
-    """The secret files of a release by their path below its secrets' folder."""
+def wanted_files(
+    release: Release, private: Mapping[str, Any], domains: list[str], view: str
+) -> dict[str, str]:
+    """The secret files of a release by their path below its secrets' folder; ``view`` is the app's view key."""
     known = tokens(release, domains)
-    variables = {**private.get("env", {}), **private.get("secrets", {})}
-    files = {"environment": environment_file(fill(variables, known))}
+    variables = fill({**private.get("env", {}), **private.get("secrets", {})}, known)
+    files = {"environment": environment_file({**variables, VIEW_KEY: view})}
     for name, content in private.get("credentials", {}).items():
         files[f"credentials/{name}"] = content
     return files
@@ -70,10 +66,18 @@ def wanted_files(release: Release, private: Mapping[str, Any], domains: list[str
 
 def keyed_digest(app: App, values: Any) -> str:
     """A digest of secrets that says nothing about them to one who lacks the host's own key."""
+    return hmac.new(_host_key(app), json.dumps(values, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+
+
+def view_key(app: App) -> str:
+    """The key by which the app's worker knows the self-test: the host's own, and the same for all releases."""
+    return hmac.new(_host_key(app), b"the app's view, for the self-test", hashlib.sha256).hexdigest()
+
+
+def _host_key(app: App) -> bytes:
+    """The app's key that never leaves the host; made when it is first asked for."""
     key_file = app.secrets / "digest.key"
     if not key_file.exists():
         app.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(key_file, secrets.token_bytes(32), mode=0o600)
-    return hmac.new(
-        key_file.read_bytes(), json.dumps(values, sort_keys=True).encode(), hashlib.sha256
-    ).hexdigest()
+    return key_file.read_bytes()

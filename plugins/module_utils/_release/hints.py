@@ -8,6 +8,7 @@ import errno
 import re
 import shutil
 
+from .build import BuildError
 from .paths import App
 
 # How uv, pip and the resolver of names say that an index cannot be reached.
@@ -16,7 +17,10 @@ NO_INDEX = re.compile(
     r"Temporary failure in name resolution",
     re.IGNORECASE,
 )
-NO_MEMORY = re.compile(r"out of memory|MemoryError|oom-kill|Cannot allocate memory", re.IGNORECASE)
+# With the words that uv has for a build backend of a package which the kernel killed.
+NO_MEMORY = re.compile(
+    r"out of memory|MemoryError|oom-kill|Cannot allocate memory|signal: 9 \(SIGKILL\)", re.IGNORECASE
+)
 
 
 def of(error: BaseException, text: str, app: App) -> str:
@@ -29,7 +33,8 @@ def of(error: BaseException, text: str, app: App) -> str:
             "The host, or sandbox.memory_max, has too little memory for it: raise the limit, lower workers, or set "
             "strategy: restart on a host without memory for two instances.\n"
         )
-    if NO_INDEX.search(text):
+    # A hook or the app may say the same of its database.
+    if isinstance(error, BuildError) and NO_INDEX.search(text):
         return (
             "The package index cannot be reached from the host: try again when it is up, or name another with "
             "asgi_host_package_index.\n"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 from .._files import point_link
@@ -42,12 +43,13 @@ class Switch:
                 wait_until_let_go(self.previous.socket_path, LET_GO)
 
     def _prove(self, release: Release) -> None:
+        began = time.time()
         try:
             units.start(release)
             self.gate.passes(release)
             self.gate.warm(release)
         except (GateError, CommandError) as error:
-            said = units.journal(release)
+            said = units.journal(release, began)
             units.end(release)
             raise NotProvedError(f"{error}\nFrom the journal of {release.service}:\n{said}") from error
         except BaseException:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._process import CommandError, run, succeeds
+from .._process import KILLED, CommandError, run, succeeds
 from .paths import SYSTEMD, App, Release
 
 JOURNAL_LINES = 40
@@ -128,17 +128,21 @@ def end(release: Release) -> None:
         time.sleep(0.1)
 
 
-def journal(release: Release) -> str:
+def journal(release: Release, since: float) -> str:
     """What the release's service said that an operator needs: from its first error on, else its last lines.
 
     A crash loop repeats itself, and gunicorn adds a traceback of its own to the app's: the first one is the cause.
+    What was said before ``since`` (seconds of the epoch) is of an earlier trouble.
     """
+    # On a busy host journald has not yet written what a process said that has just died.
+    succeeds(["journalctl", "--sync"])
+    ask = ["journalctl", "--unit", release.service, "--no-pager", "--quiet", "--output=cat"]
     try:
-        lines = run(
-            ["journalctl", "--unit", release.service, "--lines", "2000", "--no-pager", "--output=cat"]
-        ).splitlines()
+        # One that has run for long, and was silent since, may have said before what is wrong.
+        said = run([*ask, f"--since=@{since:.6f}"]) or run([*ask, f"--lines={JOURNAL_LINES}"])
     except CommandError as error:
-        return f"(no journal: {error.output})"
+        return f"(no journal: {error.words})"
+    lines = said.splitlines()
     first = next(
         (number for number, line in enumerate(lines) if "[ERROR]" in line or "Traceback (" in line), None
     )
@@ -193,7 +197,7 @@ def run_in_sandbox(
         # env looks the program up in the PATH that begins with the release's virtualenv.
         return run([*command, "--", "/usr/bin/env", *argv], timeout=timeout + 30)
     except CommandError as error:
-        raise CommandError(argv, "failed", f"{error.output}\n{_why_it_ended(unit, timeout)}") from error
+        raise CommandError(argv, _why_it_ended(unit, timeout) or error.status, error.output) from error
     except BaseException:
         # Only systemd-run has ended with this process: a migration must not go on beside the next one.
         succeeds(["systemctl", "stop", unit])
@@ -220,8 +224,8 @@ def _why_it_ended(unit: str, limit: float) -> str:
     said = dict(line.partition("=")[::2] for line in shown.splitlines())
     succeeds(["systemctl", "reset-failed", unit])
     if said.get("Result") == "timeout":
-        return f"It was ended after {limit:.0f} s."
+        return f"still ran after {limit:.0f} s and was ended"
     killed = said.get("Result") == "signal" and said.get("ExecMainStatus") == "9"
     if said.get("Result") == "oom-kill" or killed:
-        return "It was killed, as the kernel does with what is out of memory."
+        return KILLED
     return ""

@@ -9,19 +9,55 @@ import hashlib
 import itertools
 import os
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from probe import process
 
 STARTED = time.time()
 STATIC = Path(__file__).resolve().parent.parent / "static"
+# What the tests put into a request whose arrival they ask for.
+MARK = b"door-"
+SEEN: deque[dict[str, Any]] = deque(maxlen=5000)
+
+
+class Recorder:
+    """Keeps every request with a mark as the server handed it over, before anything of the app looks at it."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and scope["path"] != "/seen":
+            where = scope.get("raw_path", b"") + b"?" + scope.get("query_string", b"")
+            if MARK in where or any(MARK in value for _name, value in scope["headers"]):
+                SEEN.append(
+                    {
+                        "type": scope["type"],
+                        "method": scope.get("method", ""),
+                        "target": where.decode("latin-1"),
+                        "scheme": scope["scheme"],
+                        "http_version": scope["http_version"],
+                        "client": (scope.get("client") or [None])[0],
+                        "server": scope.get("server"),
+                        "root_path": scope.get("root_path", ""),
+                        "headers": [
+                            [name.decode("latin-1"), value.decode("latin-1")]
+                            for name, value in scope["headers"]
+                        ],
+                    }
+                )
+        await self.inner(scope, receive, send)
+
 
 app = FastAPI(title="probe")
+app.add_middleware(Recorder)
 
 
 def error_name(error: OSError) -> str:
@@ -60,6 +96,39 @@ async def whoami(request: Request) -> dict[str, Any]:
             [name.decode("latin-1"), value.decode("latin-1")] for name, value in request.scope["headers"]
         ],
     }
+
+
+@app.get("/seen")
+async def seen(mark: str) -> list[dict[str, Any]]:
+    """The requests that reached this process with a mark in their target or headers, oldest first."""
+    return [
+        item for item in SEEN if mark in item["target"] or any(mark in value for _, value in item["headers"])
+    ]
+
+
+@app.get("/answer")
+async def answer(
+    status: Annotated[int, Query(ge=200, le=599)] = 200, header: Annotated[list[str] | None, Query()] = None
+) -> Response:
+    """An answer with this status and these headers, each as `name: value`."""
+    response = PlainTextResponse("as asked", status)
+    for line in header or []:
+        name, _, value = line.partition(": ")
+        response.headers.append(name, value)
+    return response
+
+
+@app.get("/download")
+async def download(size: Annotated[int, Query(ge=0, le=10**9)]) -> StreamingResponse:
+    """So many bytes, in parts."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, size, 65536):
+            yield bytes(min(65536, size - start))
+
+    return StreamingResponse(
+        parts(), media_type="application/octet-stream", headers={"Content-Length": str(size)}
+    )
 
 
 @app.get("/process")

@@ -15,7 +15,8 @@ HOST: dict[str, Any] = {
     "release": "13",
     "python": {"path": "/usr/bin/python3", "version": "3.13.5"},
     "apps": [],
-    "nginx": {"version": None, "packaged_default": True, "foreign_sites": [], "foreign_default_servers": []},
+    "acme": {"sites": [], "set_up": False},
+    "nginx": {"version": None, "packaged_default": True, "foreign_files": [], "foreign_default_servers": []},
 }
 
 
@@ -32,7 +33,15 @@ def app(**keys: Any) -> dict[str, Any]:
 
 
 def steps(apps: list[dict[str, Any]], host: dict[str, Any] = HOST) -> list[dict[str, Any]]:
-    made = _stages.proxy(apps, host=host, root="/srv/asgi", failed=[], bases=["."], tls_policy="intermediate")
+    made = _stages.proxy(
+        apps,
+        host=host,
+        root="/srv/asgi",
+        failed=[],
+        bases=["."],
+        tls_policy="intermediate",
+        proxy_protocol=[],
+    )
     return list(made["steps"])
 
 
@@ -113,7 +122,7 @@ def test_sandbox_of_nginx_spares_others() -> None:
     assert restarts
     foreign = {
         **HOST,
-        "nginx": {**HOST["nginx"], "version": "1.26.3", "foreign_sites": ["/etc/nginx/conf.d/a.conf"]},
+        "nginx": {**HOST["nginx"], "version": "1.26.3", "foreign_files": ["/etc/nginx/conf.d/a.conf"]},
     }
     text, restarts = drop_in([app()], foreign)
     assert "ProtectSystem=full" in text

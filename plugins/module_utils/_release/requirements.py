@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Requirement files as uv reads them: with all that they include, and whether they lead to code of the source."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+INCLUDE = re.compile(r"(?:(-[rc])\s*=?|--(requirement|constraint)(?:\s|=))\s*(?P<target>\S.*)")
+EDITABLE = re.compile(r"(?:-e\s*|--editable(?:\s|=)\s*)\S")
+FIND_LINKS = re.compile(r"(?:-f\s*|--find-links(?:\s|=)\s*)(?P<target>\S.*)")
+ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+# What a file begins with that says how it is encoded; uv and pip go by it too.
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+class UnreadableError(Exception):
+    """A file that cannot be read for what it must be; the message names it and the fix."""
+
+
+def canonical(name: str) -> str:
+    """A project's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named(requirements: Sequence[str]) -> set[str]:
+    """The names of the projects in requirement lines."""
+    found = (re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", line) for line in requirements)
+    return {canonical(match.group(1)) for match in found if match}
+
+
+def text_of(path: Path) -> str:
+    """The text of a file. Raises UnreadableError."""
+    content = path.read_bytes()
+    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{path.name} is no text in UTF-8 ({error}); save it as UTF-8") from error
+
+
+def table_of(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. Raises UnreadableError."""
+    try:
+        return tomllib.loads(text_of(path))
+    except tomllib.TOMLDecodeError as error:
+        raise UnreadableError(
+            f"{path.name} is no valid TOML ({error}); correct it, or resolve the merge that left its marks in it"
+        ) from error
+
+
+@dataclass
+class Requirements:
+    """What some files ask for, with those that they include."""
+
+    texts: list[str] = field(default_factory=list)
+    """The content of each file."""
+    names: set[str] = field(default_factory=set)
+    """The projects that are asked for; a constraint asks for none."""
+    hashed: list[str] = field(default_factory=list)
+    """The lines with hashes, constraints among them."""
+    options: list[str] = field(default_factory=list)
+    """Where to look for packages and in which form, a line for each option."""
+    local: bool = False
+    """Whether something is built from a folder or file of the source."""
+
+    def add(self, line: str, *, constrains: bool) -> None:
+        """Add one requirement."""
+        self.local |= _is_local(line)
+        if re.search(r"\s--hash[\s=]", line):
+            self.hashed.append(line)
+        if not constrains and not (_is_local(line) and "@" not in line):
+            self.names |= named([line])
+
+
+def read(paths: Sequence[Path]) -> Requirements:
+    """Read files of the kinds that ``uv pip compile`` takes. Raises UnreadableError."""
+    found = Requirements()
+    seen: set[tuple[Path, bool]] = set()
+    for path in paths:
+        if path.name == "pyproject.toml":
+            found.texts.append(text_of(path))
+            _project(table_of(path), found)
+        elif path.suffix in (".py", ".cfg", ".toml"):
+            # What it asks for shows when it is built.
+            found.texts.append(text_of(path))
+            found.local = True
+        else:
+            _file(path, found, seen, constrains=False)
+    return found
+
+
+def _file(path: Path, found: Requirements, seen: set[tuple[Path, bool]], *, constrains: bool) -> None:
+    if (path, constrains) in seen:
+        return
+    seen.add((path, constrains))
+    text = text_of(path)
+    found.texts.append(text)
+    for line in _lines(text):
+        if include := INCLUDE.fullmatch(line):
+            also_constrains = constrains or (include[1] == "-c" or include[2] == "constraint")
+            target = _local_path(path.parent, include["target"])
+            if target is None:
+                continue  # an address; what it says is nothing of the source
+            if not target.is_file():
+                raise UnreadableError(
+                    f"{path.name} includes {include['target']}, and there is no such file; add it to the source, "
+                    "or correct the line"
+                )
+            _file(target, found, seen, constrains=also_constrains)
+        elif EDITABLE.match(line):
+            found.local = True
+        elif links := FIND_LINKS.fullmatch(line):
+            folder = _local_path(path.parent, links["target"])
+            found.local |= folder is not None
+            found.options.append(f"--find-links {folder or links['target']}")
+        elif not line.startswith("-"):
+            found.add(line, constrains=constrains)
+        elif not constrains and not line.startswith("--require-hashes"):
+            found.options.append(line)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines with something on them; one that ends in a backslash goes on in the next."""
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        if said := re.sub(r"(^|\s)#.*", "", line).strip():
+            yield said
+
+
+def _local_path(base: Path, target: str) -> Path | None:
+    """What an option's value means as a path; None for an address."""
+    target = target.strip().strip("\"'")
+    if target.startswith("file:"):
+        target = unquote(urlsplit(target).path)
+    return None if "://" in target else Path(os.path.normpath(base / target))
+
+
+def _is_local(line: str) -> bool:
+    """Whether a requirement is a folder or file, not a name or an address."""
+    what = re.split(r"\s--hash|;", line)[0].strip()
+    if "file:" in what:
+        return True
+    return "://" not in what and ("/" in what or what.startswith(".") or what.lower().endswith(ARCHIVES))
+
+
+def _project(table: Mapping[str, Any], found: Requirements) -> None:
+    project, tool = table.get("project", {}), table.get("tool", {}).get("uv", {})
+    for line in project.get("dependencies", []):
+        found.add(line, constrains=False)
+    origins = [
+        each
+        for source in tool.get("sources", {}).values()
+        for each in (source if isinstance(source, list) else [source])
+    ]
+    found.local |= any("path" in each or "workspace" in each for each in origins)
+    # A build backend says what they are, from wherever it likes.
+    found.local |= "dependencies" in project.get("dynamic", [])

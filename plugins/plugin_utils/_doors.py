@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the self-test asks: a path in each location through which nginx hands requests to an app."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from typing import Any
+
+from ansible_collections.asgi.host.plugins.module_utils._apps import first_domain
+from ansible_collections.asgi.host.plugins.plugin_utils._stages import sites
+
+# In an app's own location, and unlikely to be in one of the inventory's.
+OWN = "/asgi-host-view"
+LOCATION = re.compile(r"^\s*location\s+(?:(?:=|\^~)\s*)?(\"[^\"]+\"|/[^\s{;]*)\s*\{", re.MULTILINE)
+
+
+def doors(
+    apps: list[dict[str, Any]], *, failed: list[str], bases: list[str], proxy_protocol: list[str]
+) -> list[dict[str, Any]]:
+    """The arguments of a Door for each app that has a site and a worker of ours, but for those in ``failed``."""
+    found = []
+    for site in sites(apps, bases)[0]:
+        if any(app["name"] in failed for app in site["apps"]):
+            # Its site was left as it is.
+            continue
+        for app in site["apps"]:
+            if app["server"] != "gunicorn" or app["maintenance"]:
+                continue
+            root = app["root_path"]
+            found.append(
+                {
+                    "app": app["name"],
+                    "domain": first_domain(app["domains"]),
+                    "paths": [root + path for path in (OWN, *app["proxy"]["stream_paths"])],
+                    "also": locations(app["proxy"]["extra"]),
+                    "trusted": site["trusted_proxies"],
+                    "proxy_protocol": list(proxy_protocol) or None,
+                }
+            )
+    return found
+
+
+def locations(extra: str) -> list[str]:
+    """A path in each location that lines of nginx's configuration open; regular expressions name none."""
+    text = re.sub(r"^\s*#.*$", "", extra, flags=re.MULTILINE)
+    # nginx compares a location with the decoded path.
+    return list(dict.fromkeys(urllib.parse.quote(path.strip('"')) for path in LOCATION.findall(text)))

@@ -1,0 +1,3 @@
+"""What every unit test needs; mypy, which takes a module's name once, is shown where it comes from instead."""
+
+from ownership import own_files  # noqa: F401 - a fixture that every test uses

@@ -1,0 +1,62 @@
+"""What is read of systemd and its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
+from ansible_collections.asgi.host.plugins.module_utils._release import units
+from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
+
+RELEASE = App(Path("/srv/asgi"), "shop", "asgi-shop").release("r")
+NOW = 1_700_000_000.25
+
+
+class Journal:
+    """A stand-in for journalctl: lines with their times, which are there once they are synced."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *lines: tuple[float, str]) -> None:
+        self.lines = lines
+        self.synced = False
+        monkeypatch.setattr(units, "run", self.run)
+        monkeypatch.setattr(units, "succeeds", self.succeeds)
+
+    def succeeds(self, argv: list[str]) -> bool:
+        self.synced |= argv == ["journalctl", "--sync"]
+        return True
+
+    def run(self, argv: list[str]) -> str:
+        assert argv[0] == "journalctl"
+        assert RELEASE.service in argv
+        since = next((float(each.partition("@")[2]) for each in argv if each.startswith("--since")), 0.0)
+        return "".join(f"{line}\n" for when, line in self.lines if when >= since and self.synced)
+
+
+def test_first_error_of_this_attempt_is_shown_not_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [(NOW + 3 + number / 1e4, f"Traceback (again, {number})") for number in range(5000)]
+    Journal(
+        monkeypatch,
+        (NOW - 2_600_000, "[ERROR] of last month"),
+        (NOW - 0.1, "[ERROR] of the release before"),
+        (NOW + 1, "starting"),
+        (NOW + 2, "[ERROR] the cause"),
+        *many,
+    )
+    shown = units.journal(RELEASE, NOW).splitlines()
+    assert shown[:2] == ["starting", "[ERROR] the cause"]
+    assert len(shown) == units.JOURNAL_LINES + 1
+
+
+def test_one_that_was_silent_shows_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    Journal(monkeypatch, (NOW - 100, "slow query"))
+    assert units.journal(RELEASE, NOW) == "slow query"
+
+
+def test_journal_that_cannot_be_read_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(argv: list[str]) -> str:
+        raise CommandError(argv, "could not be started", "no such file")
+
+    monkeypatch.setattr(units, "run", fails)
+    monkeypatch.setattr(units, "succeeds", lambda argv: False)
+    assert units.journal(RELEASE, NOW).startswith("(no journal: no such file")
