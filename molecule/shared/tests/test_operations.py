@@ -49,7 +49,8 @@ def test_wrong_answer_during_the_warm_up_fails_the_gate(shop: Shop) -> None:
     with shop.edited(RETURN, f"{wrong}{RETURN}"):
         message = shop.failed(shop.deploy(warm_up=20))
     assert "during the warm-up" in message
-    assert shop.answers() == before | {"pid": shop.answers()["pid"]}
+    now = shop.answers()
+    assert now == before | {"pid": now["pid"]}
 
 
 def test_previous_release_kept_warm_is_there_at_once(shop: Shop) -> None:
@@ -152,7 +153,8 @@ def test_dead_deploy_leaves_what_served_and_the_next_one_finishes(shop: Shop, st
             assert shop.answers()["release"] == before["release"]
             shop.target.run(f"touch {go}")
             run = shop.succeeded(shop.deploy(**keys))
-        assert run.changed(shop.target.name) == 1
+        # With the strategy `restart` nginx learns to wait longer, too.
+        assert run.changed(shop.target.name) >= 1
     finally:
         shop.target.run(f"rm -f {go}")
     assert shop.answers()["version"] == version

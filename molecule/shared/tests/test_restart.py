@@ -14,6 +14,12 @@ from targets import wait_for
 pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _patient(shop: Shop) -> None:
+    """nginx waits longer with this strategy: it is reloaded once, which closes idle connections of clients."""
+    shop.succeeded(shop.deploy(strategy="restart"))
+
+
 @contextmanager
 def loaded(shop: Shop) -> Iterator[tuple[Outcome, Outcome]]:
     """GETs and POSTs during the block, none of which may be lost: they wait as long as nginx does."""
