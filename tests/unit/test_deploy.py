@@ -81,6 +81,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(units, "start", start)
     monkeypatch.setattr(units, "stop", stop)
     monkeypatch.setattr(units, "end", stop)
+    monkeypatch.setattr(units, "hasten", lambda release, patience: None)
     monkeypatch.setattr(units, "end_commands", lambda app: None)
     monkeypatch.setattr(units, "forget_failure", lambda release: None)
     monkeypatch.setattr(units, "journal", lambda release, since: "the app's own words")

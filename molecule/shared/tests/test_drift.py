@@ -151,7 +151,9 @@ def test_drift_is_put_back(all_targets: list[Target], untouched: dict[str, Befor
         assert (after.pids == before.pids) == (kind == "outside")
         assert target.door.json(target.domain(APP))["app"] == APP
     again = play(targets=all_targets)
-    assert [again.changed(target.name) for target in all_targets] == [0] * len(all_targets)
+    assert [again.changed(target.name) for target in all_targets] == [0] * len(all_targets), again.output[
+        -4000:
+    ]
 
 
 @pytest.mark.parametrize("name", WITHIN)

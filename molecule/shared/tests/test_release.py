@@ -280,7 +280,9 @@ def test_nothing_is_lost(journey: Journey, name: str) -> None:
     for step in journey.steps[name]:
         assert step.gets.sent > 30
         assert step.posts.sent > 30
-        assert step.gets.lost_count == step.gets.halves <= step.held * 2 * CLIENTS, step
+        # With their master workers die one after the other, and a GET may meet three of them.
+        repeated_in_vain = step.gets.refused if step.held > 1 else 0
+        assert step.gets.lost_count == step.gets.halves + repeated_in_vain <= step.held * 2 * CLIENTS, step
         assert step.posts.lost_count == step.posts.halves + step.posts.refused <= step.held * 2 * CLIENTS, (
             step
         )

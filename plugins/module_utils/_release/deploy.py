@@ -35,8 +35,10 @@ NGINX_GROUP = "www-data"
 SOCKET_MODE = 0o660
 # Seconds that one deploy waits for another of the same app.
 LOCK_WAIT = 600.0
-# Seconds that a converge gives a release which already serves to answer its health checks.
-STILL_HEALTHY = 5.0
+# Seconds that a converge gives a release which already serves to answer its health checks: slow is not dead.
+STILL_HEALTHY = 20.0
+# Seconds that one which does not answer has for its end. It may hang, and would take its whole graceful time.
+SILENT_PATIENCE = 10.0
 
 
 class DeployError(Exception):
@@ -149,6 +151,7 @@ class Deployment:
             if not dry:
                 began = time.time()
                 units.restart(release)
+                units.hasten(release, SILENT_PATIENCE)
                 self._must_pass(release, began)
             return [f"it did not answer: {error}"]
         return []

@@ -105,6 +105,16 @@ def restart(release: Release) -> None:
     run(["systemctl", "restart", "--no-block", release.service])
 
 
+def hasten(release: Release, patience: float) -> None:
+    """Kill what is being stopped and has not ended within ``patience`` seconds."""
+    until = time.monotonic() + patience
+    while states([release.service])[release.service].active == "deactivating":
+        if time.monotonic() > until:
+            run(["systemctl", "kill", "--signal=SIGKILL", release.service])
+            return
+        time.sleep(0.2)
+
+
 def pause(release: Release) -> None:
     """Stop the service gracefully and wait for it; the release stays enabled at boot, and its socket open."""
     run(["systemctl", "stop", release.service])
