@@ -35,6 +35,7 @@ class Outcome:
     diff: list[dict[str, str]] = field(default_factory=list)
     backups: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     """What commands said that may fail without the stage being undone."""
 
 
@@ -50,7 +51,9 @@ class Stage:
     def carry_out(self, steps: Sequence[Mapping[str, Any]]) -> Outcome:
         """Bring the steps about. Raises StageError, having undone the files, when one fails."""
         for step in steps:
-            kind = next(key for key in ("file", "folder", "link", "absent", "command") if key in step)
+            kind = next(
+                key for key in ("file", "folder", "link", "absent", "command", "notice") if key in step
+            )
             try:
                 getattr(self, f"_{kind}")(step)
             except (OSError, KeyError, CommandError) as error:
@@ -150,6 +153,11 @@ class Stage:
         else:
             self._undo.append(_restore(path))
             path.unlink()
+
+    def _notice(self, step: Mapping[str, Any]) -> None:
+        """Say something when a file under one of ``when`` changed in this call."""
+        if any(done.startswith(prefix) for prefix in step["when"] for done in self.outcome.changed):
+            self.outcome.notices.append(step["notice"])
 
     def _command(self, step: Mapping[str, Any]) -> None:
         """Run a command when a file under one of ``when`` changed in this call, or ``unless`` does not hold."""

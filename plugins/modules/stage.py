@@ -114,6 +114,7 @@ def main() -> None:
         diff=outcome.diff,
         self_test=self_test(doors, reloaded=bool(outcome.changed)),
         failures=[mask(words, private) for words in outcome.failures],
+        warnings=outcome.notices,
     )
 
 

@@ -30,6 +30,10 @@ DEFAULT_SITE = f"{NGINX}/sites-enabled/default"
 DEFAULT_WAS_THERE = f"{NGINX}/asgi/default-site"
 PLACEHOLDER = "# Written by asgi.host: Debian's placeholder site was enabled, and comes back with the end of the last app.\n"
 NGINX_DROP_IN = f"{UNITS}/nginx.service.d/asgi-host.conf"
+RESTART_DUE = (
+    "nginx's sandbox takes effect when nginx starts the next time; requests that are under way would not survive a "
+    "restart now, so choose the moment: systemctl restart nginx"
+)
 # Where a sandbox would hide files of a site from nginx.
 HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - named, not used
 ACME_PROGRAM = f"{TOOLS}/acme.py"
@@ -391,7 +395,9 @@ def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dic
             "name": "systemd's configuration",
         },
     ]
-    if not host["apps"] and not foreign:
+    if host["apps"] or foreign:
+        steps.append({"notice": RESTART_DUE, "when": [NGINX_DROP_IN]})
+    else:
         steps.append(
             {"command": ["systemctl", "restart", "nginx"], "when": [NGINX_DROP_IN], "name": "nginx restarted"}
         )

@@ -223,12 +223,12 @@ def test_authority_that_is_down_is_said_and_what_serves_goes_on(
 @pytest.fixture
 def blog(target: Target) -> Iterator[None]:
     """A site of somebody else, that writes where the service which renews may not."""
-    site = "server { listen 80; server_name blog.test; access_log /home/blog/access.log; return 204; }"
-    target.run(
-        "mkdir -p /home/blog && cat > /etc/nginx/conf.d/blog.conf && systemctl reload nginx", stdin=site
+    site = (
+        "server { listen 80; server_name blog.test; access_log /var/log/nginx/blog.access.log; return 204; }"
     )
+    target.run("cat > /etc/nginx/conf.d/blog.conf && systemctl reload nginx", stdin=site)
     yield
-    target.run("rm -r /home/blog /etc/nginx/conf.d/blog.conf && systemctl reload nginx")
+    target.run("rm /var/log/nginx/blog.access.log /etc/nginx/conf.d/blog.conf && systemctl reload nginx")
 
 
 @pytest.mark.lane
