@@ -159,7 +159,7 @@ def test_dead_deploy_leaves_what_served_and_the_next_one_finishes(shop: Shop, st
         shop.target.run(f"rm -f {go}")
     assert shop.answers()["version"] == version
     assert shop.running() == {shop.answers()["release"]}
-    shop.succeeded(shop.deploy(strategy=strategy))
+    shop.succeeded(shop.deploy())
 
 
 def test_reverting_after_a_dead_deploy_sweeps_its_candidate(shop: Shop) -> None:
