@@ -166,6 +166,39 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Any:
     return types.SimpleNamespace(**space)
 
 
+def test_websocket_ends_a_moment_after_its_close_frame(worker: Any) -> None:
+    closed: list[float] = []
+    transport = types.SimpleNamespace(
+        close=lambda: closed.append(asyncio.get_running_loop().time()), is_closing=lambda: False
+    )
+    other = types.SimpleNamespace(transport=transport)
+
+    class Protocol(types.SimpleNamespace):
+        pass
+
+    websocket = Protocol(transport=transport)
+    server = types.SimpleNamespace(
+        server_state=types.SimpleNamespace(connections={1: websocket, 2: other}.values()),
+        config=types.SimpleNamespace(ws_protocol_class=Protocol),
+    )
+
+    async def stop() -> float:
+        assert worker._let_websockets_linger(server) == [websocket]
+        assert other.transport is transport
+        began = asyncio.get_running_loop().time()
+        # uvicorn closes, and once more when the app has gone.
+        websocket.transport.close()
+        websocket.transport.close()
+        assert not websocket.transport.is_closing()
+        assert not closed
+        await asyncio.sleep(worker.LINGER * 2)
+        return began
+
+    began = asyncio.run(stop())
+    assert len(closed) == 1
+    assert closed[0] - began >= worker.LINGER * 0.9
+
+
 def answer(worker: Any, query: str) -> tuple[int, bytes]:
     """Status and body of a request with this query."""
     sent: list[dict[str, Any]] = []
