@@ -98,10 +98,10 @@ def converge(targets: Sequence[Target], *options: str, inventory: Path = INVENTO
 
 
 def absolute(app: App) -> App:
-    """The app with the controller's paths made absolute, so that it means the same from another folder."""
+    """The app, or the defaults of all, with the controller's paths made absolute: it means the same from another folder."""
     app = copy.deepcopy(app)
     base = INVENTORY if INVENTORY.is_dir() else INVENTORY.parent
-    if "path" in app["source"]:
+    if "path" in app.get("source", {}):
         app["source"]["path"] = str((base / app["source"]["path"]).resolve())
     files = app.get("tls", {}).get("files", {})
     for part, path in files.items():
@@ -114,6 +114,8 @@ def write_inventory(folder: Path, targets: Sequence[Target], apps: dict[str, lis
     hosts: dict[str, Any] = {}
     for target in targets:
         variables = dict(hostvars()[target.name])
+        if "asgi_host_app_defaults" in variables:
+            variables["asgi_host_app_defaults"] = absolute(variables["asgi_host_app_defaults"])
         variables["asgi_host_apps"] = apps[target.name]
         hosts[target.name] = variables
     path = folder / "hosts.json"
