@@ -106,6 +106,8 @@ def main() -> None:
         outcome = Stage(dry=module.check_mode, private=private).carry_out(module.params["steps"])
     except StageError as error:
         module.fail_json(msg=mask(str(error), private))
+    for notice in outcome.notices:
+        module.warn(notice)
     doors = [] if module.check_mode else [_self_test.Door(**door) for door in module.params["doors"]]
     module.exit_json(
         changed=bool(outcome.changed),
@@ -114,7 +116,6 @@ def main() -> None:
         diff=outcome.diff,
         self_test=self_test(doors, reloaded=bool(outcome.changed)),
         failures=[mask(words, private) for words in outcome.failures],
-        warnings=outcome.notices,
     )
 
 

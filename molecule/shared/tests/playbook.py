@@ -81,6 +81,8 @@ def play(
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         },
+        # Not that of the tests, which others share: one that makes it non-blocking stops Ansible.
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

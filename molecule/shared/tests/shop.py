@@ -78,6 +78,7 @@ class Shop:
         return subprocess.Popen(
             [tool("ansible-playbook"), str(ROOT / "site.yml"), "-i", str(self.inventory(**keys))],
             cwd=ROOT,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
