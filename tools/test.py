@@ -31,7 +31,7 @@ COLLECTION = "collections/ansible_collections/asgi/host"
 BASE = ".config/molecule/config.yml"  # Molecule itself finds it in a git work tree only
 SCENARIOS = ("default", "full", "collection", "release", "door", "acme", "powercut")
 
-PART_SECONDS = 30 * 60
+PART_SECONDS = 40 * 60
 TAIL_LINES = 60
 FAILURES_SHOWN = 12
 REASON_LENGTH = 300
