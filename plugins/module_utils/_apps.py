@@ -78,7 +78,7 @@ SUPPORTED = {"debian": ("12", "13")}
 # What interface.md names and this release of the collection does not do yet: the key, the refused values (for
 # ``source``, the refused kinds), and what there is instead. Whoever adds one deletes its value here.
 NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (
-    ("server", ("uvicorn", "command", "image"), "gunicorn"),
+    ("server", ("image",), "gunicorn, uvicorn and command"),
     ("source", ("image",), "path, package, git and archive"),
     ("reload", (True,), "false"),
 )

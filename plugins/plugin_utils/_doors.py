@@ -26,7 +26,7 @@ def doors(
             # Its site was left as it is.
             continue
         for app in site["apps"]:
-            if app["server"] != "gunicorn" or app["maintenance"]:
+            if app["server"] not in ("gunicorn", "uvicorn") or app["maintenance"]:
                 continue
             root = app["root_path"]
             found.append(

@@ -23,9 +23,10 @@ def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
     ``stop_timeout`` (seconds) exceeds the graceful timeout and the lifespan shutdown, or a drain would end in
     SIGKILL. ``ping_interval`` (seconds) keeps quiet WebSockets open through nginx. ``start_timeout`` (seconds) bounds systemd's own wait; the gate has its own limit.
     """
+    uri = app["app"] or ""
     return {
-        "app_uri": app["app"] + ("()" if app["factory"] else ""),
-        "dotted": "." in app["app"].partition(":")[2].partition("(")[0],
+        "app_uri": uri + ("()" if app["factory"] else ""),
+        "dotted": "." in uri.partition(":")[2].partition("(")[0],
         "workers": workers(app["workers"], cores=host["cores"], memory_mb=host["memory_mb"]),
         "start_timeout": max(90, *(check["timeout"] for check in app["health"])),
         "ping_interval": min(PING_INTERVAL, app["proxy"]["read_timeout"] / 3),

@@ -5,14 +5,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import find_python, first_domain
+from ansible_collections.asgi.host.plugins.module_utils._release.requirements import named
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is particular to one kind of server."""
+
+    file: str
+    """The Python file of a release that tells the process what to do."""
+    template: str
+    packages: tuple[str, ...]
+    """What the role installs beside the app."""
+    check: tuple[str, ...] = ()
+    """The command that finds out whether the app can be imported; ``{release}`` is the release's folder."""
+
+    def pins(self, known: list[str], own: list[str] | None) -> list[str]:
+        """The role's pins of this server; none for a program of one's own that names its requirements (``own``)."""
+        if not self.check and own is not None:
+            return []
+        return [pin for pin in known if named([pin]) & set(self.packages)]
+
+
+SERVERS = {
+    "gunicorn": Server(
+        "gunicorn.conf.py",
+        "gunicorn.conf.py.j2",
+        ("gunicorn", "uvicorn", "uvicorn-worker"),
+        ("python", "-m", "gunicorn", "--check-config", "--config", "{release}/gunicorn.conf.py"),
+    ),
+    "uvicorn": Server(
+        "serve.py", "serve-uvicorn.py.j2", ("uvicorn",), ("python", "{release}/serve.py", "--check")
+    ),
+    # Many such programs are a run.py that imports uvicorn.
+    "command": Server("serve.py", "serve-command.py.j2", ("uvicorn",)),
+}
 
 
 def describe(
@@ -26,6 +62,7 @@ def describe(
     if origin is None:
         return {**base, "purge": app["purge"]}
     settings = derived(app, common["host"])
+    server = SERVERS[app["server"]]
     values = {"app": app, "root": common["root"], "settings": settings}
     return {
         **base,
@@ -47,11 +84,14 @@ def describe(
         },
         # In maintenance every answer is a 503, and says nothing of the release.
         "watch": {**app["watch"], **({"errors": 100} if app["maintenance"] else {})},
-        "module": app["app"].partition(":")[0].partition(".")[0],
+        "module": (app["app"] or "").partition(":")[0].partition(".")[0],
+        "server": app["server"],
+        "command": app["command"],
+        "check": list(server.check),
         "host": first_domain(app["domains"]),
         "python": find_python(app["python"], common["host"]),
         "server_requirements": app["server_requirements"],
-        "server_pins": common["server_pins"],
+        "server_pins": server.pins(common["server_pins"], app["server_requirements"]),
         "source": {
             "requirements": app["source"].get("requirements") or None,
             **{key: list(app["source"].get(key) or []) for key in ("extras", "groups")},
@@ -60,8 +100,8 @@ def describe(
         "texts": {
             "service": render("systemd/asgi-app@.service.j2", **values),
             "release.conf": render("systemd/release.conf.j2", **values),
-            "gunicorn.conf.py": render("release/gunicorn.conf.py.j2", **values),
         },
+        "files": {server.file: render(f"release/{server.template}", **values)},
     }
 
 

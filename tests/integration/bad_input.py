@@ -263,8 +263,6 @@ CASES: list[Case] = [
     _one("server", ("server: 'gunicon' is not known; did you mean gunicorn?",), server="gunicon"),
     _one("command with gunicorn", ("command: is for server: command",), command=["./run"]),
     # Not in this release: a row leaves when its value leaves NOT_YET in plugins/module_utils/_apps.py.
-    _one("server uvicorn", ("server: 'uvicorn' is not available", "there is gunicorn"), server="uvicorn"),
-    _one("server command", ("server: 'command' is not available",), server="command", command=["./run"]),
     _one("server image", ("server: 'image' is not available",), server="image"),
     _one("git without repo", ("source.git.repo", "is missing"), source={"git": {"version": "main"}}),
     _one(

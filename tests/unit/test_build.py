@@ -111,6 +111,7 @@ def make(
         "source": source,
         "requirements": [],
         "server_pins": ["gunicorn==23"],
+        "server": "gunicorn",
         "server_requirements": None,
     }
     return build.make(release, spec, tools, {"path": "/usr/bin/python3", "version": "3.11.2"}, others)
@@ -216,6 +217,7 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: b
         "source": {"kind": "tree"},
         "requirements": [],
         "server_pins": [],
+        "server": "gunicorn",
         "server_requirements": None,
     }
     with pytest.raises(build.BuildError, match=rf"{name} is no .*"):

@@ -108,7 +108,10 @@ def wanted(root: Path, digest: str, **more: Any) -> deploy.Deployment:
         "server_pins": [], "server_requirements": None, "keep_releases": 2,
         "module": "shop",
         "source": {"kind": "package", "digest": digest, "describe": "path shop", "version": digest},
-        "texts": {"service": "", "release.conf": "[Service]\n", "gunicorn.conf.py": "workers = 1\n"},
+        "texts": {"service": "", "release.conf": "[Service]\n"},
+        "files": {"gunicorn.conf.py": "workers = 1\n"},
+        "command": None,
+        "check": [],
         **more,
     }  # fmt: skip
     private = {"env": {}, "secrets": {"S": "hush-hush"}, "credentials": {}}

@@ -24,12 +24,14 @@ from . import ledger, requirements, tree
 from .paths import Release
 from .requirements import canonical, named
 
-# The server's packages, with the oldest versions that know everything gunicorn.conf.py relies on.
+# The server's packages, with the oldest versions that know everything a release's process file relies on.
 OLDEST_SERVER = {
     "gunicorn": "gunicorn>=22",
     "uvicorn": "uvicorn[standard]>=0.30",
     "uvicorn-worker": "uvicorn-worker>=0.2",
 }
+# uvicorn as the process manager replaces its workers one at a time since 0.51.
+OLDEST_MANAGER = {**OLDEST_SERVER, "uvicorn": "uvicorn[standard]>=0.51"}
 LOCK = "requirements.lock"
 CACHE = "/var/cache/asgi/uv"
 # How often what was just resolved is tried to be installed, and the seconds between: where an index has several
@@ -85,7 +87,12 @@ class Tools:
             shutil.rmtree(CACHE, ignore_errors=True)
 
 
-def server_choices(pins: Sequence[str], own: Sequence[str] | None, app_names: set[str]) -> list[list[str]]:
+def server_choices(
+    pins: Sequence[str],
+    own: Sequence[str] | None,
+    app_names: set[str],
+    oldest: Mapping[str, str] = OLDEST_SERVER,
+) -> list[list[str]]:
     """The server's requirements to try, the preferred first.
 
     ``own`` are the app's server_requirements; they replace the pins of the packages they name and are never
@@ -96,9 +103,9 @@ def server_choices(pins: Sequence[str], own: Sequence[str] | None, app_names: se
     rest = [pin for pin in pins if not named([pin]) & replaced]
     first = [
         *fixed,
-        *(OLDEST_SERVER[name] if (name := min(named([pin]))) in app_names else pin for pin in rest),
+        *(oldest[name] if (name := min(named([pin]))) in app_names else pin for pin in rest),
     ]
-    last = [*fixed, *(OLDEST_SERVER[min(named([pin]))] for pin in rest)]
+    last = [*fixed, *(oldest[min(named([pin]))] for pin in rest)]
     return [[*fixed, *rest], first, last]
 
 
@@ -198,6 +205,7 @@ def make(
     try:
         inputs = find_inputs(release, spec, tools)
         pins, own = spec["server_pins"], spec["server_requirements"]
+        oldest = OLDEST_MANAGER if spec["server"] == "uvicorn" else OLDEST_SERVER
         by_content = inputs.from_source() or spec["source"]["kind"] == "wheel"
         digest = inputs.digest(
             json.dumps([pins, own]),
@@ -209,7 +217,7 @@ def make(
         if not _again(release, digest, tools, others):
             tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
             with _workshop(release, inputs) as (folder, moved):
-                _fill(release, moved, folder, tools, server_choices(pins, own, inputs.names()))
+                _fill(release, moved, folder, tools, server_choices(pins, own, inputs.names(), oldest))
     except CommandError as error:
         raise BuildError(error.words) from error
     except requirements.UnreadableError as error:

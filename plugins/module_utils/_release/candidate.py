@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -36,15 +37,19 @@ class Candidate:
 
     def text_files(self) -> list[tuple[Path, str, int]]:
         """The small files of a release that can be put back at any time."""
-        files = [
-            (self.release.folder / "gunicorn.conf.py", self.spec["texts"]["gunicorn.conf.py"], 0o644),
-            (self.release.drop_in, self.spec["texts"]["release.conf"], 0o644),
-        ]
+        files = [(self.release.drop_in, self.spec["texts"]["release.conf"], 0o644)]
+        files += [(self.release.folder / name, text, 0o644) for name, text in self.spec["files"].items()]
+        if self.spec["command"]:
+            filled = environment.fill(self.spec["command"], self._tokens())
+            files.append((self.release.folder / "command.json", f"{json.dumps(filled)}\n", 0o644))
         view = environment.view_key(self.release.app)
         wanted = environment.wanted_files(self.release, self.private, self.spec["domains"], view)
         for name, text in wanted.items():
             files.append((self.release.secrets / name, text, 0o600))
         return files
+
+    def _tokens(self) -> dict[str, str]:
+        return environment.tokens(self.release, self.spec["domains"])
 
     def put(self, path: Path, text: str, mode: int) -> None:
         """Write one of these files; its folder is root's alone where it is a secret."""
@@ -96,7 +101,7 @@ class Candidate:
     def _must_hold_the_app(self, root: Path) -> None:
         """The import root must be in the source or among what was installed; code is not run to find out."""
         name = self.spec["module"]
-        if "PYTHONPATH" in self.private.get("env", {}):
+        if not name or "PYTHONPATH" in self.private.get("env", {}):
             return  # it may come from anywhere; the gate will tell
         places = [root, *self.release.venv.glob("lib/python3*/site-packages")]
         if any((place / name).is_dir() or any(place.glob(f"{name}.*")) for place in places):
@@ -166,8 +171,7 @@ class Candidate:
 
     def hooks(self, stage: str, writable: Sequence[Path] = ()) -> None:
         """Run the commands of a stage in the unit's own sandbox. Raises RefusedError at the first that fails."""
-        known = environment.tokens(self.release, self.spec["domains"])
-        for hook in environment.fill(self.spec["hooks"][stage], known):
+        for hook in environment.fill(self.spec["hooks"][stage], self._tokens()):
             creates = hook.get("creates")
             if creates and (self.release.source / self.spec["app_dir"] / creates).exists():
                 continue
@@ -209,13 +213,14 @@ class Candidate:
 
         The first release is spared: there a migrate hook may be what makes the settings that the import needs.
         """
-        config = self.release.folder / "gunicorn.conf.py"
+        if not self.spec["check"]:
+            return  # what a program of one's own imports is its own affair
         texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
         try:
             units.run_in_sandbox(
                 self.release,
                 texts,
-                ["python", "-m", "gunicorn", "--check-config", "--config", str(config)],
+                environment.fill(self.spec["check"], self._tokens()),
                 timeout=HOOK_TIMEOUT,
             )
         except CommandError as error:

@@ -74,7 +74,13 @@ class Deployment:
                 spec["source"].get("requirements"),
             ],
             "interpreter": spec["python"],
-            "settings": [spec["texts"], spec["hooks"]["build"], spec["shared"]],
+            "settings": [
+                spec["texts"],
+                spec["files"],
+                spec["command"],
+                spec["hooks"]["build"],
+                spec["shared"],
+            ],
         }
         digests = {
             name: hashlib.sha256(json.dumps(value).encode()).hexdigest() for name, value in parts.items()
@@ -113,13 +119,12 @@ class Deployment:
             "release": ledger.read(active),
         }
 
-    @staticmethod
-    def _complete(release: Release) -> bool:
+    def _complete(self, release: Release) -> bool:
         """Whether the release's own files are there; what is in it cannot be put back, only built anew."""
         entry = ledger.read(release)
         return (
             (release.venv / "bin" / "python").exists()
-            and (release.folder / "gunicorn.conf.py").is_file()
+            and all((release.folder / name).is_file() for name in self.spec["files"])
             and release.source.is_dir()
             and tree.stamp(release.source) == entry.get("source_stamp")
             and tree.stamp(release.venv) == entry.get("venv_stamp")

@@ -15,6 +15,8 @@ from .._process import KILLED, CommandError, run, succeeds
 from .paths import SYSTEMD, App, Release
 
 JOURNAL_LINES = 40
+# How gunicorn, uvicorn and Python begin to say what went wrong.
+TROUBLE = re.compile(r"\[ERROR\]|^ERROR:|Traceback \(")
 # Seconds that a candidate which failed has for its end.
 PATIENCE = 3.0
 # Directives of a service that belong to its process, not to the place it runs in.
@@ -153,9 +155,7 @@ def journal(release: Release, since: float) -> str:
     except CommandError as error:
         return f"(no journal: {error.words})"
     lines = said.splitlines()
-    first = next(
-        (number for number, line in enumerate(lines) if "[ERROR]" in line or "Traceback (" in line), None
-    )
+    first = next((number for number, line in enumerate(lines) if TROUBLE.search(line)), None)
     if first is None:
         return "\n".join(lines[-JOURNAL_LINES:])
     return "\n".join(lines[max(0, first - 2) : first + JOURNAL_LINES])
