@@ -110,6 +110,7 @@ def wanted(root: Path, digest: str, **more: Any) -> deploy.Deployment:
         "source": {"kind": "package", "digest": digest, "describe": "path shop", "version": digest},
         "texts": {"service": "", "release.conf": "[Service]\n"},
         "files": {"gunicorn.conf.py": "workers = 1\n"},
+        "server": "gunicorn",
         "command": None,
         "check": [],
         **more,

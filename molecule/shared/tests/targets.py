@@ -112,7 +112,9 @@ class Target:
         script = (
             "for unit in $(systemctl list-units --plain --no-legend --state=active 'asgi-*.service' "
             "| cut -d' ' -f1); do main=$(systemctl show -P MainPID $unit); "
-            "echo $unit $main $(pgrep -P $main); done"
+            # uvicorn's manager also has a process that keeps track of semaphores.
+            "echo $unit $main $(for pid in $(pgrep -P $main); do "
+            "grep -q resource_tracker /proc/$pid/cmdline || echo $pid; done); done"
         )
         lines = (line.split() for line in self.run(script).splitlines())
         return {unit: sorted(map(int, pids)) for unit, *pids in lines}

@@ -451,7 +451,7 @@ class Deployment:
         if self.app.active() == release:
             return self._masked(f"{self.app.name}: release {release.id} serves, but after the switch: {text}")
         serves = f"Release {previous.id} serves as before." if previous else "No release of it serves yet."
-        hint = hints.of(error, text, self.app)
+        hint = hints.of(error, text, self.app, self.spec["server"])
         return self._masked(
             f"{self.app.name}: release {release.id} is not good enough to serve. {text}\n{hint}{serves}"
         )

@@ -23,7 +23,7 @@ NO_MEMORY = re.compile(
 )
 
 
-def of(error: BaseException, text: str, app: App) -> str:
+def of(error: BaseException, text: str, app: App, server: str = "") -> str:
     """A sentence with the fix, on a line of its own; empty where the words speak for themselves."""
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         free = shutil.disk_usage(app.root).free // 1_000_000
@@ -32,6 +32,11 @@ def of(error: BaseException, text: str, app: App) -> str:
         return (
             "The host, or sandbox.memory_max, has too little memory for it: raise the limit, lower workers, or set "
             "strategy: restart on a host without memory for two instances.\n"
+        )
+    if server == "command" and "no answer" in text:
+        return (
+            "The command must listen on the port in the variable PORT ($PORT in an argument), or on the socket that it "
+            "has as file descriptor 3.\n"
         )
     # A hook or the app may say the same of its database.
     if isinstance(error, BuildError) and NO_INDEX.search(text):

@@ -53,6 +53,16 @@ async def index() -> dict[str, Any]:
     }
 
 
+@app.get("/seen")
+async def seen(request: Request) -> dict[str, Any]:
+    """Who asks, and how, as the app sees it."""
+    return {
+        "client": request.client.host if request.client else None,
+        "url": str(request.url),
+        "uid": os.getuid(),
+    }
+
+
 @app.get("/status/{status}")
 async def answer(status: int) -> Response:
     """The status that was asked for."""

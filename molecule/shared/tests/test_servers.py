@@ -1,0 +1,245 @@
+"""Every way to run an app, by the same tests: deploys, rollbacks and accidents under load, the client, the sandbox.
+
+All apps of the scenario are one source under different servers. Each step happens to all of them at once, while
+clients send GET and POST requests to each.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from load import Load, Outcome
+from playbook import ROLLBACK, Run, changed_inventory, play
+from targets import APPS, Target
+from test_process import EXPOSURE
+
+pytestmark = pytest.mark.scenario("servers")
+
+KINDS = ("gunicorn", "uvicorn", "passed", "runpy", "granian")
+STEPS = ("deploy", "broken deploy", "rollback", "restart", "kill of a worker", "kill of the main process")
+
+
+@dataclass
+class Step:
+    """What one step did to the requests of one app, and what answered after it."""
+
+    gets: Outcome = field(default_factory=Outcome)
+    posts: Outcome = field(default_factory=Outcome)
+    answer: dict[str, Any] = field(default_factory=dict)
+    held: int = 0
+    """Processes that were killed with requests in their hands."""
+
+    def __str__(self) -> str:
+        return f"GET {self.gets}; POST {self.posts}"
+
+
+@dataclass
+class Journey:
+    """The apps' life on one host."""
+
+    target: Target
+    folder: Path
+    steps: dict[tuple[str, str], Step] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    posted: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "parcels"
+
+    def inventory(self) -> Path:
+        change = {name: {"source": {"path": str(self.source)}} for name in self.target.apps}
+        return changed_inventory(self.folder, [self.target], change=change)
+
+    def deploy(self) -> Run:
+        return play(inventory=self.inventory(), targets=[self.target])
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.source / "parcels" / file
+        text = path.read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        path.write_text(text.replace(old, new))
+
+    def under_load(self, name: str, act: Callable[[], Any]) -> None:
+        """Do one step while clients ask each app; ``act`` may return how many processes of each it killed."""
+        began = time.monotonic()
+        steps = {kind: self.steps.setdefault((name, kind), Step()) for kind in self.target.apps}
+        with ExitStack() as stack:
+            for kind, step in steps.items():
+                load = {"door": self.target.door, "domain": f"{kind}.test", "clients": 1, "pause": 0.1}
+                for keep_alive in (True, False):
+                    get = Load(path="/", keep_alive=keep_alive, **load)  # type: ignore[arg-type]
+                    post = Load(path="/parcels", method="POST", keep_alive=keep_alive, **load)  # type: ignore[arg-type]
+                    for each, outcome in ((get, step.gets), (post, step.posts)):
+                        own = Outcome()
+                        stack.callback(outcome.add, own)
+                        stack.enter_context(each.running(own))
+            time.sleep(0.5)
+            done = act()
+            time.sleep(1.0)
+        for kind, step in steps.items():
+            step.answer = self.target.door.json(f"{kind}.test")
+            step.held = (done or {}).get(kind, 0) if not isinstance(done, Run) else 0
+            self.posted.setdefault(kind, []).extend(step.posts.names)
+            print(f"\n{self.target.name}, {name}, {kind}: {step}")
+        if isinstance(done, Run):
+            self.runs[name] = done
+        print(f"{self.target.name}, {name}: {time.monotonic() - began:.0f} s")
+
+
+def travel(journey: Journey) -> None:
+    """All steps, in order."""
+    target = journey.target
+
+    def broken() -> Run:
+        journey.edit("__init__.py", 'VERSION = "2"', 'VERSION = "3"\nimport a_module_that_is_not_installed')
+        run = journey.deploy()
+        journey.edit("__init__.py", 'VERSION = "3"\nimport a_module_that_is_not_installed', 'VERSION = "2"')
+        return run
+
+    def rollback() -> None:
+        for kind in target.apps:
+            run = play(
+                "-e", f"app={kind}", inventory=journey.inventory(), targets=[target], playbook=ROLLBACK
+            )
+            assert run.status == 0, run.output[-3000:]
+
+    def restart() -> None:
+        target.run(f"systemctl restart {' '.join(target.service(kind) for kind in target.apps)}")
+        for kind in target.apps:
+            assert target.door.ask(f"{kind}.test").status == 200
+
+    def kill(*, master: bool) -> dict[str, int]:
+        return {kind: target.kill(kind, master=master) for kind in target.apps}
+
+    journey.edit("__init__.py", '"1"', '"2"')
+    journey.under_load("deploy", journey.deploy)
+    journey.under_load("broken deploy", broken)
+    journey.under_load("rollback", rollback)
+    journey.under_load("restart", restart)
+    journey.under_load("kill of a worker", lambda: kill(master=False))
+    journey.under_load("kill of the main process", lambda: kill(master=True))
+
+
+@pytest.fixture(scope="module")
+def journey(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    """The host after all steps; what was changed is put back at the end."""
+    made = Journey(target, tmp_path_factory.mktemp(target.name))
+    shutil.copytree(APPS / "parcels", made.source)
+    travel(made)
+    yield made
+    assert play(targets=[target]).status == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_client_is_who_asks(target: Target, kind: str) -> None:
+    """Address, scheme, host and port as the client has them, whatever it says of itself."""
+    forged = {
+        "X-Forwarded-For": "203.0.113.66",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": "forged.test",
+    }
+    seen = target.door.json(f"{kind}.test", "/seen", headers=forged)
+    assert seen["client"] == target.door.source_address()
+    assert seen["url"] == f"https://{kind}.test/seen"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sandbox(target: Target, kind: str) -> None:
+    """The app's own user, and the whole sandbox around it."""
+    assert target.door.json(f"{kind}.test", "/seen")["uid"] == target.host.user(f"asgi-{kind}").uid
+    text = target.run(f"systemd-analyze security --no-pager {target.service(kind)}")
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", text)
+    assert found, text
+    assert float(found[1]) <= EXPOSURE, found[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", STEPS)
+def test_nothing_is_lost(journey: Journey, name: str, kind: str) -> None:
+    """Nothing anywhere, but what a killed process held in its hands: answers that had begun, and POSTs."""
+    step = journey.steps[name, kind]
+    assert step.gets.sent > 30
+    assert step.posts.sent > 30
+    clients = 2
+    if not step.held:
+        assert (step.gets.lost_count, step.posts.lost_count) == (0, 0), step
+        return
+    repeated_in_vain = step.gets.refused if step.held > 1 else 0
+    assert step.gets.lost_count == step.gets.halves + repeated_in_vain <= step.held * clients, step
+    assert step.posts.lost_count == step.posts.halves + step.posts.refused <= step.held * clients, step
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", STEPS)
+def test_the_right_release_answers(journey: Journey, name: str, kind: str) -> None:
+    """The new one after the deploy, still that after a broken one, the old one from the rollback on."""
+    expected = "2" if name in ("deploy", "broken deploy") else "1"
+    assert journey.steps[name, kind].answer["version"] == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broken_release_says_why(journey: Journey, kind: str) -> None:
+    """By the program's own words; what served before serves."""
+    message = journey.runs["broken deploy"].messages(journey.target.name)
+    own = next(part for part in message.split("\n\n") if part.startswith(f"{kind}: "))
+    assert "No module named 'a_module_that_is_not_installed'" in message[message.index(own) :]
+    assert f"Release {journey.steps['deploy', kind].answer['release']} serves as before." in message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parcel_is_delivered_once(journey: Journey, kind: str) -> None:
+    """Each POST that was answered was carried out, and none twice."""
+    delivered = journey.target.run(f"cat /var/lib/asgi/{kind}/delivered/*").split()
+    assert len(delivered) == len(set(delivered)), "a parcel was delivered twice"
+    assert not set(journey.posted[kind]) - set(delivered)
+
+
+ASTRAY = {
+    "silent": ("sleep 600", "no answer"),
+    "elsewhere": (
+        "uvicorn --port 8123 parcels.main:app",
+        "the program listens on port 8123, where nobody asks it: let it listen on the port in the variable PORT",
+    ),
+    "over": ("true", "the program ended with status 0"),
+    "missing": ("no-such-program --port $PORT", "no-such-program: not found"),
+}
+
+
+@pytest.fixture(scope="module")
+def astray(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A converge with programs that do not listen where they must."""
+    apps = [
+        {
+            "name": name,
+            "source": {"path": str(APPS / "parcels")},
+            "server": "command",
+            "command": command,
+            "health": {"timeout": 10},
+        }
+        for name, (command, _) in ASTRAY.items()
+    ]
+    folder = tmp_path_factory.mktemp(f"{target.name}-astray")
+    run = play(inventory=changed_inventory(folder, [target], add=apps), targets=[target])
+    yield run
+    gone = [{"name": name, "state": "absent", "purge": True} for name in ASTRAY]
+    assert play(inventory=changed_inventory(folder, [target], add=gone), targets=[target]).status == 0
+
+
+@pytest.mark.parametrize("name", ASTRAY)
+def test_command_that_does_not_listen_where_it_must(target: Target, astray: Run, name: str) -> None:
+    """It fails at the gate, which says why; the other apps serve."""
+    assert astray.failed(target.name) == 1
+    message = astray.messages(target.name)
+    own = message[message.index(f"{name}: release ") :]
+    assert ASTRAY[name][1] in own
+    assert "or on the socket that it has as file descriptor 3" in own
+    assert target.door.ask("runpy.test").status == 200
