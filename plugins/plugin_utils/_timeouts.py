@@ -117,11 +117,8 @@ def timeouts(app: Mapping[str, Any]) -> Timeouts:
     ``stop`` of uvicorn's own manager holds ``timeout`` as well: while it waits for the answer of a worker that hangs it
     hears no SIGTERM, and the other workers have not even begun to drain.
     """
-    own, graceful, silent = (
-        int(app["proxy"]["read_timeout"]),
-        int(app["graceful_timeout"]),
-        int(app["timeout"]),
-    )
+    own, graceful = int(app["proxy"]["read_timeout"]), int(app["graceful_timeout"])
+    silent = int(app["timeout"])
     stop = graceful + SHUTDOWN_MARGIN + (silent if app["server"] == "uvicorn" else 0)
     read = max(own, _in_place(app, stop)) if app["strategy"] == "restart" else own
     return Timeouts(
