@@ -487,6 +487,15 @@ def _number(low: int, high: int | None = None, unit: str = "") -> Check:
     return check
 
 
+def _seconds(say: Say, key: str, value: Any) -> None:
+    """A time without a limit of its own; beyond some 10^13 it overflows in systemd, and no time here is that long."""
+    number = _int(value)
+    if number is not None and number > YEAR:
+        say(key, f"{_show(value)} is more than a year; give a whole number of seconds up to {YEAR}")
+    else:
+        _number(1, None, " of seconds")(say, key, value)
+
+
 def _one_of(*choices: str) -> Check:
     def check(say: Say, key: str, value: Any) -> None:
         if not isinstance(value, str) or value not in choices:
@@ -1069,7 +1078,7 @@ _rate_limit = _keys(
 _proxy = _keys(
     {
         "body_limit": _body_limit,
-        "read_timeout": _number(1, None, " of seconds"),
+        "read_timeout": _seconds,
         "stream_paths": _each(_url_path, "[/events]"),
         "trusted_proxies": _each(_network, '["10.0.0.0/8"]'),
         "headers": _headers,
@@ -1109,8 +1118,9 @@ CHECKS: dict[str, Check] = {
     "server": _one_of(*SERVERS),
     "command": _optional(_command),
     "workers": _workers,
-    "timeout": _number(1, None, " of seconds"),
-    "graceful_timeout": _number(1, None, " of seconds"),
+    # 0 means "never" to gunicorn, and "at once" to uvicorn's manager: neither is a time.
+    "timeout": _seconds,
+    "graceful_timeout": _seconds,
     "max_requests": _number(0, None, " of requests"),
     "max_requests_jitter": _number(0, None, " of requests"),
     "reload": _a_bool,
@@ -1146,6 +1156,7 @@ def _fragment(say: Say, given: Mapping[Any, Any], known: set[str], what: str) ->
     for key, check in CHECKS.items():
         if key in given:
             check(say, key, given[key])
+    _request_outlives_its_worker(say, given)
     for key, refused, instead in NOT_YET:
         value = _at(_with_mode(given), key)
         present = (
@@ -1156,6 +1167,30 @@ def _fragment(say: Say, given: Mapping[Any, Any], known: set[str], what: str) ->
                 say(f"{key}.{kind}", f"is not available in this release of asgi.host; there is {instead}")
         elif any(value == each or (each is True and _bool(value)) for each in refused):
             say(key, f"{_show(value)} is not available in this release of asgi.host; there is {instead}")
+
+
+def _request_outlives_its_worker(say: Say, given: Mapping[Any, Any]) -> None:
+    """Where one place of the inventory says both how long a request may take and how long it has at a deploy.
+
+    nginx waits ``proxy.read_timeout`` for the first word of an answer. A worker that is told to stop ends what is left
+    after ``graceful_timeout``. So with r > g a request that was silent for g seconds, and would have answered within
+    r, is a 503 at each deploy: one number allows what the other cuts. Whoever gives one of them has not said that, nor
+    has who writes the default of ``proxy.read_timeout`` down, or less; nor is it said by a default of the fleet, which
+    an app's own number may go beyond.
+
+    No other two times clash, for each pair bounds different things or the second is derived (docs/timeouts.md).
+    """
+    graceful, read = _int(given.get("graceful_timeout")), _int(_at(given, "proxy.read_timeout"))
+    if graceful is None or read is None or not 0 < graceful < read <= YEAR:
+        return
+    if read <= APP_DEFAULTS["proxy"]["read_timeout"]:
+        return
+    say(
+        "graceful_timeout",
+        f"{graceful} s clashes with proxy.read_timeout: {read} s; nginx may wait {read} s for an answer that a deploy "
+        f"cuts after {graceful} s: set graceful_timeout to {read} or more, or proxy.read_timeout to {graceful} or less; "
+        "paths that are silent for longer go into proxy.stream_paths",
+    )
 
 
 def _with_mode(given: Mapping[Any, Any]) -> Mapping[Any, Any]:

@@ -34,10 +34,10 @@ class CommandError(Exception):
         return f"{self.output}\n{Path(self.argv[0]).name}: {self.status}{silent}".lstrip()
 
 
-def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 900.0) -> str:
+def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float | None = 900.0) -> str:
     """Run ``argv`` and return its output, both streams together.
 
-    ``env`` is laid over this process's environment; ``timeout`` is in seconds.
+    ``env`` is laid over this process's environment; ``timeout`` is in seconds, None for no limit.
     Raises CommandError for any end but exit status 0.
     """
     try:
@@ -58,7 +58,7 @@ def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: f
         said = error.output or ""
         # Python gives what was read until then as it came, whatever encoding was asked for.
         said = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-        raise CommandError(argv, f"still ran after {timeout:.0f} s and was ended", said) from error
+        raise CommandError(argv, f"still ran after {error.timeout:.0f} s and was ended", said) from error
     if done.returncode:
         raise CommandError(argv, _end(done.returncode), done.stdout)
     return done.stdout

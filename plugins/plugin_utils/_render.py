@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import in_data, read_timeout, upstream
+from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import DOOR, NGINX_SEND, timeouts
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "asgi_host" / "templates"
 
@@ -32,9 +33,19 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (the output is configuration, not HTML)
     )
-    filters = (added_headers, cache_control, nginx_string, read_timeout, static_folder, upstream)
+    filters = (
+        added_headers,
+        cache_control,
+        nginx_string,
+        nginx_time,
+        read_timeout,
+        static_folder,
+        timeouts,
+        upstream,
+    )
     environment.filters.update({each.__name__: each for each in filters})
     environment.tests["in_data"] = in_data
+    environment.globals.update(door=DOOR, nginx_send=NGINX_SEND)
     # A JSON text is a Python literal for strings, which is what the templates use it for.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}
     return environment
@@ -44,6 +55,12 @@ def nginx_string(value: object) -> str:
     """``value`` as a quoted string of nginx's configuration."""
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
+
+
+def nginx_time(seconds: int) -> str:
+    """Seconds in nginx's words, whole hours as such."""
+    hours, rest = divmod(seconds, 3600)
+    return f"{seconds}s" if rest else f"{hours}h"
 
 
 def static_folder(path: str, app: dict[str, Any], root: str) -> str:

@@ -8,43 +8,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import workers
+from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import timeouts
 
-# What an app's lifespan shutdown may take after the last request, in seconds, before systemd ends it.
-SHUTDOWN_MARGIN = 15
-# Seconds between two pings on a WebSocket, uvicorn's own default; less where nginx waits for less than three of them.
-PING_INTERVAL = 20.0
 # Debian's nginx by release, for a host that has none yet.
 NGINX_OF_RELEASE = {"12": "1.22.1", "13": "1.26.3"}
 
 
 def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
-    """What the templates of a release need beside the app's own settings.
-
-    ``stop_timeout`` (seconds) exceeds the graceful timeout and the lifespan shutdown, or a drain would end in
-    SIGKILL. ``ping_interval`` (seconds) keeps quiet WebSockets open through nginx. ``start_timeout`` (seconds) bounds systemd's own wait; the gate has its own limit.
-    """
+    """What the templates of a release need beside the app's own settings; ``times`` is the app's timeout chain."""
     uri = app["app"] or ""
     return {
         "app_uri": uri + ("()" if app["factory"] else ""),
         "dotted": "." in uri.partition(":")[2].partition("(")[0],
         "workers": workers(app["workers"], cores=host["cores"], memory_mb=host["memory_mb"]),
-        "start_timeout": max(90, *(check["timeout"] for check in app["health"])),
-        "ping_interval": min(PING_INTERVAL, app["proxy"]["read_timeout"] / 3),
-        "stop_timeout": app["graceful_timeout"] + SHUTDOWN_MARGIN,
+        "times": timeouts(app),
     }
 
 
 def read_timeout(app: dict[str, Any]) -> int:
-    """Seconds that nginx waits for an app.
-
-    With ``strategy: restart`` requests wait while the old instance ends, the new one is proved, and in the worst case
-    the old one comes back.
-    """
-    own = int(app["proxy"]["read_timeout"])
-    if app["strategy"] != "restart":
-        return own
-    proving = sum(check["timeout"] for check in app["health"])
-    return int(max(own, app["graceful_timeout"] + 2 * proving + SHUTDOWN_MARGIN))
+    """Seconds that nginx waits for an app; more than its own where a deploy in place holds requests."""
+    return timeouts(app).read
 
 
 def upstream(app: dict[str, Any]) -> str:

@@ -125,6 +125,27 @@ CASES: list[Case] = [
     _one("workers true", ("workers: true",), workers=True),
     _one("timeout 0", ("timeout: 0 is out of range", "seconds of 1 or more"), timeout=0),
     _one("graceful timeout negative", ("graceful_timeout: -5",), graceful_timeout=-5),
+    _one(
+        "graceful timeout below the read timeout",
+        (
+            "graceful_timeout: 10 s clashes with proxy.read_timeout: 300 s",
+            "graceful_timeout to 300 or more",
+            "proxy.read_timeout to 10 or less",
+        ),
+        graceful_timeout=10,
+        proxy={"read_timeout": "300"},
+    ),
+    _one(
+        "graceful timeout too long",
+        ("graceful_timeout: 10000000000000 is more than a year", "31536000"),
+        graceful_timeout=10**13,
+    ),
+    _one(
+        "read timeout too long",
+        ("proxy.read_timeout: 40000000 is more than",),
+        proxy={"read_timeout": 40_000_000},
+    ),
+    _one("timeout never", ("timeout: '0' is out of range",), timeout="0"),
     _one("max requests a word", ("max_requests: 'often'",), max_requests="often"),
     _one("keep releases 0", ("keep_releases: 0", "1 or more"), keep_releases=0),
     _one("env is a list", ("env: the value is not a mapping",), env=["A=b"]),

@@ -60,3 +60,17 @@ def test_journal_that_cannot_be_read_says_why(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(units, "run", fails)
     monkeypatch.setattr(units, "succeeds", lambda argv: False)
     assert units.journal(RELEASE, NOW).startswith("(no journal: no such file")
+
+
+def test_a_graceful_stop_has_no_other_limit_than_systemd_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any of these would end a drain that the inventory allows, and the deploy with it."""
+    limits: list[tuple[str, float | None]] = []
+
+    def run(argv: list[str], *, timeout: float | None = 900.0) -> str:
+        limits.append((argv[1], timeout))
+        return ""
+
+    monkeypatch.setattr(units, "run", run)
+    units.pause(RELEASE)
+    units.stop(RELEASE)
+    assert [limit for verb, limit in limits if verb == "stop"] == [None, None]

@@ -15,7 +15,8 @@ from .gate import Gate, GateError, wait_until_let_go
 from .hold import Hold
 from .paths import Release
 
-# nginx keeps an idle upstream connection for 2 s and renews each after 2 s; measured with a margin of 1 s.
+# nginx keeps an idle upstream connection for 2 s and renews each after 2 s; measured with a margin of 1 s. A part of the
+# chain in plugin_utils/_timeouts.py.
 LET_GO = 5.0
 
 

@@ -17,7 +17,7 @@ from .paths import SYSTEMD, App, Release
 JOURNAL_LINES = 40
 # How gunicorn, uvicorn and Python begin to say what went wrong.
 TROUBLE = re.compile(r"\[ERROR\]|^ERROR:|Traceback \(")
-# Seconds that a candidate which failed has for its end.
+# Seconds that a candidate which failed has for its end. A part of the chain in plugin_utils/_timeouts.py.
 PATIENCE = 3.0
 # Directives of a service that belong to its process, not to the place it runs in.
 OF_THE_PROCESS = frozenset(
@@ -119,13 +119,16 @@ def hasten(release: Release, patience: float) -> None:
 
 def pause(release: Release) -> None:
     """Stop the service gracefully and wait for it; the release stays enabled at boot, and its socket open."""
-    run(["systemctl", "stop", release.service])
+    # systemd has its own limit, which follows from the app's graceful timeout.
+    run(["systemctl", "stop", release.service], timeout=None)
 
 
 def stop(release: Release, *, wait: bool = True) -> None:
     """Stop the release gracefully and take it out of the boot. Without ``wait`` systemd goes on by itself."""
     run(["systemctl", "disable", "--quiet", release.socket, release.service])
-    run(["systemctl", "stop", *([] if wait else ["--no-block"]), release.socket, release.service])
+    argv = ["systemctl", "stop", *([] if wait else ["--no-block"]), release.socket, release.service]
+    # As in pause().
+    run(argv, timeout=None)
 
 
 def end(release: Release) -> None:
