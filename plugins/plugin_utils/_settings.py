@@ -10,6 +10,10 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils._apps import workers
 from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import timeouts
 
+# Of the memory of a host, what the workers of one instance may take, for a deploy has two of them; and of an app's own
+# limit, which is for one.
+SHARE_OF_HOST, SHARE_OF_LIMIT = 0.4, 0.9
+UNITS_OF_MEMORY = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
 # Debian's nginx by release, for a host that has none yet.
 NGINX_OF_RELEASE = {"12": "1.22.1", "13": "1.26.3"}
 
@@ -23,6 +27,18 @@ def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
         "workers": workers(app["workers"], cores=host["cores"], memory_mb=host["memory_mb"]),
         "times": timeouts(app),
     }
+
+
+def room_for_workers(app: dict[str, Any], host: Mapping[str, Any]) -> float | None:
+    """The memory for the workers of one instance in MiB, where their number is ours to choose; else None."""
+    if app["workers"] != "auto" or app["server"] not in ("gunicorn", "uvicorn"):
+        return None
+    room: float = SHARE_OF_HOST * host["memory_mb"]
+    if limit := app["sandbox"]["memory_max"]:
+        number, unit = int(limit[:-1]), limit[-1]
+        own = number / 100 * host["memory_mb"] if unit == "%" else number * UNITS_OF_MEMORY[unit]
+        room = min(room, SHARE_OF_LIMIT * own)
+    return room
 
 
 def read_timeout(app: dict[str, Any]) -> int:

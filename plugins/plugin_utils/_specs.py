@@ -14,7 +14,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release.requirements im
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
-from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
+from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived, room_for_workers
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def describe(
         "module": (app["app"] or "").partition(":")[0].partition(".")[0],
         "server": app["server"],
         "command": app["command"],
+        "workers": {"wanted": settings["workers"], "room": room_for_workers(app, common["host"])},
         "check": list(server.check),
         "host": first_domain(app["domains"]),
         "python": find_python(app["python"], common["host"]),

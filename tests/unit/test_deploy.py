@@ -112,6 +112,7 @@ def wanted(root: Path, digest: str, **more: Any) -> deploy.Deployment:
         "files": {"gunicorn.conf.py": "workers = 1\n"},
         "server": "gunicorn",
         "command": None,
+        "workers": {"wanted": 1, "room": None},
         "check": [],
         **more,
     }  # fmt: skip

@@ -161,7 +161,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Any:
     app = app_of(root_path="/shop")
     host = {"cores": 1, "memory_mb": 1000}
     text = render("release/gunicorn.conf.py.j2", app=app, root="/srv/asgi", settings=derived(app, host))
-    space: dict[str, Any] = {"__name__": "gunicorn_conf"}
+    space: dict[str, Any] = {"__name__": "gunicorn_conf", "__file__": "/nowhere/gunicorn.conf.py"}
     exec(compile(text, "gunicorn.conf.py", "exec"), space)
     return types.SimpleNamespace(**space)
 

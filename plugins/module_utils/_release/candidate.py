@@ -21,6 +21,8 @@ from .requirements import named
 
 # Seconds that one hook may take.
 HOOK_TIMEOUT = 1800.0
+# The file of a release that says how many workers fit, where that is less than were wanted.
+WORKERS = "workers"
 
 
 class RefusedError(Exception):
@@ -42,6 +44,9 @@ class Candidate:
         if self.spec["command"]:
             filled = environment.fill(self.spec["command"], self._tokens())
             files.append((self.release.folder / "command.json", f"{json.dumps(filled)}\n", 0o644))
+        fitting = ledger.read(self.release).get("workers")
+        if fitting and fitting < self.spec["workers"]["wanted"]:
+            files.append((self.release.folder / WORKERS, f"{fitting}\n", 0o644))
         view = environment.view_key(self.release.app)
         wanted = environment.wanted_files(self.release, self.private, self.spec["domains"], view)
         for name, text in wanted.items():

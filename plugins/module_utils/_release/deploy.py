@@ -22,8 +22,8 @@ from typing import Any
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._private import mask, without_passwords
 from .._process import CommandError, run
-from . import build, environment, hints, ledger, tree, units
-from .candidate import Candidate, RefusedError
+from . import build, environment, hints, ledger, memory, tree, units
+from .candidate import WORKERS, Candidate, RefusedError
 from .gate import Gate, GateError
 from .hold import Hold
 from .paths import LOCK, SYSTEMD, App, Release
@@ -346,7 +346,7 @@ class Deployment:
         Raises NotProvedError before the switch, and DeployError when it went bad after it and was taken back.
         """
         began = time.time()
-        Switch(previous, self._gate, self.spec["strategy"] == "restart").to(release)
+        Switch(previous, self._gate, self.spec["strategy"] == "restart", self._fit).to(release)
         wanted = self.spec["watch"]
         if wanted["seconds"]:
             try:
@@ -357,6 +357,21 @@ class Deployment:
         self._leave(previous)
         for old in self._excess(keep={release.id} | ({previous.id} if previous else set())):
             self._discard(old)
+
+    def _fit(self, release: Release) -> bool:
+        """Lower the number of workers to what fits by their measured size; returns whether it was too high."""
+        wanted, room = int(self.spec["workers"]["wanted"]), self.spec["workers"]["room"]
+        measured = memory.of(units.states([release.service])[release.service].main_pid) if room else None
+        if measured is None:
+            return False
+        fitting = min(wanted, measured.fitting(room))
+        ledger.update(release, workers=fitting, worker_mb=round(max(measured.workers)))
+        if fitting < wanted:
+            candidate = self._candidate(release)
+            for path, text, mode in candidate.text_files():
+                if path.name == WORKERS:
+                    candidate.put(path, text, mode)
+        return fitting < wanted
 
     def _take_back(self, release: Release, previous: Release | None, reason: str) -> str:
         """Give the traffic back to the earlier release; returns what happened in words."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .._files import point_link
@@ -32,6 +33,8 @@ class Switch:
     gate: Gate
     restart: bool = False
     """Whether the host has no memory for two instances, so that the old one stops first."""
+    fit: Callable[[Release], bool] | None = None
+    """Lowers the number of a proved candidate's workers where they do not fit; returns whether it did."""
 
     def to(self, release: Release) -> None:
         """Start the candidate, prove it, give it the traffic. Raises NotProvedError, and it is stopped again."""
@@ -49,6 +52,9 @@ class Switch:
             units.start(release)
             self.gate.passes(release)
             self.gate.warm(release)
+            if self.fit and self.fit(release):
+                units.restart(release)
+                self.gate.passes(release)
         except (GateError, CommandError) as error:
             said = units.journal(release, began)
             units.end(release)
