@@ -1362,13 +1362,14 @@ def _same_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
             certificates.setdefault(domain, (name, app.get("tls")))
             for index, item in enumerate(_items(app.get("static"))):
                 url = _text(item.get("url")) if isinstance(item, Mapping) else ""
-                if url and urls.get((domain, url), name) != name:
+                # nginx serves it below the app's own mount point.
+                place = (domain, root + url)
+                if url and urls.get(place, name) != name:
                     say(
                         f"static[{index}].url",
-                        f"{_show(url)} on {_show(domain)} is a static path of {urls[domain, url]} as well; "
-                        "give another",
+                        f"{_show(url)} on {_show(domain)} is a static path of {urls[place]} as well; give another",
                     )
-                urls.setdefault((domain, url), name)
+                urls.setdefault(place, name)
 
 
 def _one_word(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:

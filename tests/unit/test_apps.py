@@ -135,7 +135,10 @@ def test_shared_domain() -> None:
     files = {"files": {"certificate": "a", "key": "b"}}
     assert "tls: differs" in _apps.problems([SHOP, blog | {"tls": files}])[0]
     static = {"static": [{"url": "/s/", "path": "s"}]}
-    assert "static[0].url" in _apps.problems([SHOP | static, blog | static])[0]
+    # Each below its own mount point.
+    assert _apps.problems([SHOP | static, blog | static]) == []
+    same = {"static": [{"url": "/blog/s/", "path": "s"}]}
+    assert "static[0].url" in _apps.problems([SHOP | same, blog | static])[0]
 
 
 def test_without_a_proxy_sites_cannot_clash() -> None:
