@@ -3,6 +3,7 @@
 from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from polls.models import Choice, Question
@@ -41,6 +42,7 @@ async def whoami(request: HttpRequest) -> JsonResponse:
             "port": int(request.get_port()),
             "root_path": request.META.get("SCRIPT_NAME", ""),
             "url": request.build_absolute_uri(),
+            "home": request.build_absolute_uri(reverse("index")),
             "headers": {name.lower(): value for name, value in request.headers.items()},
         }
     )

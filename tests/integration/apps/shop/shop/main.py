@@ -38,6 +38,7 @@ async def whoami(request: Request) -> dict[str, Any]:
         "port": request.url.port or (443 if request.url.scheme == "https" else 80),
         "root_path": request.scope.get("root_path", ""),
         "url": str(request.url),
+        "home": str(request.url_for("index")),
         "headers": dict(request.headers),
     }
 

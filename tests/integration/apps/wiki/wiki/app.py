@@ -10,7 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 PAGE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 PAGE_LIMIT = 1_000_000
@@ -65,6 +66,7 @@ async def whoami(request: Request) -> Response:
             "port": request.url.port or (443 if request.url.scheme == "https" else 80),
             "root_path": request.scope.get("root_path", ""),
             "url": str(request.url),
+            "home": str(request.url_for("index")),
             "headers": dict(request.headers),
         }
     )
@@ -90,6 +92,16 @@ async def write_page(request: Request) -> Response:
     return Response(status_code=201 if new else 204)
 
 
+async def echo(socket: WebSocket) -> None:
+    """Sends each text back."""
+    await socket.accept()
+    try:
+        while True:
+            await socket.send_text(await socket.receive_text())
+    except WebSocketDisconnect:
+        pass
+
+
 app = Starlette(
     routes=[
         Route("/", index),
@@ -97,5 +109,6 @@ app = Starlette(
         Route("/whoami", whoami),
         Route("/pages/{name}", read_page, name="page"),
         Route("/pages/{name}", write_page, methods=["PUT"]),
+        WebSocketRoute("/ws", echo),
     ]
 )

@@ -1,0 +1,1 @@
+"""A chat of one room: the Quart app, which is an installed package."""
