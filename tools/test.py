@@ -105,7 +105,8 @@ def environment() -> dict[str, str]:
         "ANSIBLE_HOME": os.environ.get("ANSIBLE_HOME", str(ROOT / ".cache" / "ansible")),
         "ASGI_RESULTS": str(RESULTS),
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # Compiled once, not by each process of Ansible, and nowhere in the tree.
+        "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "pycache"),
         "NO_COLOR": "1",
         "COLUMNS": "160",
         "TERM": "dumb",

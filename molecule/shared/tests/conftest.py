@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 from client import Door
 from outside import SCANS, begin_testssl
-from playbook import play
 from shop import Shop
-from targets import PHASE, SCENARIO, Target, hosts_under_test
+from targets import HOSTS, PHASE, SCENARIO, Target, takes_turn
 from testinfra.host import Host
 
 # The tests of a lane have a host for themselves, and those of all hosts run at the same time: `all` leaves them out,
 # a host's name leaves all others out, and without it every test runs in turn.
 LANE = os.environ.get("ASGI_LANE", "")
-TARGETS = [target for target in hosts_under_test() if LANE in ("", "all", target.name)]
+TARGETS = [target for target in HOSTS if LANE in ("", "all", target.name)]
 # What is asked again after a reboot, that the host serves with no help; and of the installed collection.
 QUICK = {"test_door", "test_process", "test_data"}
 QUICK_ONLY = PHASE == "rebooted" or SCENARIO == "collection"
@@ -34,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "phase(*names): only in these phases")
     config.addinivalue_line(
         "markers", "lane: has one host for itself; those of other hosts may run beside it"
+    )
+    config.addinivalue_line(
+        "markers", "in_turn(place=None): shows the same on each Debian release; the hosts take turns"
     )
 
 
@@ -54,8 +56,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if wanted and in_phase and in_lane else left).append(item)
     rank = {name: place for place, name in enumerate(ORDER)}
     kept.sort(key=lambda item: (item.path.stem in LAST, rank.get(item.path.stem, len(ORDER)), item.path.stem))
-    items[:] = kept
-    config.hook.pytest_deselected(items=left)
+    others = not_its_turn(kept)
+    items[:] = [item for item in kept if item not in others]
+    config.hook.pytest_deselected(items=[*left, *others])
+
+
+def not_its_turn(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Those of the tests in turn that another host runs: the next one for each test, or for a parameter by its place."""
+    found, places = set(), dict[str, int]()
+    for item in items:
+        mark, params = item.get_closest_marker("in_turn"), getattr(item, "callspec", None)
+        target = params.params.get("target") if params else None
+        if mark is None or target is None:
+            continue
+        own = places.setdefault(item.nodeid.replace(target.name, ""), len(places))
+        if not takes_turn(target, mark.args[0] if mark.args else own):
+            found.add(item)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -87,14 +104,13 @@ def scans() -> Iterator[None]:
         SCANS[each.name].terminate()
 
 
-@pytest.fixture(scope="module")
-def shop(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """The app of the scenario ``release`` with a source of its own; as the inventory has it when the module ends."""
+@pytest.fixture(scope="session")
+def shop(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The app of the scenario ``release`` with a source of its own."""
     made = Shop(target, tmp_path_factory.mktemp(target.name))
     made.new_version()
     made.succeeded(made.deploy())
-    yield made
-    assert play(targets=[target]).status == 0
+    return made
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,3 +152,17 @@ def hosts_under_test() -> Iterator[Target]:
             (str(address), int(port)) for address, port in (facts["reach"]["http"], facts["reach"]["https"])
         )
         yield Target(name, facts["suite"], facts["ssh_config"], Door(http, https))
+
+
+HOSTS = list(hosts_under_test())
+
+
+def takes_turn(target: Target, place: int) -> bool:
+    """Whether what is at this place of a row is for this host, when each host does the next."""
+    return HOSTS[place % len(HOSTS)].name == target.name
+
+
+def rounds(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The names in groups of as many as there are hosts: one for each, so that one play on all does a group."""
+    row, size = list(names), max(len(HOSTS), 1)
+    return [tuple(row[start : start + size]) for start in range(0, len(row), size)]

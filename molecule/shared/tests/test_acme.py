@@ -32,6 +32,8 @@ CALLS = 10
 # A life so short that a third of it is soon left, and long enough for a slow machine to look at it before.
 SHORT = 30
 LONG = 90 * 24 * 3600
+# What an authority does is tried on one host, and files in its place on the other: each in its order.
+ISSUED, GIVEN = pytest.mark.in_turn(0), pytest.mark.in_turn(1)
 
 
 class Authority:
@@ -137,6 +139,7 @@ def test_keys_and_orders_are_for_root_alone(target: Target) -> None:
     assert "t0ken-of-the-zone" in target.run("cat /etc/asgi/stars/acme.json")
 
 
+@ISSUED
 @pytest.mark.lane
 def test_converged_host_is_left_alone(target: Target) -> None:
     """In as few calls as without ACME, and with no secret in what Ansible says at its most talkative."""
@@ -179,6 +182,7 @@ def test_challenges_are_answered_by_nginx_alone(target: Target) -> None:
         assert (answer.status, answer.headers["location"].split("/")[2]) == (301, PARCELS), path
 
 
+@ISSUED
 @pytest.mark.lane
 def test_authority_that_is_down_is_said_and_what_serves_goes_on(
     target: Target, authority: Authority, tmp_path: Path
@@ -231,6 +235,7 @@ def blog(target: Target) -> Iterator[None]:
     target.run("rm /var/log/nginx/blog.access.log /etc/nginx/conf.d/blog.conf && systemctl reload nginx")
 
 
+@ISSUED
 @pytest.mark.lane
 def test_renewed_when_a_third_is_left_and_nothing_is_lost(
     target: Target, authority: Authority, blog: None
@@ -322,6 +327,7 @@ def with_files(target: Target, folder: Path, files: dict[str, str]) -> Run:
     return play(inventory=write_inventory(folder, [target], {target.name: apps}), targets=[target])
 
 
+@GIVEN
 @pytest.mark.lane
 def test_nothing_of_acme_is_left_without_a_site_that_uses_it(target: Target, tmp_path: Path) -> None:
     run = with_files(target, tmp_path, make(tmp_path, "one"))
@@ -339,6 +345,7 @@ def test_nothing_of_acme_is_left_without_a_site_that_uses_it(target: Target, tmp
     assert answer.status == 301
 
 
+@GIVEN
 @pytest.mark.lane
 def test_files_are_replaced_and_nothing_is_lost(target: Target, tmp_path: Path) -> None:
     before = serial(target, STARS)
@@ -353,6 +360,7 @@ def test_files_are_replaced_and_nothing_is_lost(target: Target, tmp_path: Path) 
     assert "before-asgi-host" not in target.run("ls -R /etc/nginx/asgi/tls"), "the old key was kept"
 
 
+@GIVEN
 @pytest.mark.lane
 def test_files_that_cannot_serve_are_refused(target: Target, tmp_path: Path) -> None:
     """All that is wrong with them at once, and nothing changes."""
@@ -373,6 +381,7 @@ def test_files_that_cannot_serve_are_refused(target: Target, tmp_path: Path) -> 
     serves(target)
 
 
+@GIVEN
 @pytest.mark.lane
 def test_back_to_the_authority(target: Target, authority: Authority) -> None:
     authority.start()

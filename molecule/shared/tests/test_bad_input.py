@@ -16,6 +16,9 @@ from targets import APPS, ROOT, App, Target
 sys.path.insert(0, str(ROOT))
 from tests.integration.bad_input import CASES
 
+# Nothing of it depends on the apps that are there.
+pytestmark = pytest.mark.scenario("default")
+
 # The table's cases of one app each fit into one inventory, and so into one run.
 SINGLE = [(case, apps[0], words) for case, apps, words in CASES if isinstance(apps, list) and len(apps) == 1]
 SINGLE = [(case, app, words) for case, app, words in SINGLE if isinstance(app, dict)]

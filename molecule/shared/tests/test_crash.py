@@ -14,6 +14,7 @@ CLIENTS = 4
 LONGEST_WAIT = 15.0
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "new-connections"])
 @pytest.mark.parametrize("victim", ["worker", "master"])
 def test_killed_under_load(target: Target, victim: str, keep_alive: bool) -> None:

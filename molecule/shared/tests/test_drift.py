@@ -1,16 +1,18 @@
 """What somebody changes by hand is seen, whatever it is, and the next converge puts back just that.
 
-Each drift is done on every host before one converge, which must leave the host as it was to the last mode and digest.
+Each kind is done on one of the hosts, another kind on the other, before one converge of both, which must leave each host
+as it was to the last mode and digest.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 from playbook import Run, play
-from targets import Target
+from targets import Target, rounds
 
 pytestmark = pytest.mark.scenario("default")
 
@@ -107,14 +109,14 @@ def look(targets: list[Target]) -> dict[str, Before]:
     }
 
 
-def drifted(targets: list[Target], drifts: dict[str, str]) -> Run:
-    """Do the drifts on all hosts, in order, and converge."""
-    for target in targets:
-        for name, command in drifts.items():
+def drifted(drifts: Mapping[Target, Mapping[str, str]]) -> Run:
+    """Do each host's drifts, in order, and converge them all."""
+    for target, own in drifts.items():
+        for name, command in own.items():
             target.run(f"# {name}\n{command}")
         # Somebody who edits units tells systemd so.
         target.run("systemctl daemon-reload")
-    return play(targets=targets)
+    return play(targets=list(drifts))
 
 
 def difference(before: str, after: str) -> list[str]:
@@ -137,32 +139,35 @@ def test_snapshot_sees_every_drift(target: Target, untouched: dict[str, Before])
         assert not difference(before, target.run(SNAPSHOT))
 
 
-@pytest.mark.parametrize("kind", DRIFTS)
-def test_drift_is_put_back(all_targets: list[Target], untouched: dict[str, Before], kind: str) -> None:
+@pytest.mark.parametrize("kinds", rounds(DRIFTS), ids=" and ".join)
+def test_drift_is_put_back(
+    all_targets: list[Target], untouched: dict[str, Before], kinds: tuple[str, ...]
+) -> None:
     """To the last mode and digest; what only concerns nginx or a file ends no process of the app."""
-    drifts = DRIFTS[kind]
-    run = drifted(all_targets, drifts)
+    chosen = dict(zip(all_targets, kinds, strict=False))
+    before = look(list(chosen))
+    run = drifted({target: DRIFTS[kind] for target, kind in chosen.items()})
     assert run.status == 0, run.output[-6000:]
-    for target in all_targets:
-        before, after = untouched[target.name], look([target])[target.name]
+    for target, kind in chosen.items():
+        after = look([target])[target.name]
         assert run.changed(target.name) > 0
-        assert not difference(before.files, after.files), f"{target.name} after {list(drifts)}"
-        assert after.release == before.release
-        assert (after.pids == before.pids) == (kind == "outside")
+        changes = difference(untouched[target.name].files, after.files)
+        assert not changes, f"{target.name} after {list(DRIFTS[kind])}"
+        assert after.release == untouched[target.name].release
+        assert (after.pids == before[target.name].pids) == (kind == "outside")
         assert target.door.json(target.domain(APP))["app"] == APP
-    again = play(targets=all_targets)
-    assert [again.changed(target.name) for target in all_targets] == [0] * len(all_targets), again.output[
-        -4000:
-    ]
+    again = play(targets=list(chosen))
+    assert [again.changed(target.name) for target in chosen] == [0] * len(chosen), again.output[-4000:]
 
 
-@pytest.mark.parametrize("name", WITHIN)
-def test_altered_release_is_built_anew(all_targets: list[Target], name: str) -> None:
+@pytest.mark.parametrize("names", rounds(WITHIN), ids=" and ".join)
+def test_altered_release_is_built_anew(all_targets: list[Target], names: tuple[str, ...]) -> None:
     """Another one of the same source serves; nothing of the altered one is in it."""
-    before = look(all_targets)
-    run = drifted(all_targets, {name: WITHIN[name]})
+    chosen = dict(zip(all_targets, names, strict=False))
+    before = look(list(chosen))
+    run = drifted({target: {name: WITHIN[name]} for target, name in chosen.items()})
     assert run.status == 0, run.output[-6000:]
-    for target in all_targets:
+    for target, name in chosen.items():
         assert run.changed(target.name) > 0
         assert target.door.json(target.domain(APP))["app"] == APP
         altered = target.run(

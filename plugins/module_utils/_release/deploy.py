@@ -184,6 +184,8 @@ class Deployment:
         path = release.socket_path
         if not path.is_socket():
             if not dry:
+                # A service whose drop-in was gone is none to systemd, and could not be stopped.
+                run(["systemctl", "daemon-reload"])
                 run(["systemctl", "stop", release.socket, release.service])
             return [f"{path} was gone"]
         group = gid_of(NGINX_GROUP)
