@@ -307,6 +307,13 @@ def host_problems(
             "or leave asgi_host_proxy_protocol empty"
             for site in facts["nginx"]["foreign_sites"]
         ]
+    if (distribution, release) == ("debian", "12"):
+        found += [
+            f"asgi_host_apps ({app['name']}): source.image: podman of Debian 12 (4.3) cannot make the app's own user "
+            "that of a container; use a host with Debian 13, or another source"
+            for app in present
+            if app["server"] == "image"
+        ]
     for app in present:
         if find_python(app["python"], facts) is None:
             has = ", ".join(f"{each['path']} ({each['version']})" for each in _pythons(facts)) or "none"
@@ -1246,7 +1253,8 @@ def _name(say: Say, app: Mapping[Any, Any]) -> None:
 
 def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
     """The rules between the keys of one app, defaults included."""
-    if app.get("app") is None and app.get("server") in ("gunicorn", "uvicorn"):
+    image = _at(app, "source.image") is not None
+    if app.get("app") is None and app.get("server") in ("gunicorn", "uvicorn") and not image:
         say("app", "is missing; give the app's import string such as shop.main:app")
     elif _bool(app.get("factory")) and "(" in _text(app.get("app")):
         say(

@@ -18,6 +18,7 @@ import re
 import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,12 @@ SKOPEO = "/usr/bin/skopeo"
 BUILD_TIMEOUT, COPY_TIMEOUT, ASK_TIMEOUT = 3600.0, 1800.0, 30.0
 # Lines of a failed build that are shown.
 SHOWN_LINES = 30
+REMOVE_TRIES = 4
+# Variables of the play's user that the host's tools for images read.
+KEPT = (
+    "BUILDAH_ISOLATION", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REGISTRY_AUTH_FILE", "http_proxy", "https_proxy",
+    "no_proxy",
+)  # fmt: skip
 LABEL = "asgi.host"
 # podman's account of what it does would stand between the app's own words in the journal of its unit.
 QUIETLY = "--events-backend=none"
@@ -175,17 +182,15 @@ def _build(release: Release, wanted: Mapping[str, Any], archive: Path, tools: bu
     try:
         run(["tar", "--extract", "--gzip", "--no-same-owner", f"--file={archive}", f"--directory={context}"])
         with _indexes(tools) as mounts:
-            run(
-                [
-                    PODMAN, "build", f"--tag={tag(release)}", f"--file={context / wanted['dockerfile']}",
-                    # A newer base image is taken where the registry has one; one that is down is no trouble.
-                    "--pull=newer", "--network=host", "--force-rm", f"--layer-label={LABEL}.app={release.app.name}",
-                    *([f"--target={wanted['target']}"] if wanted["target"] else []),
-                    *(f"--build-arg={name}={value}" for name, value in sorted(wanted["build_args"].items())),
-                    *mounts, str(context),
-                ],
-                timeout=BUILD_TIMEOUT,
-            )  # fmt: skip
+            argv = [
+                PODMAN, "build", f"--tag={tag(release)}", f"--file={context / wanted['dockerfile']}",
+                # A newer base image is taken where the registry has one; one that is down is no trouble.
+                "--pull=newer", "--network=host", "--force-rm", f"--layer-label={LABEL}.app={release.app.name}",
+                *([f"--target={wanted['target']}"] if wanted["target"] else []),
+                *(f"--build-arg={name}={value}" for name, value in sorted(wanted["build_args"].items())),
+                *mounts, str(context),
+            ]  # fmt: skip
+            _work(release, argv, BUILD_TIMEOUT)
     except CommandError as error:
         said = "\n".join(error.words.splitlines()[-SHOWN_LINES:])
         raise build.BuildError(
@@ -219,6 +224,11 @@ def _indexes(tools: build.Tools) -> Iterator[list[str]]:
         yield [*mounts, f"--volume={path}:/etc/pip.conf:ro"]
 
 
+def _work(release: Release, argv: Sequence[str], timeout: float) -> None:
+    """Run what takes long in a unit of its own, which ends with a deploy that is ended, and is found if it does not."""
+    units.run_in_sandbox(release, ["[Service]\nDelegate=yes"], argv, keep=KEPT, timeout=timeout)
+
+
 def _kind_of(archive: Path) -> str:
     """How skopeo calls this kind of archive. Raises BuildError for one that holds no image."""
     try:
@@ -237,12 +247,13 @@ def _kind_of(archive: Path) -> str:
 
 def _copy(source: str, release: Release, options: Sequence[str] = ()) -> None:
     """Bring an image under the release's own name, and under no other: an archive may name anything."""
+    given = [option.replace("--authfile", "--src-authfile") for option in options]
     try:
-        run(
-            [SKOPEO, "copy", "--quiet", *(option.replace("--authfile", "--src-authfile") for option in options), source,
-             f"containers-storage:{tag(release)}"],
-            timeout=COPY_TIMEOUT,
-        )  # fmt: skip
+        _work(
+            release,
+            [SKOPEO, "copy", "--quiet", *given, source, f"containers-storage:{tag(release)}"],
+            COPY_TIMEOUT,
+        )
     except CommandError as error:
         raise build.BuildError(f"source.image: the image cannot be had: {error.words}") from error
 
@@ -555,8 +566,12 @@ def _remove_containers(label: str, app: App) -> None:
             f"--filter=label={label}",
         ]
     ).split()
-    if found:
-        run([PODMAN, "rm", "--force", "--volumes", *found])
+    for name in found:
+        # Of one that was killed together with its conmon the first try finds out, and the next one removes it.
+        for left in reversed(range(REMOVE_TRIES)):
+            if succeeds([PODMAN, "rm", "--force", "--ignore", "--volumes", "--time=0", name]) or not left:
+                break
+            time.sleep(0.5)
 
 
 def prune(app: App, *, until: str = "") -> None:
