@@ -493,6 +493,8 @@ def create(name: str, image: str) -> None:
         "--security-opt=unmask=ALL",
         "--security-opt=label=disable",
         "--tmpfs=/tmp:rw,exec,suid,dev,mode=1777",
+        # Images of the host's own need a filesystem that is no overlay, and are there after a reboot.
+        "--mount=type=volume,destination=/var/lib/containers,dev=true,suid=true,exec=true",
         *limit_options(),
     ]
     if not PLAIN_CGROUP2.exists():

@@ -99,6 +99,8 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
         named += [(f"tls.files.{part}", app["tls"]["files"][part]) for part in ("certificate", "key")]
     if (app["source"].get("git") or {}).get("key_file"):
         named.append(("source.git.key_file", app["source"]["git"]["key_file"]))
+    image = app["source"].get("image") or {}
+    named += [(f"source.image.{key}", image[key]) for key in ("path", "archive") if image.get(key)]
     if (app["source"].get("archive") or {}).get("path"):
         named.append(("source.archive.path", app["source"]["archive"]["path"]))
     for name, content in app["credentials"].items():

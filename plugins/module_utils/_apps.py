@@ -47,6 +47,17 @@ EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}")
 DIRECTORY = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/?=&%+-]*)?")
 DNS_PROVIDER = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 TOKEN = re.compile(r"\{(?:data|source|venv|release|domain)\}")
+# Folders of a release on the host, which a container does not see.
+OUTSIDE = re.compile(r"\{(?:source|venv|release)\}")
+# A reference in full: with a registry, of which a dot, a port or its name says that it is one.
+IMAGE = re.compile(
+    r"(?:docker://)?(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:\d))(?::\d{1,5})?"
+    r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+"
+    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
+)
+# A folder of the host in the form of the Open Container Initiative.
+IMAGE_FOLDER = re.compile(r"oci:/[^\x00-\x20\x7f:\"'\\$%{}]+(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})")
+TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 # The folders and the socket that the unit gives to the app: another value would send it astray.
 RESERVED = frozenset(
@@ -72,16 +83,13 @@ USER_NAME_MAX = 31
 
 SOURCES = ("path", "package", "git", "archive", "image")
 SERVERS = ("gunicorn", "uvicorn", "command", "image")
+IMAGE_KEYS = ("path", "dockerfile", "target", "build_args", "archive", "sha256", "name", "auth")
 STAGES = ("build", "migrate", "after")
 SUPPORTED = {"debian": ("12", "13")}
 
 # What interface.md names and this release of the collection does not do yet: the key, the refused values (for
 # ``source``, the refused kinds), and what there is instead. Whoever adds one deletes its value here.
-NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (
-    ("server", ("image",), "gunicorn, uvicorn and command"),
-    ("source", ("image",), "path, package, git and archive"),
-    ("reload", (True,), "false"),
-)
+NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (("reload", (True,), "false"),)
 
 # Every key of an app but its name, with its default. The same values stand in meta/argument_specs.yml.
 APP_DEFAULTS: dict[str, Any] = {
@@ -191,7 +199,7 @@ def problems(
         name = app.get("name")
         say = _teller(found, f"{where} ({name})" if _matches(NAME, name) else where)
         _name(say, app)
-        merged = _merge(_merge(APP_DEFAULTS, base), app)
+        merged = _with_server(_merge(_merge(APP_DEFAULTS, base), app), app)
         if _text(merged.get("state")) == "absent":
             _unknown(say, app, {"name", *APP_DEFAULTS})
             if "purge" in app:
@@ -223,7 +231,8 @@ def normalize(
     wrong = problems(apps, defaults, proxy=False)
     if wrong:
         raise InputError("\n".join(wrong))
-    return [_complete(_merge(_merge(APP_DEFAULTS, defaults or {}), app), app, defaults or {}) for app in apps]
+    base = _merge(APP_DEFAULTS, defaults or {})
+    return [_complete(_with_server(_merge(base, app), app), app, defaults or {}) for app in apps]
 
 
 def user_name(name: str) -> str:
@@ -297,6 +306,13 @@ def host_problems(
             "protocol from then on; give it another port or address, add proxy_protocol to its listen lines, "
             "or leave asgi_host_proxy_protocol empty"
             for site in facts["nginx"]["foreign_sites"]
+        ]
+    if (distribution, release) == ("debian", "12"):
+        found += [
+            f"asgi_host_apps ({app['name']}): source.image: podman of Debian 12 (4.3) cannot make the app's own user "
+            "that of a container; use a host with Debian 13, or another source"
+            for app in present
+            if app["server"] == "image"
         ]
     for app in present:
         if find_python(app["python"], facts) is None:
@@ -465,6 +481,13 @@ def _tls_with_mode(tls: Mapping[Any, Any]) -> Mapping[Any, Any]:
     """Giving the files is choosing them: the mode follows from the key where it is not named."""
     given = [mode for mode in ("files", "acme") if isinstance(tls.get(mode), Mapping)]
     return {**tls, "mode": given[0]} if "mode" not in tls and len(given) == 1 else tls
+
+
+def _with_server(merged: dict[Any, Any], given: Mapping[Any, Any]) -> dict[Any, Any]:
+    """An image is its own server: that follows from the source where the app does not name one."""
+    source = merged.get("source")
+    image = isinstance(source, Mapping) and source.get("image") is not None
+    return {**merged, "server": "image"} if image and "server" not in given else merged
 
 
 # One key
@@ -992,7 +1015,58 @@ def _git_version(say: Say, key: str, value: Any) -> None:
         )
 
 
+def _image_name(say: Say, key: str, value: Any) -> None:
+    fix = "give it in full, such as registry.example.com/shop:1.4"
+    if _matches(IMAGE_FOLDER, value):
+        return
+    found = IMAGE.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        say(key, f"{_show(value)} is not the name of an image in a registry; {fix}")
+    elif not found["tag"] and not found["digest"]:
+        say(
+            key,
+            f"{_show(value)} names neither a tag nor a digest; {fix}, or with @sha256:… for ever the same",
+        )
+
+
+def _build_args(say: Say, key: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        say(key, f"{_hidden(value)} is not a mapping; give NAME: value pairs")
+        return
+    for name, each in value.items():
+        if not _matches(VARIABLE, name):
+            say(f"{key}.{_show(name)}", "not the name of an ARG; give letters, digits and _, such as VERSION")
+        elif (text := _scalar(each)) is None or "\0" in text:
+            say(f"{key}.{name}", "the value is no text; give a string in quotes")
+
+
+def _registry_auth(say: Say, key: str, value: Any) -> None:
+    """Not by _keys: what stands here by mistake may be the secret itself."""
+    if (
+        not isinstance(value, Mapping)
+        or set(value) != {"username", "password"}
+        or not all(isinstance(each, str) and each and "\0" not in each for each in value.values())
+    ):
+        say(key, "not the login of a registry; give {username: …, password: …}, both strings")
+    elif ":" in value["username"]:
+        say(f"{key}.username", "holds a colon, which no login can; give the name alone")
+
+
 _path_on_controller = _line("a path", "../shop")
+_sha256 = _pattern(re.compile(r"[0-9a-fA-F]{64}"), "a SHA-256 digest", "give its 64 hex digits")
+_image = _keys(
+    {
+        "path": _optional(_path_on_controller),
+        "dockerfile": _optional(_relative("the folder", "docker/Dockerfile")),
+        "target": _optional(_pattern(TARGET, "a stage of a Dockerfile", "give its name, such as production")),
+        "build_args": _optional(_build_args),
+        "archive": _optional(_line("a path", "../shop-1.4.tar")),
+        "sha256": _optional(_sha256),
+        "name": _optional(_image_name),
+        "auth": _optional(_registry_auth),
+    },
+    example="{path: ../shop}, {archive: …} or {name: …}",
+)
 _source_keys = _keys(
     {
         "path": _path_on_controller,
@@ -1010,13 +1084,11 @@ _source_keys = _keys(
             {
                 "path": _optional(_path_on_controller),
                 "url": _optional(_line("a URL", "https://example.com/shop.tar.gz")),
-                "sha256": _optional(
-                    _pattern(re.compile(r"[0-9a-fA-F]{64}"), "a SHA-256 digest", "give its 64 hex digits")
-                ),
+                "sha256": _optional(_sha256),
             },
             example="{url: …, sha256: …}",
         ),
-        "image": lambda _say, _key, _value: None,
+        "image": _image,
         "requirements": _optional(_relative("the source", "requirements/prod.txt")),
         "extras": _each(_pattern(EXTRA, "an extra's name", "give one such as postgres"), "[postgres]"),
         "groups": _each(_pattern(EXTRA, "a dependency group's name", "give one such as prod"), "[prod]"),
@@ -1216,7 +1288,8 @@ def _name(say: Say, app: Mapping[Any, Any]) -> None:
 
 def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
     """The rules between the keys of one app, defaults included."""
-    if app.get("app") is None and app.get("server") in ("gunicorn", "uvicorn"):
+    image = _at(app, "source.image") is not None
+    if app.get("app") is None and app.get("server") in ("gunicorn", "uvicorn") and not image:
         say("app", "is missing; give the app's import string such as shop.main:app")
     elif _bool(app.get("factory")) and "(" in _text(app.get("app")):
         say(
@@ -1229,7 +1302,7 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
         if not kinds and all(key in APP_DEFAULTS["source"] for key in source):
             say(
                 "source",
-                "is missing; give exactly one of path, package, git or archive, such as {path: ../shop}",
+                "is missing; give exactly one of path, package, git, archive or image, such as {path: ../shop}",
             )
         elif len(kinds) > 1:
             say("source", f"has {' and '.join(kinds)}; give exactly one of them")
@@ -1242,6 +1315,7 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 "is missing; a download is checked against its digest: give its 64 hex digits",
             )
     _process_rules(say, app)
+    _image_rules(say, given, app)
     env, secrets = app.get("env"), app.get("secrets")
     if isinstance(env, Mapping) and isinstance(secrets, Mapping):
         for name in env:
@@ -1266,10 +1340,101 @@ def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:
             "keep_warm",
             "true keeps two instances, and strategy: restart is for a host without memory for them; choose one",
         )
-    if app.get("command") is not None and app.get("server") != "command":
-        say("command", f"is for server: command, not {_show(app.get('server'))}; remove it")
+    if app.get("command") is not None and app.get("server") not in ("command", "image"):
+        say("command", f"is for server: command or image, not {_show(app.get('server'))}; remove it")
     if app.get("server") == "command" and app.get("command") is None:
         say("command", "is missing; server: command needs the program and its arguments")
+
+
+# Keys that shape what the role builds and runs of itself, and what there is in their place in an image.
+NOT_OF_AN_IMAGE = {
+    "app": "the image's own CMD names the app; remove it, or give another program in command",
+    "factory": "the image's own CMD names the app; remove it",
+    "app_dir": "the image has a WORKDIR; remove it",
+    "python": "the image brings its own; remove it, and choose the base image in the Dockerfile",
+    "requirements": "the image brings its own; remove it, and install them in the Dockerfile",
+    "server_requirements": "the image brings its own server; remove it, and install it in the Dockerfile",
+    "packages": "the image brings its own; remove it, and install them in the Dockerfile",
+    "shared": "an image is read-only; remove it, and write to {data}, which is $STATE_DIRECTORY",
+    "timeout": "is an option of the server in the image; remove it, and set it in the image's CMD or in command",
+    "max_requests": "is an option of the server in the image; remove it, and set it in the image's CMD or in command",
+    "max_requests_jitter": "is an option of the server in the image; remove it, and set it there",
+    "hooks.build": "an image is built by its Dockerfile alone; remove it, and add a RUN there",
+    "source.requirements": "the image brings its own; remove it, and install them in the Dockerfile",
+    "source.extras": "the image brings its own; remove it, and install them in the Dockerfile",
+    "source.groups": "the image brings its own; remove it, and install them in the Dockerfile",
+}
+
+
+def _image_rules(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
+    """The rules of an app in an image. A default of all apps that has no sense for it is no mistake."""
+    source = app.get("source")
+    image = source.get("image") if isinstance(source, Mapping) else None
+    if app.get("server") == "image" and image is None:
+        say(
+            "server",
+            "'image' needs source.image, and there is none; give {path: …}, {archive: …} or {name: …}",
+        )
+    elif image is not None and app.get("server") != "image" and app.get("server") in SERVERS:
+        say(
+            "server",
+            f"{_show(app['server'])} does not go with source.image, which brings its own; remove server, or give "
+            "another source",
+        )
+    elif isinstance(image, Mapping):
+        _image_source_rules(say, image)
+        for key, words in NOT_OF_AN_IMAGE.items():
+            if _at(given, key) not in (None, "", False, [], ()):
+                say(key, words)
+        if isinstance(app.get("command"), str):
+            say("command", "is a string; with an image give a list, the program and its arguments")
+        _image_places(say, app)
+
+
+def _image_source_rules(say: Say, image: Mapping[Any, Any]) -> None:
+    kinds = [kind for kind in ("path", "archive", "name") if image.get(kind) is not None]
+    if len(kinds) != 1:
+        has = f"has {' and '.join(kinds)}" if kinds else "has none of path, archive and name"
+        say("source.image", f"{has}; give exactly one of them, such as {{path: ../shop}}")
+        return
+    of = {"dockerfile": "path", "target": "path", "build_args": "path", "sha256": "archive", "auth": "name"}
+    for key, kind in of.items():
+        if image.get(key) is not None and kind != kinds[0]:
+            say(f"source.image.{key}", f"goes with source.image.{kind}, not with {kinds[0]}; remove it")
+
+
+def _image_places(say: Say, app: Mapping[Any, Any]) -> None:
+    """No path of the host that the container does not have."""
+    fix = "is a folder of the host, which the container does not see; give a path of the image, or {data}"
+    for key in ("env", "secrets"):
+        values = app.get(key)
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if found := OUTSIDE.search(_text(value)):
+                say(f"{key}.{name}", f"{found.group()} {fix}")
+    words: list[tuple[str, Any]] = [("command", app.get("command"))]
+    hooks = app.get("hooks")
+    for stage in ("migrate", "after"):
+        for number, item in enumerate(_items(hooks.get(stage)) if isinstance(hooks, Mapping) else []):
+            key = f"hooks.{stage}[{number}]"
+            words.append((key, item.get("command") if isinstance(item, Mapping) else item))
+            creates = _text(item.get("creates")) if isinstance(item, Mapping) else ""
+            if creates and not creates.startswith("{data}/"):
+                say(
+                    f"{key}.creates",
+                    f"{_show(creates)} is not in the data folder; give one such as {{data}}/.loaded",
+                )
+    for key, value in words:
+        text = value if isinstance(value, str) else " ".join(map(_text, _items(value)))
+        if found := OUTSIDE.search(text):
+            say(key, f"{found.group()} {fix}")
+    for number, item in enumerate(_items(app.get("static"))):
+        path = _text(item.get("path")) if isinstance(item, Mapping) else ""
+        if path.startswith(("/", "{venv}", "{release}")):
+            say(
+                f"static[{number}].path",
+                f"{_show(path)} is a path of the host; give one below the image's WORKDIR such as static, which is "
+                "copied out of the image, or {data}/media",
+            )
 
 
 def _tls_rules(say: Say, given: Any, tls: Any) -> None:
@@ -1401,6 +1566,8 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
     name = str(app["name"])
     if app["state"] == "absent":
         return {"name": name, "state": "absent", "purge": _bool(app["purge"]), "user": user_name(name)}
+    if app["server"] == "image":
+        app = _without_what_an_image_has(app)
     tls, proxy, sandbox = app["tls"], app["proxy"], app["sandbox"]
     numbers = (
         "timeout",
@@ -1468,8 +1635,18 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
     return full
 
 
+def _without_what_an_image_has(app: dict[str, Any]) -> dict[str, Any]:
+    """Defaults of all apps that shape what the role builds of itself do not reach an image."""
+    app = {**app, "hooks": {**app["hooks"], "build": []}}
+    return app | {key: APP_DEFAULTS[key] for key in NOT_OF_AN_IMAGE if "." not in key}
+
+
 def _source(source: Mapping[str, Any]) -> dict[str, Any]:
     full = {**source, "extras": list(source["extras"]), "groups": list(source["groups"])}
+    if "image" in full:
+        image = {key: full["image"].get(key) for key in IMAGE_KEYS}
+        args = image["build_args"] or {}
+        return {"image": {**image, "build_args": {key: _scalar(value) for key, value in args.items()}}}
     if "package" in full and not _is_list(full["package"]):
         full["package"] = [full["package"]]
     return full

@@ -116,7 +116,13 @@ def main() -> None:
             if not isinstance(error, DeployError):
                 words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}"
             failures[app["name"]] = mask(
-                words, [own.get("secrets", {}), own.get("credentials", {}), private.get("index") or ""]
+                words,
+                [
+                    own.get("secrets", {}),
+                    own.get("credentials", {}),
+                    (own.get("registry") or {}).get("password", ""),
+                    private.get("index") or "",
+                ],
             )
     changed |= any(result["status"] not in ("current", "needed") for result in results.values())
     module.exit_json(changed=changed, apps=results, failures=failures)

@@ -37,6 +37,8 @@ def origin(
         return Packages(given["package"])
     if given.get("git"):
         return Checkout(_git.Repository(given["git"], bases, read_key))
+    if given.get("image"):
+        return image(given["image"], bases)
     if given.get("archive"):
         return Archive(given["archive"], bases, module=app["app"].partition(":")[0], app_dir=app["app_dir"])
     return Folder(given["path"], bases)
@@ -79,6 +81,16 @@ class Folder:
         self._folder = _sources.locate(path, bases)
         if not self._folder.is_dir():
             raise SourceError(f"{self._folder} is a file; give the folder that holds the app")
+
+    def dockerfile(self, wanted: str | None) -> str:
+        """The Dockerfile to build from, by its place in the folder. Raises SourceError where there is none."""
+        names = [wanted] if wanted else ["Dockerfile", "Containerfile"]
+        found = next((name for name in names if (self._folder / name).is_file()), None)
+        if not found:
+            raise SourceError(
+                f"{self._folder} has no file {' or '.join(names)}; name the one that it has in source.image.dockerfile"
+            )
+        return found
 
     def describe(self) -> dict[str, Any]:
         """Describe it by its content, and by what git calls it."""
@@ -147,6 +159,92 @@ class Archive:
         into = scratch / "unpacked"
         into.mkdir()
         return _packed(_archives.unpack(path, into, module=self._module, app_dir=self._app_dir), scratch)
+
+
+def image(given: Mapping[str, Any], bases: list[str]) -> Origin:
+    """The origin of an app in an image, by the one of its three kinds that is given."""
+    if given["path"]:
+        return BuiltImage(given, bases)
+    return ImageFile(given, bases) if given["archive"] else NamedImage(given["name"])
+
+
+class BuiltImage:
+    """A folder with a Dockerfile, which the host builds."""
+
+    def __init__(self, given: Mapping[str, Any], bases: list[str]) -> None:
+        self._given = given
+        self._folder = Folder(given["path"], bases)
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by the folder's content and what the build is told. Raises SourceError without a Dockerfile."""
+        folder = self._folder.describe()
+        told = {key: self._given[key] for key in ("target", "build_args")}
+        told["dockerfile"] = self._folder.dockerfile(self._given["dockerfile"])
+        return {
+            "kind": "image",
+            "image": {"from": "build", **told},
+            "digest": hashlib.sha256(
+                json.dumps([folder["digest"], told], sort_keys=True).encode()
+            ).hexdigest(),
+            "describe": f"image of {folder['describe']}",
+            "version": folder["version"],
+        }
+
+    def parcel(self, scratch: Path) -> Path:
+        """Pack the folder."""
+        return self._folder.parcel(scratch)
+
+
+class ImageFile:
+    """An archive that docker save or podman save has written."""
+
+    def __init__(self, given: Mapping[str, Any], bases: list[str]) -> None:
+        self._path = _sources.locate(given["archive"], bases)
+        self._sha256 = (given["sha256"] or "").lower()
+        if not self._path.is_file():
+            raise SourceError(f"{self._path} is no file; give what docker save or podman save has written")
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by its digest. Raises SourceError when that is another than was named."""
+        with self._path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if self._sha256 not in ("", digest):
+            raise SourceError(
+                f"{self._path} has the digest {digest}, not {self._sha256}; correct sha256, or the file"
+            )
+        return {
+            "kind": "image",
+            "image": {"from": "archive"},
+            "digest": digest,
+            "describe": f"image archive {self._path.name}",
+            "version": self._path.name.partition(".tar")[0],
+        }
+
+    def parcel(self, _scratch: Path) -> Path:
+        """Give it as it is."""
+        return self._path
+
+
+class NamedImage:
+    """An image in a registry, which the host asks."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by its name; what a tag stands for the host finds out."""
+        name, _, digest = self._name.partition("@sha256:")
+        tag = name.rpartition("/")[2].partition(":")[2]
+        return {
+            "kind": "image",
+            "image": {"from": "registry", "name": self._name, "pinned": bool(digest)},
+            "digest": hashlib.sha256(self._name.encode()).hexdigest(),
+            "describe": f"image {self._name}",
+            "version": tag or digest[:12],
+        }
+
+    def parcel(self, scratch: Path) -> None:
+        """Make nothing."""
 
 
 def _packed(folder: Path, scratch: Path, left_out: frozenset[str] = _sources.LEFT_OUT) -> Path:

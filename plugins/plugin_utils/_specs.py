@@ -14,7 +14,11 @@ from ansible_collections.asgi.host.plugins.module_utils._release.requirements im
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
-from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived, room_for_workers
+from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
+    derived,
+    in_data,
+    room_for_workers,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ SERVERS = {
     ),
     # Many such programs are a run.py that imports uvicorn.
     "command": Server("serve.py", "serve-command.py.j2", ("uvicorn",)),
+    "image": Server("", "", ()),
 }
 
 
@@ -90,7 +95,8 @@ def describe(
         "workers": {"wanted": settings["workers"], "room": room_for_workers(app, common["host"])},
         "check": list(server.check),
         "host": first_domain(app["domains"]),
-        "python": find_python(app["python"], common["host"]),
+        "python": None if app["server"] == "image" else find_python(app["python"], common["host"]),
+        **_container(app, settings),
         "server_requirements": app["server_requirements"],
         "server_pins": server.pins(common["server_pins"], app["server_requirements"]),
         "source": {
@@ -100,9 +106,27 @@ def describe(
         },
         "texts": {
             "service": render("systemd/asgi-app@.service.j2", **values),
-            "release.conf": render("systemd/release.conf.j2", **values),
+            "release.conf": render(
+                f"systemd/{'image' if app['server'] == 'image' else 'release'}.conf.j2", **values
+            ),
         },
-        "files": {server.file: render(f"release/{server.template}", **values)},
+        "files": {server.file: render(f"release/{server.template}", **values)} if server.file else {},
+    }
+
+
+def _container(app: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What podman is told of an app in an image."""
+    if app["server"] != "image":
+        return {}
+    return {
+        "container": {
+            "workers": settings["workers"],
+            "graceful_timeout": app["graceful_timeout"],
+            "stop_timeout": settings["times"].stop,
+            "network": app["sandbox"]["network"],
+            "writable_paths": app["sandbox"]["writable_paths"],
+            "static": [item["path"] for item in app["static"] if not in_data(item["path"])],
+        }
     }
 
 
@@ -119,6 +143,7 @@ def private(app: dict[str, Any], bases: list[str], *, files: bool = True) -> dic
             for name, content in app["credentials"].items()
             if files or isinstance(content, str)
         },
+        **({"registry": auth} if (auth := (app["source"].get("image") or {}).get("auth")) else {}),
     }
 
 

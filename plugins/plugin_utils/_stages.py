@@ -65,6 +65,8 @@ def packages(apps: list[dict[str, Any]], build: list[str], *, proxy: bool) -> li
             wanted.add("lego")
     for app in present(apps):
         wanted.update(app["packages"])
+        if image := app["source"].get("image"):
+            wanted |= {"podman", "crun"} if image["path"] else {"podman", "crun", "skopeo"}
         if any(in_data(item["path"]) for item in app["static"]):
             wanted.add("acl")
     return sorted(wanted)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._files import NEW, write_atomically
+from .._files import NEW, gid_of, uid_of, write_atomically
 from .._process import CommandError, run, succeeds
-from . import build, environment, ledger, tree, units
+from . import build, environment, images, ledger, tree, units
 from .paths import Release
 from .requirements import named
 
@@ -36,11 +36,17 @@ class Candidate:
     release: Release
     spec: Mapping[str, Any]
     private: Mapping[str, Any]
+    login: Mapping[str, str] | None = None
+    """Of the registry that the release's image is in."""
+    asked: str = ""
+    """The digest that the tag of the image stands for."""
 
     def text_files(self) -> list[tuple[Path, str, int]]:
         """The small files of a release that can be put back at any time."""
         files = [(self.release.drop_in, self.spec["texts"]["release.conf"], 0o644)]
         files += [(self.release.folder / name, text, 0o644) for name, text in self.spec["files"].items()]
+        if images.is_one(self.spec):
+            return files + self._image_files()
         if self.spec["command"]:
             filled = environment.fill(self.spec["command"], self._tokens())
             files.append((self.release.folder / "command.json", f"{json.dumps(filled)}\n", 0o644))
@@ -53,6 +59,24 @@ class Candidate:
             files.append((self.release.secrets / name, text, 0o600))
         return files
 
+    def _image_files(self) -> list[tuple[Path, str, int]]:
+        unit = images.unit_text(self.release, self.spec, self.private)
+        secret = images.secret_files(self.release, self.spec, self.private)
+        return [
+            (self.release.drop_in.with_name("image.conf"), unit, 0o644),
+            *((self.release.secrets / name, text, 0o600) for name, text in secret.items()),
+        ]
+
+    def owner_of(self, path: Path) -> tuple[int, int]:
+        """The numbers of the user and group that one of these files belongs to.
+
+        A container has no systemd that brings credentials to its user: they are the app's own, in a folder below
+        those of root.
+        """
+        if images.is_one(self.spec) and path.is_relative_to(self.release.secrets / "credentials"):
+            return uid_of(self.release.app.user), gid_of(self.release.app.user)
+        return 0, 0
+
     def _tokens(self) -> dict[str, str]:
         return environment.tokens(self.release, self.spec["domains"])
 
@@ -60,13 +84,33 @@ class Candidate:
         """Write one of these files; its folder is root's alone where it is a secret."""
         folder_mode = 0o700 if path.is_relative_to(self.release.app.secrets) else 0o755
         path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
-        write_atomically(path, text.encode(), mode=mode)
+        uid, gid = self.owner_of(path)
+        if uid:
+            path.parent.chmod(0o755)
+        write_atomically(path, text.encode(), mode=mode, uid=uid, gid=gid)
+
+    def _take_image(self, archive: Path | None, tools: build.Tools) -> None:
+        images.make(self.release, self.spec, archive, tools, self.login, self.asked)
+        for path, text, mode in self.text_files():
+            self.put(path, text, mode)
+        run(["systemctl", "daemon-reload"])
+        stamps = {f"{name}_stamp": tree.stamp(self.release.folder / name) for name in ("src", "venv")}
+        ledger.update(
+            self.release,
+            state=ledger.BUILT,
+            locked="",
+            source_stamp=stamps["src_stamp"],
+            venv_stamp=stamps["venv_stamp"],
+        )
 
     def build(self, archive: Path | None, tools: build.Tools, others: Sequence[Release]) -> None:
         """Fill the release's folder; ``others`` are releases whose virtualenv may serve again.
 
         Raises RefusedError, BuildError, CommandError, OSError.
         """
+        if images.is_one(self.spec):
+            self._take_image(archive, tools)
+            return
         if archive and self.spec["source"]["kind"] == "wheel":
             kept = build.wheel_path(self.release, self.spec["source"])
             kept.parent.mkdir(mode=0o755)
@@ -184,7 +228,10 @@ class Candidate:
             argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
             texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
             try:
-                units.run_in_sandbox(self.release, texts, argv, writable=writable, timeout=HOOK_TIMEOUT)
+                if images.is_one(self.spec):
+                    images.run_hook(self.release, self.spec, self.private, argv, HOOK_TIMEOUT)
+                else:
+                    units.run_in_sandbox(self.release, texts, argv, writable=writable, timeout=HOOK_TIMEOUT)
             except CommandError as error:
                 shown = command if isinstance(command, str) else " ".join(command)
                 hint = ""

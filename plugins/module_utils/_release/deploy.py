@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -22,7 +23,7 @@ from typing import Any
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._private import mask, without_passwords
 from .._process import CommandError, run
-from . import build, environment, hints, ledger, memory, tree, units
+from . import build, environment, hints, images, ledger, memory, tree, units
 from .candidate import WORKERS, Candidate, RefusedError
 from .gate import Gate, GateError
 from .hold import Hold
@@ -54,7 +55,9 @@ class Deployment:
 
     def __init__(self, spec: Mapping[str, Any], private: Mapping[str, Any], tools: build.Tools) -> None:
         self.spec = spec
-        self.private = private
+        # Who may ask a registry is no part of what runs.
+        self.login = private.get("registry")
+        self.private = {key: value for key, value in private.items() if key != "registry"}
         self.tools = tools
         self.app = App(Path(spec["root"]), spec["name"], spec["user"])
 
@@ -85,8 +88,21 @@ class Deployment:
         digests = {
             name: hashlib.sha256(json.dumps(value).encode()).hexdigest() for name, value in parts.items()
         }
+        if images.is_one(spec):
+            container = {key: value for key, value in spec["container"].items() if key != "stop_timeout"}
+            whole = json.dumps([parts["settings"], container])
+            digests["settings"] = hashlib.sha256(whole.encode()).hexdigest()
+            if self._asked:
+                digests["source"] = hashlib.sha256(
+                    f"{spec['source']['digest']} {self._asked}".encode()
+                ).hexdigest()
         digests["environment"] = environment.keyed_digest(self.app, self.private)
         return digests
+
+    @functools.cached_property
+    def _asked(self) -> str:
+        """What the tag of an image in a registry stands for, asked once."""
+        return images.asked(self.spec, self.login, self.app.active())
 
     # -- converge -------------------------------------------------------------------------------------------
 
@@ -122,8 +138,11 @@ class Deployment:
     def _complete(self, release: Release) -> bool:
         """Whether the release's own files are there; what is in it cannot be put back, only built anew."""
         entry = ledger.read(release)
+        runs = (
+            images.exists(release) if images.is_one(self.spec) else (release.venv / "bin" / "python").exists()
+        )
         return (
-            (release.venv / "bin" / "python").exists()
+            runs
             and all((release.folder / name).is_file() for name in self.spec["files"])
             and release.source.is_dir()
             and tree.stamp(release.source) == entry.get("source_stamp")
@@ -167,10 +186,11 @@ class Deployment:
         restart = False
         candidate = self._candidate(release)
         for path, text, mode in candidate.text_files():
+            owner = candidate.owner_of(path)
             if not path.is_file() or path.read_bytes() != text.encode():
                 wrong.append(f"{path} differed")
                 restart = True
-            elif not owned_as(path, uid=0, gid=0, mode=mode):
+            elif not owned_as(path, uid=owner[0], gid=owner[1], mode=mode):
                 wrong.append(f"{path} had another owner or mode")
             else:
                 continue
@@ -260,6 +280,10 @@ class Deployment:
             found.append(f"release {warm} was not kept warm")
             if not dry:
                 units.start(previous)
+        left = images.left_behind(self.app) if images.is_one(self.spec) else []
+        found += [f"the image {name} was left behind" for name in left]
+        if left and not dry:
+            images.remove_left_behind(self.app)
         return found
 
     def _previous_of(self, release: Release) -> Release | None:
@@ -418,7 +442,8 @@ class Deployment:
         return self.app.release(f"{stamp}-{self._digest()[:6]}")
 
     def _candidate(self, release: Release) -> Candidate:
-        return Candidate(release, self.spec, self.private)
+        asked = self._asked if images.is_one(self.spec) else ""
+        return Candidate(release, self.spec, self.private, self.login, asked)
 
     def _open(self, release: Release) -> None:
         """Make the folder and the ledger's entry of a release that is now being built."""
@@ -444,7 +469,8 @@ class Deployment:
 
     @property
     def _gate(self) -> Gate:
-        return Gate(self.spec["health"], self.spec["host"], self.spec["root_path"], self.spec["warm_up"])
+        kind = images.ContainerGate if images.is_one(self.spec) else Gate
+        return kind(self.spec["health"], self.spec["host"], self.spec["root_path"], self.spec["warm_up"])
 
     def _gate_of(self, release: Release) -> Gate:
         """The gate that a release was made with: a newer inventory may ask for a page that it lacks."""
@@ -477,6 +503,7 @@ class Deployment:
         secret = [
             self.private.get("secrets", {}),
             self.private.get("credentials", {}),
+            (self.login or {}).get("password", ""),
             self.tools.index or "",
         ]
         return without_passwords(mask(text, secret))
@@ -565,6 +592,8 @@ class Deployment:
         """
         if leftovers:
             self.tools.forget()
+            if images.is_one(self.spec):
+                images.prune(self.app)
         for release in leftovers:
             self._discard(release)
 
@@ -585,6 +614,7 @@ class Deployment:
         if release.drop_in.exists() or release.id in units.instances(release.app):
             units.stop(release)
             units.forget_failure(release)
+        images.discard(release)
         shutil.rmtree(release.drop_in.parent, ignore_errors=True)
         shutil.rmtree(release.secrets, ignore_errors=True)
         shutil.rmtree(release.folder, ignore_errors=True)
@@ -609,6 +639,7 @@ class Deployment:
         known = {release.id for release in app.all_releases()} | set(units.instances(app))
         for identity in sorted(known | units.with_drop_in(app)):
             self._discard(app.release(identity))
+        images.remove_all(app)
         for path in paths:
             if path.is_dir():
                 shutil.rmtree(path)

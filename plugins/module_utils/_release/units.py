@@ -192,11 +192,13 @@ def run_in_sandbox(
     argv: Sequence[str],
     *,
     writable: Sequence[Path] = (),
+    keep: Sequence[str] = (),
     timeout: float,
 ) -> str:
     """Run a command as the app's user with the unit's own sandbox, environment and secrets.
 
-    ``timeout`` is in seconds. Returns its output; raises CommandError as _process.run does.
+    ``keep`` names variables of this process that it gets as well; ``timeout`` is in seconds. Returns its output;
+    raises CommandError as _process.run does.
     """
     properties = [
         *sandbox(texts, release),
@@ -206,6 +208,7 @@ def run_in_sandbox(
     unit = f"asgi-{release.app.name}-run-{os.getpid()}-{time.monotonic_ns()}.service"
     command = ["systemd-run", "--quiet", "--wait", "--pipe", f"--unit={unit}", "--service-type=exec"]
     command += [f"--property={entry}" for entry in properties]
+    command += [f"--setenv={name}" for name in keep if name in os.environ]
     try:
         # env looks the program up in the PATH that begins with the release's virtualenv.
         return run([*command, "--", "/usr/bin/env", *argv], timeout=timeout + 30)
