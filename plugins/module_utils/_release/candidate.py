@@ -94,13 +94,8 @@ class Candidate:
         for path, text, mode in self.text_files():
             self.put(path, text, mode)
         run(["systemctl", "daemon-reload"])
-        stamps = {f"{name}_stamp": tree.stamp(self.release.folder / name) for name in ("src", "venv")}
         ledger.update(
-            self.release,
-            state=ledger.BUILT,
-            locked="",
-            source_stamp=stamps["src_stamp"],
-            venv_stamp=stamps["venv_stamp"],
+            self.release, state=ledger.BUILT, locked="", source_stamp=tree.stamp(self.release.source)
         )
 
     def build(self, archive: Path | None, tools: build.Tools, others: Sequence[Release]) -> None:

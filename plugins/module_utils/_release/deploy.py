@@ -138,15 +138,16 @@ class Deployment:
     def _complete(self, release: Release) -> bool:
         """Whether the release's own files are there; what is in it cannot be put back, only built anew."""
         entry = ledger.read(release)
-        runs = (
-            images.exists(release) if images.is_one(self.spec) else (release.venv / "bin" / "python").exists()
-        )
+        if images.is_one(self.spec):
+            runs = images.exists(release)
+        else:
+            runs = (release.venv / "bin" / "python").exists()
+            runs = runs and tree.stamp(release.venv) == entry.get("venv_stamp")
         return (
             runs
             and all((release.folder / name).is_file() for name in self.spec["files"])
             and release.source.is_dir()
             and tree.stamp(release.source) == entry.get("source_stamp")
-            and tree.stamp(release.venv) == entry.get("venv_stamp")
         )
 
     def _repair(self, release: Release, *, dry: bool) -> list[str]:
