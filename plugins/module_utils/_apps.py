@@ -70,8 +70,9 @@ YEAR = 31_536_000
 # The longest user name that utmp, ps and useradd of Debian 12 all take.
 USER_NAME_MAX = 31
 
-SOURCES = ("path", "package", "git", "archive", "image")
+SOURCES = ("path", "mount", "package", "git", "archive", "image")
 SERVERS = ("gunicorn", "uvicorn", "command", "image")
+ENVIRONMENTS = ("production", "development", "")
 STAGES = ("build", "migrate", "after")
 SUPPORTED = {"debian": ("12", "13")}
 
@@ -80,7 +81,6 @@ SUPPORTED = {"debian": ("12", "13")}
 NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("server", ("image",), "gunicorn, uvicorn and command"),
     ("source", ("image",), "path, package, git and archive"),
-    ("reload", (True,), "false"),
 )
 
 # Every key of an app but its name, with its default. The same values stand in meta/argument_specs.yml.
@@ -158,17 +158,24 @@ class InputError(ValueError):
 
 
 def problems(
-    apps: object, defaults: object = None, *, proxy: bool = True, proxy_protocol: object = ()
+    apps: object,
+    defaults: object = None,
+    *,
+    proxy: bool = True,
+    proxy_protocol: object = (),
+    environment: object = "",
 ) -> list[str]:
     """Every problem of ``asgi_host_apps`` that shows without a file or a host; none, and the list is valid.
 
-    ``defaults`` is ``asgi_host_app_defaults``, ``proxy_protocol`` is ``asgi_host_proxy_protocol``. With ``proxy``
-    false no site is made, so sites cannot clash. Takes any object and never raises.
+    ``defaults`` is ``asgi_host_app_defaults``, ``proxy_protocol`` is ``asgi_host_proxy_protocol``, ``environment`` is
+    ``asgi_host_environment``. With ``proxy`` false no site is made, so sites cannot clash. Takes any object and never
+    raises.
     """
     found: list[str] = []
     _each(_network, '["10.0.0.0/24"]')(
         lambda key, words: found.append(f"{key}: {words}"), "asgi_host_proxy_protocol", proxy_protocol
     )
+    _environment(lambda key, words: found.append(f"{key}: {words}"), "asgi_host_environment", environment)
     base: Mapping[Any, Any] = {}
     if isinstance(defaults, Mapping):
         base = defaults
@@ -199,6 +206,12 @@ def problems(
         else:
             _fragment(say, app, {"name", *APP_DEFAULTS}, "an app")
             _whole(say, app, merged)
+            if environment == "production" and _bool(merged.get("reload")):
+                say(
+                    "reload",
+                    "true is the development mode, and asgi_host_environment says that this host is for production; "
+                    "set reload: false, or leave the app to an inventory that is not for production",
+                )
         checked.append((say, merged))
     _same_names(checked)
     if proxy:
@@ -266,8 +279,8 @@ def host_problems(
 ) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
-    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons``, ``listeners`` and ``nginx``. With
-    ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is ``asgi_host_proxy_protocol``.
+    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons``, ``listeners``, ``nginx`` and
+    ``folders``. With ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is ``asgi_host_proxy_protocol``.
     """
     if (user := facts.get("user", "root")) != "root":
         # Whoever is not root does not see what the other questions are about.
@@ -299,6 +312,12 @@ def host_problems(
             for site in facts["nginx"]["foreign_sites"]
         ]
     for app in present:
+        mount = app["source"].get("mount")
+        if mount and mount not in (facts.get("folders") or ()):
+            found.append(
+                f"asgi_host_apps ({app['name']}): source.mount: the host has no folder {mount}; mount it there, or "
+                "give the path that it has on the host"
+            )
         if find_python(app["python"], facts) is None:
             has = ", ".join(f"{each['path']} ({each['version']})" for each in _pythons(facts)) or "none"
             wanted = app["python"] or "python3"
@@ -495,6 +514,13 @@ def _one_of(*choices: str) -> Check:
             say(key, f"{_show(value)} is not known; {hint}give {' or '.join(choices)}")
 
     return check
+
+
+def _environment(say: Say, key: str, value: Any) -> None:
+    if not isinstance(value, str) or value not in ENVIRONMENTS:
+        close = difflib.get_close_matches(_text(value).lower(), ENVIRONMENTS[:2], n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        say(key, f"{_show(value)} is not known; {hint}give production or development, or leave it empty")
 
 
 def _optional(check: Check) -> Check:
@@ -987,6 +1013,7 @@ _path_on_controller = _line("a path", "../shop")
 _source_keys = _keys(
     {
         "path": _path_on_controller,
+        "mount": _absolute,
         "package": _package,
         "git": _keys(
             {
@@ -1207,6 +1234,7 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 "is missing; a download is checked against its digest: give its 64 hex digits",
             )
     _process_rules(say, app)
+    _reload_rules(say, app)
     env, secrets = app.get("env"), app.get("secrets")
     if isinstance(env, Mapping) and isinstance(secrets, Mapping):
         for name in env:
@@ -1235,6 +1263,46 @@ def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:
         say("command", f"is for server: command, not {_show(app.get('server'))}; remove it")
     if app.get("server") == "command" and app.get("command") is None:
         say("command", "is missing; server: command needs the program and its arguments")
+
+
+def _reload_rules(say: Say, app: Mapping[Any, Any]) -> None:
+    """What the development mode goes with: a folder that changes, and one process of uvicorn."""
+    given = app.get("source")
+    source: Mapping[Any, Any] = given if isinstance(given, Mapping) else {}
+    if not _bool(app.get("reload")):
+        if "mount" in source:
+            say(
+                "source.mount",
+                "is a folder that changes under the running app, which is the development mode; set reload: true, or "
+                "give path in its place",
+            )
+        return
+    workers, server = app.get("workers"), app.get("server")
+    if workers == "cores" or (_int(workers) or 1) > 1:
+        say(
+            "reload",
+            f"true runs one process, and workers is {_show(workers)}; remove workers or set it to 1, or set "
+            "reload: false",
+        )
+    if server in SERVERS and server not in ("gunicorn", "uvicorn"):
+        say(
+            "reload",
+            f"true is uvicorn with reload, and server is {_show(server)}; remove server, or set reload: false",
+        )
+    for kind in SOURCES:
+        if kind in source and kind not in ("path", "mount"):
+            say(
+                f"source.{kind}",
+                "does not change while it runs, and reload: true waits for changes; give path (a folder on the "
+                "controller) or mount (a folder on the host), or set reload: false",
+            )
+    hooks = app.get("hooks")
+    if "mount" in source:
+        fix = "source.mount is not the role's to write to"
+        if isinstance(hooks, Mapping) and hooks.get("build"):
+            say("hooks.build", f"{fix}; run these commands there yourself, and give build: []")
+        if app.get("shared"):
+            say("shared", f"{fix}; let the app write to {{data}}, and remove it")
 
 
 def _tls_rules(say: Say, given: Any, tls: Any) -> None:

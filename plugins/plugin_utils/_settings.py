@@ -34,6 +34,11 @@ def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def below_home(folder: str) -> bool:
+    """Whether a folder of the host is one that the sandbox hides with all homes."""
+    return f"{folder}/".startswith(("/home/", "/root/", "/run/user/"))
+
+
 def read_timeout(app: dict[str, Any]) -> int:
     """Seconds that nginx waits for an app.
 
