@@ -14,6 +14,11 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
 from ansible_collections.asgi.host.plugins.plugin_utils import _fleet, _origins, _sources, _specs
 
+DEVELOPMENT = (
+    "{} runs in development mode (reload: true): one process, and code that changes under it with nothing to prove it. "
+    "It is not for production; asgi_host_environment: production refuses it."
+)
+
 
 class ActionModule(ActionBase):
     """Runs the module once for all apps, and once more for each app that needs a new release."""
@@ -64,13 +69,13 @@ class ActionModule(ActionBase):
         if not rollback:
             for spec in described:
                 found = results.get(spec["name"], {})
-                if found.get("status") != "needed":
+                self._warn(spec, found)
+                if found.get("status") != "needed" and not found.get("unsynced"):
                     continue
                 if self._task.check_mode:
                     changed = True
                     continue
-                self._display.display(f"    {spec['name']}: new release ({', '.join(found['reasons'])})")
-                one = self._deploy_in_turn(spec, common)
+                one = self._bring(spec, found, common)
                 if "apps" not in one:
                     failures[spec["name"]] = f"{spec['name']}: {one.get('msg') or one.get('exception')}"
                     continue
@@ -79,6 +84,21 @@ class ActionModule(ActionBase):
                 failures.update(one["failures"])
         result.update(changed=changed, apps=results, failures=failures)
         return result
+
+    def _warn(self, spec: dict[str, Any], found: dict[str, Any]) -> None:
+        """Say once in each play what runs in development mode, and when its code does not work."""
+        if spec.get("live"):
+            self._display.warning(DEVELOPMENT.format(spec["name"]))
+        for warning in found.get("warnings", []):
+            self._display.warning(warning)
+
+    def _bring(self, spec: dict[str, Any], found: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+        """Make a new release; or send to a live folder what changed, which needs none."""
+        if found["status"] == "needed":
+            self._display.display(f"    {spec['name']}: new release ({', '.join(found['reasons'])})")
+            return self._deploy_in_turn(spec, common)
+        self._display.display(f"    {spec['name']}: its live folder gets what changed")
+        return self._deploy(spec, common)
 
     def _deploy_in_turn(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Deploy; an app with migrations goes from host to host, and no further than the first that fails."""

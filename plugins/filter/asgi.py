@@ -114,6 +114,11 @@ def interpreters(apps: list[dict[str, Any]]) -> list[str]:
     return sorted({app["python"] for app in _stages.present(apps) if (app["python"] or "").startswith("/")})
 
 
+def mounts(apps: list[dict[str, Any]]) -> list[str]:
+    """The folders of the host that apps name as their source, which the host is to be asked for."""
+    return sorted({app["source"]["mount"] for app in _stages.present(apps) if app["source"].get("mount")})
+
+
 def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
     """What is wrong with a repository or an archive, as far as the controller can tell without a download.
 
@@ -168,6 +173,7 @@ class FilterModule:
             "controller_problems": controller_problems,
             "on_controller": on_controller,
             "interpreters": interpreters,
+            "mounts": mounts,
             "host_problems": host_problems,
             "packages": _stages.packages,
             "uv_path": _stages.uv_path,

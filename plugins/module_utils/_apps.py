@@ -81,15 +81,12 @@ YEAR = 31_536_000
 # The longest user name that utmp, ps and useradd of Debian 12 all take.
 USER_NAME_MAX = 31
 
-SOURCES = ("path", "package", "git", "archive", "image")
+SOURCES = ("path", "mount", "package", "git", "archive", "image")
 SERVERS = ("gunicorn", "uvicorn", "command", "image")
 IMAGE_KEYS = ("path", "dockerfile", "target", "build_args", "archive", "sha256", "name", "auth")
+ENVIRONMENTS = ("production", "development", "")
 STAGES = ("build", "migrate", "after")
 SUPPORTED = {"debian": ("12", "13")}
-
-# What interface.md names and this release of the collection does not do yet: the key, the refused values (for
-# ``source``, the refused kinds), and what there is instead. Whoever adds one deletes its value here.
-NOT_YET: tuple[tuple[str, tuple[Any, ...], str], ...] = (("reload", (True,), "false"),)
 
 # Every key of an app but its name, with its default. The same values stand in meta/argument_specs.yml.
 APP_DEFAULTS: dict[str, Any] = {
@@ -166,17 +163,24 @@ class InputError(ValueError):
 
 
 def problems(
-    apps: object, defaults: object = None, *, proxy: bool = True, proxy_protocol: object = ()
+    apps: object,
+    defaults: object = None,
+    *,
+    proxy: bool = True,
+    proxy_protocol: object = (),
+    environment: object = "",
 ) -> list[str]:
     """Every problem of ``asgi_host_apps`` that shows without a file or a host; none, and the list is valid.
 
-    ``defaults`` is ``asgi_host_app_defaults``, ``proxy_protocol`` is ``asgi_host_proxy_protocol``. With ``proxy``
-    false no site is made, so sites cannot clash. Takes any object and never raises.
+    ``defaults`` is ``asgi_host_app_defaults``, ``proxy_protocol`` is ``asgi_host_proxy_protocol``, ``environment`` is
+    ``asgi_host_environment``. With ``proxy`` false no site is made, so sites cannot clash. Takes any object and never
+    raises.
     """
     found: list[str] = []
     _each(_network, '["10.0.0.0/24"]')(
         lambda key, words: found.append(f"{key}: {words}"), "asgi_host_proxy_protocol", proxy_protocol
     )
+    _environment(lambda key, words: found.append(f"{key}: {words}"), "asgi_host_environment", environment)
     base: Mapping[Any, Any] = {}
     if isinstance(defaults, Mapping):
         base = defaults
@@ -207,6 +211,12 @@ def problems(
         else:
             _fragment(say, app, {"name", *APP_DEFAULTS}, "an app")
             _whole(say, app, merged)
+            if environment == "production" and _bool(merged.get("reload")):
+                say(
+                    "reload",
+                    "true is the development mode, and asgi_host_environment says that this host is for production; "
+                    "set reload: false, or leave the app to an inventory that is not for production",
+                )
         checked.append((say, merged))
     _same_names(checked)
     if proxy:
@@ -275,8 +285,8 @@ def host_problems(
 ) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
-    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons``, ``listeners`` and ``nginx``. With
-    ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is ``asgi_host_proxy_protocol``.
+    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons``, ``listeners``, ``nginx`` and
+    ``folders``. With ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is ``asgi_host_proxy_protocol``.
     """
     if (user := facts.get("user", "root")) != "root":
         # Whoever is not root does not see what the other questions are about.
@@ -315,6 +325,12 @@ def host_problems(
             if app["server"] == "image"
         ]
     for app in present:
+        mount = app["source"].get("mount")
+        if mount and mount not in (facts.get("folders") or ()):
+            found.append(
+                f"asgi_host_apps ({app['name']}): source.mount: the host has no folder {mount}; mount it there, or "
+                "give the path that it has on the host"
+            )
         if find_python(app["python"], facts) is None:
             has = ", ".join(f"{each['path']} ({each['version']})" for each in _pythons(facts)) or "none"
             wanted = app["python"] or "python3"
@@ -527,6 +543,13 @@ def _one_of(*choices: str) -> Check:
             say(key, f"{_show(value)} is not known; {hint}give {' or '.join(choices)}")
 
     return check
+
+
+def _environment(say: Say, key: str, value: Any) -> None:
+    if not isinstance(value, str) or value not in ENVIRONMENTS:
+        close = difflib.get_close_matches(_text(value).lower(), ENVIRONMENTS[:2], n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        say(key, f"{_show(value)} is not known; {hint}give production or development, or leave it empty")
 
 
 def _optional(check: Check) -> Check:
@@ -1070,6 +1093,7 @@ _image = _keys(
 _source_keys = _keys(
     {
         "path": _path_on_controller,
+        "mount": _absolute,
         "package": _package,
         "git": _keys(
             {
@@ -1229,16 +1253,6 @@ def _fragment(say: Say, given: Mapping[Any, Any], known: set[str], what: str) ->
         if key in given:
             check(say, key, given[key])
     _request_outlives_its_worker(say, given)
-    for key, refused, instead in NOT_YET:
-        value = _at(_with_mode(given), key)
-        present = (
-            _items(refused) if not isinstance(value, Mapping) else [each for each in refused if each in value]
-        )
-        if isinstance(value, Mapping):
-            for kind in present:
-                say(f"{key}.{kind}", f"is not available in this release of asgi.host; there is {instead}")
-        elif any(value == each or (each is True and _bool(value)) for each in refused):
-            say(key, f"{_show(value)} is not available in this release of asgi.host; there is {instead}")
 
 
 def _request_outlives_its_worker(say: Say, given: Mapping[Any, Any]) -> None:
@@ -1316,6 +1330,7 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
             )
     _process_rules(say, app)
     _image_rules(say, given, app)
+    _reload_rules(say, app)
     env, secrets = app.get("env"), app.get("secrets")
     if isinstance(env, Mapping) and isinstance(secrets, Mapping):
         for name in env:
@@ -1435,6 +1450,46 @@ def _image_places(say: Say, app: Mapping[Any, Any]) -> None:
                 f"{_show(path)} is a path of the host; give one below the image's WORKDIR such as static, which is "
                 "copied out of the image, or {data}/media",
             )
+
+
+def _reload_rules(say: Say, app: Mapping[Any, Any]) -> None:
+    """What the development mode goes with: a folder that changes, and one process of uvicorn."""
+    given = app.get("source")
+    source: Mapping[Any, Any] = given if isinstance(given, Mapping) else {}
+    if not _bool(app.get("reload")):
+        if "mount" in source:
+            say(
+                "source.mount",
+                "is a folder that changes under the running app, which is the development mode; set reload: true, or "
+                "give path in its place",
+            )
+        return
+    workers, server = app.get("workers"), app.get("server")
+    if workers == "cores" or (_int(workers) or 1) > 1:
+        say(
+            "reload",
+            f"true runs one process, and workers is {_show(workers)}; remove workers or set it to 1, or set "
+            "reload: false",
+        )
+    if server in SERVERS and server not in ("gunicorn", "uvicorn"):
+        say(
+            "reload",
+            f"true is uvicorn with reload, and server is {_show(server)}; remove server, or set reload: false",
+        )
+    for kind in SOURCES:
+        if kind in source and kind not in ("path", "mount"):
+            say(
+                f"source.{kind}",
+                "does not change while it runs, and reload: true waits for changes; give path (a folder on the "
+                "controller) or mount (a folder on the host), or set reload: false",
+            )
+    hooks = app.get("hooks")
+    if "mount" in source:
+        fix = "source.mount is not the role's to write to"
+        if isinstance(hooks, Mapping) and hooks.get("build"):
+            say("hooks.build", f"{fix}; run these commands there yourself, and give build: []")
+        if app.get("shared"):
+            say("shared", f"{fix}; let the app write to {{data}}, and remove it")
 
 
 def _tls_rules(say: Say, given: Any, tls: Any) -> None:

@@ -20,12 +20,15 @@ LISTEN = "0A"
 
 
 def facts(
-    packages: Sequence[str], interpreters: Sequence[str] = (), wheels: Path | None = None
+    packages: Sequence[str],
+    interpreters: Sequence[str] = (),
+    wheels: Path | None = None,
+    folders: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything in one mapping; ``packages`` are the Debian packages whose presence is asked for.
 
     ``interpreters`` are paths of Pythons to be tried beside those in the usual places; ``wheels`` is a folder whose
-    files are named with their digests.
+    files are named with their digests. Of ``folders`` those that are there are named.
     """
     system = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
     return {
@@ -42,6 +45,7 @@ def facts(
         "nginx": nginx(Path("/etc/nginx")),
         "acme": acme(Path("/etc/asgi"), Path("/etc/systemd/system/asgi-acme.timer")),
         "wheels": digests(wheels) if wheels else {},
+        "folders": [path for path in folders if Path(path).is_dir()],
         "apps": sorted(
             found.group(1)
             for unit in Path("/etc/systemd/system").glob("asgi-*@.service")

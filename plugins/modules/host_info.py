@@ -27,6 +27,11 @@ options:
   wheels:
     description: A folder of wheels, whose files are to be named with their SHA-256.
     type: path
+  folders:
+    description: Folders, of which those that are there are to be named.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -60,12 +65,14 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "interpreters": {"type": "list", "elements": "str", "default": []},
             "wheels": {"type": "path"},
+            "folders": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     asked = module.params
     wheels = Path(asked["wheels"]) if asked["wheels"] else None
-    module.exit_json(changed=False, host=facts(asked["packages"], asked["interpreters"], wheels))
+    found = facts(asked["packages"], asked["interpreters"], wheels, asked["folders"])
+    module.exit_json(changed=False, host=found)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def main() -> None:
             results[app["name"]] = act(deployment, app, module.params, dry=module.check_mode)
         except (DeployError, CommandError, OSError) as error:
             # What fails after the switch has changed what serves.
-            changed |= deployment.app.active() != served
+            changed |= deployment.app.active() != served or bool(deployment.synced)
             words = str(error)
             if not isinstance(error, DeployError):
                 words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}"

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
+from ansible_collections.asgi.host.plugins.module_utils._release.live import dependencies
+from ansible_collections.asgi.host.plugins.module_utils._release.requirements import UnreadableError
 from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _git, _sources
 
 SourceError = _sources.SourceError
@@ -33,6 +35,8 @@ def origin(
 ) -> Origin:
     """The origin of a normalized app. ``read_key`` gives a deploy key's content by its path."""
     given = app["source"]
+    if app["reload"]:
+        return Mount(given["mount"]) if given.get("mount") else LiveFolder(given, bases)
     if given.get("package"):
         return Packages(given["package"])
     if given.get("git"):
@@ -104,6 +108,42 @@ class Folder:
     def parcel(self, scratch: Path) -> Path:
         """Pack the folder."""
         return _packed(self._folder, scratch)
+
+
+class LiveFolder(Folder):
+    """A folder on the controller that is sent to a live folder of the host whenever it changed."""
+
+    def __init__(self, source: Mapping[str, Any], bases: list[str]) -> None:
+        super().__init__(source["path"], bases)
+        self._source = source
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by what decides its virtualenv alone; ``content`` stands for all of it."""
+        known = super().describe()
+        try:
+            digest = dependencies(self._folder, self._source)
+        except (UnreadableError, OSError) as error:
+            raise SourceError(str(error)) from error
+        return {
+            **known,
+            "digest": digest,
+            "content": known["digest"],
+            "describe": f"live {known['describe']}",
+        }
+
+
+class Mount:
+    """A folder that is on the host."""
+
+    def __init__(self, folder: str) -> None:
+        self._mounted = folder
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by its name; what is in it shows on the host."""
+        return {"kind": "tree", "digest": "", "describe": f"mount {self._mounted}", "version": ""}
+
+    def parcel(self, scratch: Path) -> None:
+        """Make nothing."""
 
 
 class Checkout:

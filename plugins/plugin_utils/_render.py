@@ -13,7 +13,12 @@ from typing import Any
 
 import jinja2
 from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
-from ansible_collections.asgi.host.plugins.plugin_utils._settings import in_data, read_timeout, upstream
+from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
+    below_home,
+    in_data,
+    read_timeout,
+    upstream,
+)
 from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import DOOR, NGINX_SEND, timeouts
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "asgi_host" / "templates"
@@ -44,8 +49,8 @@ def _environment() -> jinja2.Environment:
         upstream,
     )
     environment.filters.update({each.__name__: each for each in filters})
-    environment.tests["in_data"] = in_data
     environment.globals.update(door=DOOR, nginx_send=NGINX_SEND)
+    environment.tests.update(in_data=in_data, below_home=below_home)
     # A JSON text is a Python literal for strings, which is what the templates use it for.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}
     return environment

@@ -31,7 +31,7 @@ def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
 
 def room_for_workers(app: dict[str, Any], host: Mapping[str, Any]) -> float | None:
     """The memory for the workers of one instance in MiB, where their number is ours to choose; else None."""
-    if app["workers"] != "auto" or app["server"] not in ("gunicorn", "uvicorn"):
+    if app["workers"] != "auto" or app["reload"] or app["server"] not in ("gunicorn", "uvicorn"):
         return None
     room: float = SHARE_OF_HOST * host["memory_mb"]
     if limit := app["sandbox"]["memory_max"]:
@@ -39,6 +39,11 @@ def room_for_workers(app: dict[str, Any], host: Mapping[str, Any]) -> float | No
         own = number / 100 * host["memory_mb"] if unit == "%" else number * UNITS_OF_MEMORY[unit]
         room = min(room, SHARE_OF_LIMIT * own)
     return room
+
+
+def below_home(folder: str) -> bool:
+    """Whether a folder of the host is one that the sandbox hides with all homes."""
+    return f"{folder}/".startswith(("/home/", "/root/", "/run/user/"))
 
 
 def read_timeout(app: dict[str, Any]) -> int:

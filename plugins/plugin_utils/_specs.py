@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import find_python, first_domain
+from ansible_collections.asgi.host.plugins.module_utils._release.gate import NOT_LOADED
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import named
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
@@ -32,6 +33,11 @@ class Server:
     """What the role installs beside the app."""
     check: tuple[str, ...] = ()
     """The command that finds out whether the app can be imported; ``{release}`` is the release's folder."""
+
+    def reloading(self) -> Server:
+        """The same packages, run in development mode."""
+        check = ("python", "{release}/serve.py", "--check")
+        return replace(self, file="serve.py", template="serve-reload.py.j2", check=check)
 
     def pins(self, known: list[str], own: list[str] | None) -> list[str]:
         """The role's pins of this server; none for a program of one's own that names its requirements (``own``)."""
@@ -67,8 +73,11 @@ def describe(
     if origin is None:
         return {**base, "purge": app["purge"]}
     settings = derived(app, common["host"])
-    server = SERVERS[app["server"]]
-    values = {"app": app, "root": common["root"], "settings": settings}
+    server = SERVERS[app["server"]].reloading() if app["reload"] else SERVERS[app["server"]]
+    source = origin.describe()
+    # Not part of what makes a release: it may change under one.
+    content = source.pop("content", "")
+    values = {"app": app, "root": common["root"], "settings": settings, "not_loaded": NOT_LOADED}
     return {
         **base,
         **{
@@ -83,10 +92,12 @@ def describe(
                 "requirements",
                 "strategy",
                 "warm_up",
-                "keep_warm",
                 "keep_releases",
             )
         },
+        # There is no going back to what was live.
+        "keep_warm": app["keep_warm"] and not app["reload"],
+        "live": {"mount": app["source"].get("mount"), "digest": content} if app["reload"] else None,
         # In maintenance every answer is a 503, and says nothing of the release.
         "watch": {**app["watch"], **({"errors": 100} if app["maintenance"] else {})},
         "module": (app["app"] or "").partition(":")[0].partition(".")[0],
@@ -102,7 +113,7 @@ def describe(
         "source": {
             "requirements": app["source"].get("requirements") or None,
             **{key: list(app["source"].get(key) or []) for key in ("extras", "groups")},
-            **origin.describe(),
+            **source,
         },
         "texts": {
             "service": render("systemd/asgi-app@.service.j2", **values),

@@ -385,7 +385,7 @@ def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dic
     A restart would cost the requests of that moment.
     """
     foreign = bool(host["nginx"]["foreign_files"])
-    hidden = any(item["path"].startswith(HIDDEN) for app in apps for item in app["static"])
+    hidden = any(_on_disk(item["path"], app).startswith(HIDDEN) for app in apps for item in app["static"])
     steps: list[dict[str, Any]] = [
         {
             "file": NGINX_DROP_IN,
@@ -404,6 +404,13 @@ def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dic
             {"command": ["systemctl", "restart", "nginx"], "when": [NGINX_DROP_IN], "name": "nginx restarted"}
         )
     return steps
+
+
+def _on_disk(path: str, app: Mapping[str, Any]) -> str:
+    """A static path as nginx finds it, where it lies in a folder of the host's own; else as it is."""
+    mount = app["source"].get("mount")
+    inside = mount and not path.startswith(("/", "{data}"))
+    return f"{mount}/{path.removeprefix('{source}/')}" if inside else path
 
 
 def _entry(name: str) -> str:

@@ -65,6 +65,8 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _columns(entry: Mapping[str, Any], state: str) -> tuple[str, ...]:
     what = str(entry.get("version") or entry.get("source") or "-")[:SHOWN]
+    if entry.get("mode"):
+        state = f"{state} ({entry['mode']})"
     return (entry["id"], state, what, str(entry.get("activated") or "-"), str(entry.get("by") or "-"))
 
 

@@ -368,6 +368,60 @@ CASES: list[Case] = [
         ("hooks.after_failure: 'panic'", "keep or rollback"),
         hooks={"after_failure": "panic"},
     ),
-    # Not in this release: a row leaves when its value leaves NOT_YET in plugins/module_utils/_apps.py.
-    _one("reload", ("reload: true is not available",), reload=True),
+    _one("reload", ("reload: 'on' is neither true nor false",), reload="on"),
+    _one(
+        "reload with workers",
+        ("reload: true runs one process, and workers is 8", "workers or set it to 1", "reload: false"),
+        reload=True,
+        workers=8,
+    ),
+    _one(
+        "reload with a worker for each core", ("reload:", "workers is 'cores'"), reload=True, workers="cores"
+    ),
+    _one(
+        "reload with a program of one's own",
+        ("reload: true is uvicorn with reload, and server is 'command'", "remove server"),
+        reload=True,
+        server="command",
+        command=["./run"],
+    ),
+    _one(
+        "reload of a package",
+        ("source.package: does not change while it runs", "path", "mount", "reload: false"),
+        reload=True,
+        source={"package": "datasette"},
+    ),
+    _one(
+        "reload of a commit",
+        ("source.git: does not change while it runs",),
+        reload=True,
+        source={"git": {"repo": "x"}},
+    ),
+    _one("mount without reload", ("source.mount:", "set reload: true"), source={"mount": "/vagrant/shop"}),
+    _one(
+        "mount relative",
+        ("source.mount: '../shop' is not an absolute path",),
+        reload=True,
+        source={"mount": "../shop"},
+    ),
+    _one(
+        "mount and path",
+        ("source: has path and mount", "exactly one"),
+        reload=True,
+        source={"mount": "/vagrant/shop", "path": "x"},
+    ),
+    _one(
+        "build hook in a mount",
+        ("hooks.build:", "build: []"),
+        reload=True,
+        source={"mount": "/vagrant/shop"},
+        hooks={"build": ["make"]},
+    ),
+    _one(
+        "shared path in a mount",
+        ("shared:", "{data}"),
+        reload=True,
+        source={"mount": "/vagrant/shop"},
+        shared=[{"path": "uploads"}],
+    ),
 ]

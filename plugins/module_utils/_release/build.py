@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,25 +153,16 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
         lines.append(f"{wanted['project']}{extras} @ {wheel_path(release, wanted).as_uri()}")
     if wanted["kind"] != "tree":
         return Inputs([], lines, [], project=False)
-    chosen = wanted.get("requirements")
-    if chosen:
-        path = source / chosen
-        if not path.is_file():
-            raise BuildError(f"source.requirements: the source has no file {chosen}; name one that it has")
-    else:
-        path = next(
-            (
-                source / name
-                for name in ("uv.lock", "requirements.txt", "pyproject.toml")
-                if (source / name).is_file()
-            ),
-            source,
+    path = requirements.choose(source, wanted.get("requirements"))
+    if path and not path.is_file():
+        raise BuildError(
+            f"source.requirements: the source has no file {wanted['requirements']}; name one that it has"
         )
     project_file = source / "pyproject.toml"
     project = project_file.is_file() and "build-system" in requirements.table_of(project_file)
     options = [f"--extra={extra}" for extra in wanted.get("extras", [])]
     groups = [f"--group={group}" for group in wanted.get("groups", [])]
-    if path.name == "uv.lock":
+    if path and path.name == "uv.lock":
         needs = requirements.table_of(path).get("requires-python", "")
         if not fits(spec["python"]["version"], needs):
             raise BuildError(
@@ -183,7 +175,7 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
             "--no-editable", f"--project={source}", f"--output-file={exported}", *options, *groups,
         )  # fmt: skip
         return Inputs([exported], lines, [], project)
-    if path == source:
+    if path is None:
         return Inputs([], lines, [], project)
     if path.name != "pyproject.toml":
         options = []
@@ -212,7 +204,7 @@ def make(
             python["path"],
             python["version"],
             tools.uv,
-            *([spec["source"]["digest"]] if by_content else []),
+            *([_content(release, spec)] if by_content else []),
         )
         if not _again(release, digest, tools, others):
             tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
@@ -226,6 +218,11 @@ def make(
     (release.venv / ".lock").unlink(missing_ok=True)
     (release.folder / MARK).write_text(digest, encoding="utf-8")
     return digest
+
+
+def _content(release: Release, spec: Mapping[str, Any]) -> str:
+    """What stands for the source's content; that of a live folder is not the same for long."""
+    return release.id if release.source.is_symlink() else str(spec["source"]["digest"])
 
 
 def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release]) -> bool:
@@ -258,12 +255,24 @@ def _workshop(release: Release, inputs: Inputs) -> Iterator[tuple[Path, Inputs]]
         return
     with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
         copy = Path(folder) / "project"
-        shutil.copytree(release.source, copy, symlinks=True)
+        live = release.source.is_symlink()
+        shutil.copytree(release.source, copy, symlinks=True, ignore=_no_part if live else None)
         files = [
             copy / path.relative_to(release.source) if path.is_relative_to(release.source) else path
             for path in inputs.files
         ]
         yield copy, replace(inputs, files=files)
+
+
+def _no_part(folder: str, names: list[str]) -> list[str]:
+    """What a live folder has beside its source: what tools left there, and sockets of what runs in it."""
+    kinds = {name: (Path(folder) / name).lstat().st_mode for name in names}
+    special = [
+        name
+        for name, mode in kinds.items()
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+    ]
+    return [*special, *({".git", ".venv", "venv", "node_modules", "__pycache__"} & set(names))]
 
 
 def _fill(
@@ -280,7 +289,10 @@ def _fill(
                 raise
         time.sleep(PAUSE)
         tools = replace(tools, refresh=True)
-    if inputs.project:
+    if inputs.project and release.source.is_symlink():
+        # From the live folder, so that a change of its code is seen.
+        _pip_install(release, tools, f"--editable={release.source.resolve()}")
+    elif inputs.project:
         _pip_install(release, tools, str(folder))
 
 

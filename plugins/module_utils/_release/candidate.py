@@ -16,6 +16,7 @@ from typing import Any
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._process import CommandError, run, succeeds
 from . import build, environment, images, ledger, tree, units
+from .live import Live
 from .paths import Release
 from .requirements import named
 
@@ -40,6 +41,12 @@ class Candidate:
     """Of the registry that the release's image is in."""
     asked: str = ""
     """The digest that the tag of the image stands for."""
+
+    @property
+    def live(self) -> Live | None:
+        """The live folder that is the source in development mode."""
+        wanted = self.spec.get("live")
+        return Live(self.release.app, wanted["mount"]) if wanted else None
 
     def text_files(self) -> list[tuple[Path, str, int]]:
         """The small files of a release that can be put back at any time."""
@@ -101,12 +108,14 @@ class Candidate:
     def build(self, archive: Path | None, tools: build.Tools, others: Sequence[Release]) -> None:
         """Fill the release's folder; ``others`` are releases whose virtualenv may serve again.
 
-        Raises RefusedError, BuildError, CommandError, OSError.
+        A live folder is its source as it is. Raises RefusedError, BuildError, CommandError, OSError.
         """
         if images.is_one(self.spec):
             self._take_image(archive, tools)
             return
-        if archive and self.spec["source"]["kind"] == "wheel":
+        if self.live:
+            self.release.source.symlink_to(self.live.target)
+        elif archive and self.spec["source"]["kind"] == "wheel":
             kept = build.wheel_path(self.release, self.spec["source"])
             kept.parent.mkdir(mode=0o755)
             shutil.copy(archive, kept)
@@ -124,23 +133,37 @@ class Candidate:
             self.put(path, text, mode)
         # systemd-run and the service itself must know the drop-in.
         run(["systemctl", "daemon-reload"])
+        if self.live and self.live.mount:
+            self._must_be_readable(self.live.mount)
         if self.spec["hooks"]["build"]:
             tree.give_to(self.release.source, self.release.app.user)
             try:
-                self.hooks("build", writable=[self.release.source])
+                self.hooks("build", writable=[self.release.source.resolve()])
             finally:
                 tree.seal(self.release.source)
         self._must_hold_the_app(root)
-        build.compile_source(self.release)
+        if not self.live:
+            build.compile_source(self.release)
         version = self.spec["source"].get("version") or self._package_version()
         ledger.update(
             self.release,
             state=ledger.BUILT,
             version=version,
             locked=build.lock_digest(self.release),
-            source_stamp=tree.stamp(self.release.source),
+            source_stamp=None if self.live else tree.stamp(self.release.source),
             venv_stamp=tree.stamp(self.release.venv),
         )
+
+    def _must_be_readable(self, mount: str) -> None:
+        texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
+        try:
+            # In the working folder, as the app will.
+            units.run_in_sandbox(self.release, texts, ["ls"], timeout=HOOK_TIMEOUT)
+        except CommandError as error:
+            raise RefusedError(
+                f"source.mount: the app's user {self.release.app.user} cannot read {mount}; let everybody read it "
+                f"(chmod -R o+rX, or the options of the mount)\n{error.words}"
+            ) from error
 
     def _must_hold_the_app(self, root: Path) -> None:
         """The import root must be in the source or among what was installed; code is not run to find out."""
@@ -150,6 +173,8 @@ class Candidate:
         places = [root, *self.release.venv.glob("lib/python3*/site-packages")]
         if any((place / name).is_dir() or any(place.glob(f"{name}.*")) for place in places):
             return
+        if any(any(place.glob("__editable__*")) for place in places[1:]):
+            return  # the project itself says where in the live folder its modules are
         there = sorted(
             path.name.removesuffix(".py")
             for path in root.iterdir()
@@ -170,6 +195,8 @@ class Candidate:
         for item in self.spec["shared"]:
             inside, kept = self.release.source / item["path"], self.release.app.data / item["data"]
             self._must_lead_nowhere(kept)
+            if kept.exists() and inside.is_symlink() and os.readlink(inside) == str(kept):
+                continue  # an earlier release of the same live folder
             if not kept.exists():
                 self._keep(inside, kept)
             if inside.is_symlink() or inside.is_file():

@@ -23,10 +23,11 @@ from typing import Any
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._private import mask, without_passwords
 from .._process import CommandError, run
-from . import build, environment, hints, images, ledger, memory, tree, units
+from . import build, environment, hints, images, ledger, live, memory, requirements, tree, units
 from .candidate import WORKERS, Candidate, RefusedError
 from .gate import Gate, GateError
 from .hold import Hold
+from .live import Live
 from .paths import LOCK, SYSTEMD, App, Release
 from .switch import NotProvedError, Switch
 from .watch import WentBadError, watch
@@ -40,6 +41,8 @@ LOCK_WAIT = 600.0
 STILL_HEALTHY = 20.0
 # Seconds that one which does not answer has for its end. It may hang, and would take its whole graceful time.
 SILENT_PATIENCE = 10.0
+# Seconds that one in development mode has to answer before it is said that it does not; nothing else is done then.
+LIVE_PATIENCE = 5.0
 
 
 class DeployError(Exception):
@@ -60,6 +63,15 @@ class Deployment:
         self.private = {key: value for key, value in private.items() if key != "registry"}
         self.tools = tools
         self.app = App(Path(spec["root"]), spec["name"], spec["user"])
+        # In development mode: what was sent to the live folder, and what there is to say of its code.
+        self.synced: list[str] = []
+        self.warnings: list[str] = []
+
+    @property
+    def _live(self) -> Live | None:
+        """The live folder that is the source in development mode."""
+        wanted = self.spec.get("live")
+        return Live(self.app, wanted["mount"]) if wanted else None
 
     # -- what is wanted -------------------------------------------------------------------------------------
 
@@ -67,7 +79,7 @@ class Deployment:
         """A digest for each thing that shapes the process; together they are the release's identity."""
         spec = self.spec
         parts: dict[str, Any] = {
-            "source": spec["source"]["digest"],
+            "source": self._source_digest(),
             "requirements": [
                 spec["requirements"],
                 spec["server_pins"],
@@ -104,6 +116,18 @@ class Deployment:
         """What the tag of an image in a registry stands for, asked once."""
         return images.asked(self.spec, self.login, self.app.active())
 
+    def _source_digest(self) -> str:
+        """What stands for the source. Of a live folder that is what decides the virtualenv; the rest may change."""
+        wanted = self.spec.get("live")
+        if not (wanted and wanted["mount"]):
+            return str(self.spec["source"]["digest"])
+        try:
+            return live.dependencies(Path(wanted["mount"]), self.spec["source"])
+        except (requirements.UnreadableError, OSError) as error:
+            raise DeployError(
+                f"{self.app.name}: source.mount: {error}\nWhat served before serves as it did."
+            ) from error
+
     # -- converge -------------------------------------------------------------------------------------------
 
     def look(self, *, dry: bool) -> dict[str, Any]:
@@ -129,11 +153,28 @@ class Deployment:
         except BusyError:
             # Whoever is at work looks after it; its candidate is no leftover.
             found = []
-        return {
+        answer: dict[str, Any] = {
             "status": "repaired" if found else "current",
             "reasons": found,
             "release": ledger.read(active),
         }
+        if self._live:
+            # Of code that is about to change there is nothing to say.
+            answer["unsynced"] = not self._live.holds(self.spec["live"]["digest"])
+            if not (answer["unsynced"] or dry):
+                self._look_at_live(active)
+            answer["warnings"] = self.warnings
+        return answer
+
+    def _look_at_live(self, active: Release) -> None:
+        """Say when the code as it is now does not pass. A restart would not help it: it waits for its next change."""
+        try:
+            self._gate.passes(active, LIVE_PATIENCE)
+        except GateError as error:
+            self.warnings.append(
+                f"{self.app.name} runs in development mode, and its code as it is now does not pass the health check: "
+                f"{error}. It waits for the next change; what it said: journalctl -u {active.service}"
+            )
 
     def _complete(self, release: Release) -> bool:
         """Whether the release's own files are there; what is in it cannot be put back, only built anew."""
@@ -146,8 +187,11 @@ class Deployment:
         return (
             runs
             and all((release.folder / name).is_file() for name in self.spec["files"])
-            and release.source.is_dir()
-            and tree.stamp(release.source) == entry.get("source_stamp")
+            and (
+                self._live.is_source_of(release)
+                if self._live
+                else release.source.is_dir() and tree.stamp(release.source) == entry.get("source_stamp")
+            )
         )
 
     def _repair(self, release: Release, *, dry: bool) -> list[str]:
@@ -168,8 +212,11 @@ class Deployment:
             units.start(release)
             if restart:
                 units.restart(release)
-            self._must_pass(release, began)
+            if not self._live:
+                self._must_pass(release, began)
             return wrong
+        if self._live:
+            return []
         try:
             self._gate.passes(release, STILL_HEALTHY)
         except GateError as error:
@@ -250,10 +297,28 @@ class Deployment:
             found.append(f"release {release.id} was not pruned")
             if not dry:
                 self._discard(release)
+        found += self._clear_development(active, dry=dry)
         if ledger.read(active).get("after") == ledger.PENDING:
             found.append("hooks.after had not run to their end")
             if not dry:
                 self._after(active, previous)
+        return found
+
+    def _clear_development(self, active: Release, *, dry: bool = False) -> list[str]:
+        """Remove what the development mode has left, and nobody can go back to; returns what there was."""
+        found = []
+        for release in self.app.all_releases():
+            entry = ledger.read(release)
+            proved = entry.get("state", ledger.BUILDING) not in ledger.UNPROVED
+            if release != active and proved and entry.get("mode") == ledger.DEVELOPMENT:
+                found.append(f"release {release.id} of the development mode was left")
+                if not dry:
+                    self._discard(release)
+        folder = Live(self.app)
+        if not (self._live and self._live.folder == folder.folder):
+            found += [f"{path} was left" for path in folder.leftovers()]
+            if not dry:
+                folder.clear()
         return found
 
     def _end_of_switch(self, active: Release, *, dry: bool) -> list[str]:
@@ -301,13 +366,18 @@ class Deployment:
         """
         with self._lock():
             previous = self.app.active()
+            self._receive(archive)
             if (
                 previous
                 and ledger.read(previous).get("digest") == self._digest()
                 and self._complete(previous)
             ):
-                # Another deploy was quicker while this one waited for the lock.
-                return {"status": "current", "release": ledger.read(previous)}
+                # Another deploy was quicker while this one waited for the lock, or the code alone is another.
+                if self.synced:
+                    version = self.spec["source"].get("version", "")
+                    ledger.update(previous, version=version, synced=ledger.now())
+                status = "synced" if self.synced else "current"
+                return {"status": status, "reasons": self.synced, "release": ledger.read(previous)}
             units.end_commands(self.app)
             self._clear_away(self._half_built(previous))
             migrated: dict[str, bool] = {}
@@ -337,12 +407,32 @@ class Deployment:
                         self._discard(release)
                     raise
             self._after(release, previous)
+            self._clear_development(release)
             return {
                 "status": "deployed",
                 "release": ledger.read(release),
                 "chosen": build.chosen_versions(release),
                 "migrated": migrated,
             }
+
+    def _receive(self, archive: Path | None) -> None:
+        """Bring the live folder to what was sent, if that is another."""
+        if not (archive and self._live):
+            return
+        digest = self.spec["live"]["digest"]
+        if not self._live.holds(digest):
+            shared = [item["path"] for item in self.spec["shared"]]
+            self.synced = self._live.receive(archive, digest, shared) or [str(self._live.folder)]
+
+    def _earlier(self, active: Release | None, release: Release) -> str | None:
+        """What a release that takes over from ``active`` can be taken back to: nothing of the development mode."""
+        if active is None:
+            return None
+        entry = ledger.read(active)
+        if entry.get("mode") != ledger.DEVELOPMENT:
+            return active.id
+        earlier: str | None = entry.get("previous")
+        return ledger.read(release).get("previous") if earlier == release.id else earlier
 
     @contextlib.contextmanager
     def _restored(self, release: Release, active: Release | None) -> Iterator[None]:
@@ -351,7 +441,7 @@ class Deployment:
         Raises DeployError, which says why.
         """
         before = ledger.read(release)
-        previous = active.id if active else None
+        previous = self._earlier(active, release)
         ledger.update(release, previous=previous, by=self.spec["by"], activated=None, **self._pending())
         try:
             yield
@@ -382,7 +472,8 @@ class Deployment:
                 said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
                 raise DeployError(self._masked(self._take_back(release, previous, said))) from error
         self._leave(previous)
-        for old in self._excess(keep={release.id} | ({previous.id} if previous else set())):
+        earlier = self._previous_of(release)
+        for old in self._excess(keep={each.id for each in (release, previous, earlier) if each}):
             self._discard(old)
 
     def _fit(self, release: Release) -> bool:
@@ -448,7 +539,8 @@ class Deployment:
 
     def _open(self, release: Release) -> None:
         """Make the folder and the ledger's entry of a release that is now being built."""
-        release.source.mkdir(parents=True, mode=0o755)
+        # A source that is live is a link, made when the release is filled.
+        (release.folder if self._live else release.source).mkdir(parents=True, mode=0o755)
         active = self.app.active()
         ledger.write(
             release,
@@ -463,8 +555,9 @@ class Deployment:
                 "created": ledger.now(),
                 "activated": None,
                 "by": self.spec["by"],
-                "previous": active.id if active else None,
+                "previous": self._earlier(active, release),
                 "state": ledger.BUILDING,
+                **({"mode": ledger.DEVELOPMENT} if self._live else {}),
             },
         )
 
@@ -518,6 +611,12 @@ class Deployment:
             if active is None:
                 raise DeployError(
                     f"{self.app.name}: nothing serves, so there is nothing to roll back from; deploy it first"
+                )
+            if self._live or ledger.read(active).get("mode") == ledger.DEVELOPMENT:
+                raise DeployError(
+                    f"{self.app.name}: it runs in development mode (reload: true), and its code is a folder that "
+                    "changes, of which nothing earlier is kept: put the code right there; or set reload: false, and "
+                    "run site.yml"
                 )
             target = self._rollback_target(active, identity)
             if target.id == active.id:
@@ -600,7 +699,12 @@ class Deployment:
 
     def _excess(self, keep: set[str]) -> list[Release]:
         """The oldest releases beyond ``keep_releases``, but for those of ``keep`` and those that still drain."""
-        releases = self.app.all_releases()
+        releases = [
+            release
+            for release in self.app.all_releases()
+            # One of the development mode is in nobody's way: it goes by itself.
+            if ledger.read(release).get("mode") != ledger.DEVELOPMENT
+        ]
         old = [release for release in releases if release.id not in keep]
         return [
             release

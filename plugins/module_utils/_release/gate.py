@@ -28,6 +28,8 @@ LOOK = 0.25
 WARM_UP_AT_ONCE = 8
 # Text of a wrong answer that is shown, in characters.
 SHOWN = 300
+# How an app in development mode begins to say that its code does not load, which waiting does not change.
+NOT_LOADED = "asgi.host, development mode: the code does not load."
 # /proc/net/unix: the flag of a listening socket (__SO_ACCEPTCON in Linux's net.h).
 LISTENING = 0x10000
 
@@ -144,6 +146,8 @@ class Gate:
                 if not wrong:
                     return
                 last = wrong
+                if body.startswith(NOT_LOADED):
+                    raise GateError(f"{url}: {last}")
                 if not patient:
                     raise GateError(f"{url}: {last}, during the warm-up")
             still_there()

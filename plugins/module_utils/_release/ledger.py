@@ -19,6 +19,8 @@ SUPERSEDED = "superseded"
 BAD = "bad"
 # Of hooks.after, from the switch until they have run to their end.
 PENDING = "pending"
+# The mode of a release whose source is a live folder; others have none.
+DEVELOPMENT = "development"
 # Of a release that never served.
 UNPROVED = (BUILDING, BUILT)
 

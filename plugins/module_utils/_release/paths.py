@@ -35,6 +35,11 @@ class App:
         return self.folder / "current"
 
     @property
+    def live(self) -> Path:
+        """In development mode, the folder that the controller keeps up to date."""
+        return self.folder / "live"
+
+    @property
     def secrets(self) -> Path:
         return Path("/etc/asgi") / self.name
 

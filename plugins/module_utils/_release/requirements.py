@@ -81,6 +81,14 @@ class Requirements:
             self.names |= named([line])
 
 
+def choose(source: Path, named_file: str | None) -> Path | None:
+    """The file of a source that names its dependencies, which may be missing where it is named; None without one."""
+    if named_file:
+        return source / named_file
+    usual = (source / name for name in ("uv.lock", "requirements.txt", "pyproject.toml"))
+    return next((path for path in usual if path.is_file()), None)
+
+
 def read(paths: Sequence[Path]) -> Requirements:
     """Read files of the kinds that ``uv pip compile`` takes. Raises UnreadableError."""
     found = Requirements()

@@ -1,0 +1,3 @@
+"""An app whose code changes while it runs."""
+
+VERSION = "1"
