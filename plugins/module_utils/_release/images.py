@@ -181,7 +181,7 @@ def _build(release: Release, wanted: Mapping[str, Any], archive: Path, tools: bu
     context.mkdir(mode=0o700)
     try:
         run(["tar", "--extract", "--gzip", "--no-same-owner", f"--file={archive}", f"--directory={context}"])
-        with _indexes(tools) as mounts:
+        with _indexes(release.app, tools) as mounts:
             argv = [
                 PODMAN, "build", f"--tag={tag(release)}", f"--file={context / wanted['dockerfile']}",
                 # A newer base image is taken where the registry has one; one that is down is no trouble.
@@ -204,7 +204,7 @@ def _build(release: Release, wanted: Mapping[str, Any], archive: Path, tools: bu
 
 
 @contextlib.contextmanager
-def _indexes(tools: build.Tools) -> Iterator[list[str]]:
+def _indexes(app: App, tools: build.Tools) -> Iterator[list[str]]:
     """Mounts by which pip in a build asks the host's own index, and believes its authorities; none is in the image."""
     own = AUTHORITY.is_file()
     if not (own or tools.index or tools.wheels):
@@ -213,15 +213,22 @@ def _indexes(tools: build.Tools) -> Iterator[list[str]]:
     lines = ["[global]", f"cert = {IN_BUILD}/ca.pem"]
     mounts = [f"--volume={BUNDLE}:{IN_BUILD}/ca.pem:ro"]
     if tools.index:
-        lines.append(f"index-url = {tools.index.replace('%', '%%')}")
+        lines.append(f"index-url = {tools.index}")
     if tools.wheels:
         lines += ["no-index = true", f"find-links = {IN_BUILD}/wheels"]
         mounts.append(f"--volume={tools.wheels}:{IN_BUILD}/wheels:ro")
-    with tempfile.TemporaryDirectory(prefix="asgi-host-", dir="/run") as folder:
-        path = Path(folder) / "pip.conf"
+    # Of the same name each time: a deploy that was killed has left its own, and only one of an app is at work.
+    folder = Path(f"/run/asgi-host-{app.name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        path = folder / "pip.conf"
         # The folder is root's alone; in the build any user may read it, for pip may be anyone's.
         path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        path.chmod(0o644)
         yield [*mounts, f"--volume={path}:/etc/pip.conf:ro"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _work(release: Release, argv: Sequence[str], timeout: float) -> None:
