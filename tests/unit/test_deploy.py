@@ -18,6 +18,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release import (
     environment,
     gate,
     hold,
+    images,
     ledger,
     paths,
     switch,
@@ -606,3 +607,43 @@ def test_mount_is_read_where_it_lies(tmp_path: Path, world: World, monkeypatch: 
         wanted(tmp_path, "", **keys).look(dry=False)
     deployment._discard(release)
     assert (mount / "shop.py").exists()
+
+
+def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    container = {
+        "workers": 2, "graceful_timeout": 30, "stop_timeout": 45, "network": "any", "writable_paths": [], "static": [],
+    }  # fmt: skip
+    source = {"kind": "image", "digest": "d", "describe": "image x", "image": {"from": "archive"}}
+    there = True
+    discarded = []
+
+    def make(release: Release, *_: object) -> None:
+        ledger.update(release, image={"id": "1", "uid": 10001, "gid": 0, "sets": []})
+
+    monkeypatch.setattr(images, "make", make)
+    monkeypatch.setattr(images, "exists", lambda release: there)
+    monkeypatch.setattr(images, "left_behind", lambda app: [])
+    monkeypatch.setattr(images, "prune", lambda app, **_: None)
+    monkeypatch.setattr(images, "discard", lambda release: discarded.append(release.id))
+    monkeypatch.setattr(images, "uid_of", lambda name: 995)
+    monkeypatch.setattr(images, "gid_of", lambda name: 995)
+    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, RUNS))
+    app = wanted(tmp_path, "d", source=source, container=container, files={}, module="", python=None)
+    app.deploy(None)
+    release = app.app.active()
+    assert release
+    assert not release.venv.exists()
+    assert "localhost/asgi-shop:" in release.drop_in.with_name("image.conf").read_text()
+    assert (release.secrets / "container.env").stat().st_mode & 0o777 == 0o600
+    assert app.look(dry=False)["status"] == "current"
+    there = False
+    assert app.look(dry=False)["reasons"] == ["files of the release are missing or differ"]
+    there = True
+    more = {**container, "workers": 3}
+    changed = wanted(tmp_path, "d", source=source, container=more, files={}, module="", python=None)
+    assert changed.look(dry=True)["reasons"] == ["settings changed"]
+    world.bad = True
+    with pytest.raises(deploy.DeployError):
+        changed.deploy(None)
+    assert len(discarded) == 1
+    assert app.app.active() == release

@@ -319,3 +319,20 @@ def test_link_that_leads_out_of_what_was_copied(tmp_path: Path) -> None:
     (tmp_path / "static" / "shadow").symlink_to("/etc/shadow")
     with pytest.raises(build.BuildError, match="static/shadow in the image is a link"):
         images._must_not_lead_out(tmp_path)
+
+
+def test_only_what_a_killed_build_of_the_app_left_is_cleared_away() -> None:
+    since, begin = "2026-11-25T03:42:28Z", 1795578148
+    named = [
+        ("first of ours", ["buildah"], "base", begin + 1),
+        ("ours", ["buildah"], "layer", begin + 2),
+        ("ours later", ["buildah"], "layer2", begin + 9),
+        ("somebody's", ["buildah"], "base", begin - 60),
+        ("somebody's later", ["buildah"], "base", begin + 5),
+        ("serves", ["gunicorn"], "layer", begin - 900),
+    ]
+    found = [dict(zip(("Id", "Command", "ImageID", "Created"), each, strict=True)) for each in named]
+    layers = {"layer", "layer2"}
+    assert sorted(images.abandoned(found, layers, since)) == ["first of ours", "ours", "ours later"]
+    assert images.abandoned(found, layers, "") == ["ours", "ours later"]
+    assert images.abandoned(found, set(), since) == []

@@ -693,7 +693,7 @@ class Deployment:
         if leftovers:
             self.tools.forget()
             if images.is_one(self.spec):
-                images.prune(self.app)
+                images.clear_away(self.app, str(ledger.read(leftovers[0]).get("created", "")))
         for release in leftovers:
             self._discard(release)
 

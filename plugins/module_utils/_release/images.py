@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime
 import hashlib
 import json
 import os
@@ -181,7 +182,7 @@ def _build(release: Release, wanted: Mapping[str, Any], archive: Path, tools: bu
     context.mkdir(mode=0o700)
     try:
         run(["tar", "--extract", "--gzip", "--no-same-owner", f"--file={archive}", f"--directory={context}"])
-        with _indexes(tools) as mounts:
+        with _indexes(release.app, tools) as mounts:
             argv = [
                 PODMAN, "build", f"--tag={tag(release)}", f"--file={context / wanted['dockerfile']}",
                 # A newer base image is taken where the registry has one; one that is down is no trouble.
@@ -204,7 +205,7 @@ def _build(release: Release, wanted: Mapping[str, Any], archive: Path, tools: bu
 
 
 @contextlib.contextmanager
-def _indexes(tools: build.Tools) -> Iterator[list[str]]:
+def _indexes(app: App, tools: build.Tools) -> Iterator[list[str]]:
     """Mounts by which pip in a build asks the host's own index, and believes its authorities; none is in the image."""
     own = AUTHORITY.is_file()
     if not (own or tools.index or tools.wheels):
@@ -213,15 +214,26 @@ def _indexes(tools: build.Tools) -> Iterator[list[str]]:
     lines = ["[global]", f"cert = {IN_BUILD}/ca.pem"]
     mounts = [f"--volume={BUNDLE}:{IN_BUILD}/ca.pem:ro"]
     if tools.index:
-        lines.append(f"index-url = {tools.index.replace('%', '%%')}")
+        lines.append(f"index-url = {tools.index}")
     if tools.wheels:
         lines += ["no-index = true", f"find-links = {IN_BUILD}/wheels"]
         mounts.append(f"--volume={tools.wheels}:{IN_BUILD}/wheels:ro")
-    with tempfile.TemporaryDirectory(prefix="asgi-host-", dir="/run") as folder:
-        path = Path(folder) / "pip.conf"
+    # Of the same name each time: a deploy that was killed has left its own, and only one of an app is at work.
+    folder = _scratch(app)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        path = folder / "pip.conf"
         # The folder is root's alone; in the build any user may read it, for pip may be anyone's.
         path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        path.chmod(0o644)
         yield [*mounts, f"--volume={path}:/etc/pip.conf:ro"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch(app: App) -> Path:
+    return Path(f"/run/asgi-host-{app.name}")
 
 
 def _work(release: Release, argv: Sequence[str], timeout: float) -> None:
@@ -578,6 +590,39 @@ def prune(app: App, *, until: str = "") -> None:
     """Remove what builds of this app left beside its images, with ``until`` only what is older than that time."""
     limit = [f"--filter=until={until}"] if until else []
     succeeds([PODMAN, "image", "prune", "--force", f"--filter=label={LABEL}.app={app.name}", *limit])
+
+
+def clear_away(app: App, since: str) -> None:
+    """Remove what a build of this app left that was killed; it began after ``since``, as the ledger writes a time.
+
+    A layer that a power cut left empty would be built upon for ever, so none of the build's is kept.
+    """
+    shutil.rmtree(_scratch(app), ignore_errors=True)
+    if not Path(PODMAN).exists():
+        return
+    labelled = run(
+        [PODMAN, "images", "--all", "--quiet", "--no-trunc", f"--filter=label={LABEL}.app={app.name}"]
+    )
+    found = json.loads(run([PODMAN, "ps", "--all", "--external", "--format=json"]))
+    for identity in abandoned(found, {line.removeprefix("sha256:") for line in labelled.split()}, since):
+        succeeds([PODMAN, "rm", "--force", identity])
+    prune(app)
+
+
+def abandoned(containers: Sequence[Mapping[str, Any]], layers: set[str], since: str) -> list[str]:
+    """The working containers of a build that was killed: those upon ``layers``, and the one that came before the first.
+
+    That one stands upon the base image, and nothing says whose it is but its time.
+    """
+    building = [each for each in containers if each["Command"] == ["buildah"]]
+    own = [each for each in building if each["ImageID"] in layers]
+    if since and own:
+        begin = (
+            datetime.datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC).timestamp()
+        )
+        first = min(each["Created"] for each in own)
+        own += [each for each in building if each not in own and begin <= each["Created"] <= first]
+    return [str(each["Id"]) for each in own]
 
 
 def left_behind(app: App) -> list[str]:
