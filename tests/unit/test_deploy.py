@@ -84,7 +84,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(units, "hasten", lambda release, patience: None)
     monkeypatch.setattr(units, "end_commands", lambda app: None)
     monkeypatch.setattr(units, "forget_failure", lambda release: None)
-    monkeypatch.setattr(units, "journal", lambda release, since: "the app's own words")
+    monkeypatch.setattr(units, "journal", lambda service, since: "the app's own words")
     monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, IDLE))
     numbers = iter(range(100))
     original = paths.App.release

@@ -200,7 +200,7 @@ class Deployment:
             self._gate.passes(release)
         except GateError as error:
             raise DeployError(
-                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
+                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release.service, began)}"
             ) from error
 
     def _finish(self, active: Release, *, dry: bool) -> list[str]:
@@ -254,7 +254,7 @@ class Deployment:
             found.append(f"release {identity} ran beside it")
             if not dry:
                 units.stop(self.app.release(identity), wait=False)
-        if warm and previous and not units.states([previous.service])[previous.service].enabled:
+        if warm and previous and not units.state(previous.service).enabled:
             found.append(f"release {warm} was not kept warm")
             if not dry:
                 units.start(previous)
@@ -352,7 +352,7 @@ class Deployment:
             try:
                 watch(release, self._gate, wanted)
             except WentBadError as error:
-                said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
+                said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release.service, began)}"
                 raise DeployError(self._masked(self._take_back(release, previous, said))) from error
         self._leave(previous)
         for old in self._excess(keep={release.id} | ({previous.id} if previous else set())):
@@ -558,7 +558,7 @@ class Deployment:
         return [
             release
             for release in old[: max(0, len(releases) - int(self.spec["keep_releases"]))]
-            if units.states([release.service])[release.service].active in ("inactive", "failed")
+            if units.state(release.service).active in ("inactive", "failed")
         ]
 
     def _discard(self, release: Release) -> None:

@@ -49,7 +49,7 @@ class Switch:
             self.gate.passes(release)
             self.gate.warm(release)
         except (GateError, CommandError) as error:
-            said = units.journal(release, began)
+            said = units.journal(release.service, began)
             units.end(release)
             raise NotProvedError(f"{error}\nFrom the journal of {release.service}:\n{said}") from error
         except BaseException:

@@ -61,13 +61,21 @@ def states(units: Sequence[str]) -> dict[str, UnitState]:
     return found
 
 
+def state(unit: str) -> UnitState:
+    """The state of one unit. A process that runs for weeks may have been restarted: compare with an earlier look."""
+    return states([unit])[unit]
+
+
+def listed(pattern: str, *options: str) -> list[str]:
+    """The names of the units that match, as ``systemctl list-units`` has them: with ``--all`` also the idle ones."""
+    said = run(["systemctl", "list-units", *options, "--plain", "--no-legend", "--full", pattern])
+    return [line.split()[0] for line in said.splitlines() if line.strip()]
+
+
 def instances(app: App) -> dict[str, UnitState]:
     """The state of every service of an app that systemd has loaded, and of every one enabled at boot, by release."""
     template = f"asgi-{app.name}@"
-    listed = run(
-        ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{template}*.service"]
-    )
-    names = {line.split()[0] for line in listed.splitlines() if line.strip()}
+    names = set(listed(f"{template}*.service", "--all"))
     names.update(path.name for path in SYSTEMD.glob(f"multi-user.target.wants/{template}*.service"))
     return {
         name.removeprefix(template).removesuffix(".service"): state
@@ -95,7 +103,7 @@ def _await_end(release: Release) -> None:
 
     Its streams end at once, as they would at its graceful timeout; requests have their time, and systemd a limit.
     """
-    while states([release.service])[release.service].active == "deactivating":
+    while state(release.service).active == "deactivating":
         # gunicorn's master takes no notice of this signal, nor does any process that does not handle it.
         succeeds(["systemctl", "kill", "--signal=SIGWINCH", release.service])
         time.sleep(0.2)
@@ -110,7 +118,7 @@ def restart(release: Release) -> None:
 def hasten(release: Release, patience: float) -> None:
     """Kill what is being stopped and has not ended within ``patience`` seconds."""
     until = time.monotonic() + patience
-    while states([release.service])[release.service].active == "deactivating":
+    while state(release.service).active == "deactivating":
         if time.monotonic() > until:
             run(["systemctl", "kill", "--signal=SIGKILL", release.service])
             return
@@ -132,7 +140,7 @@ def end(release: Release) -> None:
     """Stop a candidate that nobody uses: it has PATIENCE seconds, for one that hangs would take its graceful time."""
     stop(release, wait=False)
     until = time.monotonic() + PATIENCE
-    while states([release.service])[release.service].active not in ("inactive", "failed"):
+    while state(release.service).active not in ("inactive", "failed"):
         if time.monotonic() > until:
             run(["systemctl", "kill", "--signal=SIGKILL", release.service])
             run(["systemctl", "stop", release.service])
@@ -140,15 +148,15 @@ def end(release: Release) -> None:
         time.sleep(0.1)
 
 
-def journal(release: Release, since: float) -> str:
-    """What the release's service said that an operator needs: from its first error on, else its last lines.
+def journal(service: str, since: float) -> str:
+    """What a service of a release said that an operator needs: from its first error on, else its last lines.
 
     A crash loop repeats itself, and gunicorn adds a traceback of its own to the app's: the first one is the cause.
     What was said before ``since`` (seconds of the epoch) is of an earlier trouble.
     """
     # On a busy host journald has not yet written what a process said that has just died.
     succeeds(["journalctl", "--sync"])
-    ask = ["journalctl", "--unit", release.service, "--no-pager", "--quiet", "--output=cat"]
+    ask = ["journalctl", "--unit", service, "--no-pager", "--quiet", "--output=cat"]
     try:
         # One that has run for long, and was silent since, may have said before what is wrong.
         said = run([*ask, f"--since=@{since:.6f}"]) or run([*ask, f"--lines={JOURNAL_LINES}"])
@@ -217,12 +225,7 @@ def run_in_sandbox(
 def end_commands(app: App) -> None:
     """Stop what a deploy that was killed had running in the sandbox; for who holds the app's lock."""
     ours = re.compile(rf"asgi-{re.escape(app.name)}-run-\d+-\d+\.service")
-    listed = run(["systemctl", "list-units", "--plain", "--no-legend", "--full", f"asgi-{app.name}-run-*"])
-    found = [
-        name
-        for name in (line.split()[0] for line in listed.splitlines() if line.strip())
-        if ours.fullmatch(name)
-    ]
+    found = [name for name in listed(f"asgi-{app.name}-run-*") if ours.fullmatch(name)]
     if found:
         run(["systemctl", "stop", *found])
 

@@ -68,7 +68,7 @@ def watch(release: Release, gate: Gate, wanted: Mapping[str, Any]) -> None:
     nginx keeps lines back for up to 5 s: it is told to write them before, for they are the old release's, and at
     the end. Raises WentBadError.
     """
-    before = units.states([release.service])[release.service].restarts
+    before = units.state(release.service).restarts
     _have_the_log_written()
     log = AccessLog(Path(f"/var/log/nginx/asgi-{release.app.name}.access.log"))
     end = time.monotonic() + wanted["seconds"]
@@ -87,7 +87,7 @@ def _have_the_log_written() -> None:
 
 
 def _look(release: Release, gate: Gate, before: int) -> None:
-    state = units.states([release.service])[release.service]
+    state = units.state(release.service)
     if state.restarts > before or state.active not in ("active", "reloading"):
         raise WentBadError(f"its process ended ({state.active}, {state.restarts - before} restarts)")
     try:
