@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import workers
+from ansible_collections.asgi.host.plugins.module_utils._release.background import STAYS_UP_AT_MOST
 
 # What an app's lifespan shutdown may take after the last request, in seconds, before systemd ends it.
 SHUTDOWN_MARGIN = 15
@@ -38,13 +39,14 @@ def read_timeout(app: dict[str, Any]) -> int:
     """Seconds that nginx waits for an app.
 
     With ``strategy: restart`` requests wait while the old instance ends, the new one is proved, and in the worst case
-    the old one comes back.
+    the old one comes back. The background processes are tried meanwhile.
     """
     own = int(app["proxy"]["read_timeout"])
     if app["strategy"] != "restart":
         return own
     proving = sum(check["timeout"] for check in app["health"])
-    return int(max(own, app["graceful_timeout"] + 2 * proving + SHUTDOWN_MARGIN))
+    trying = STAYS_UP_AT_MOST if app["processes"] else 0
+    return int(max(own, app["graceful_timeout"] + 2 * proving + trying + SHUTDOWN_MARGIN))
 
 
 def upstream(app: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import find_python, first_domain
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import named
-from ansible_collections.asgi.host.plugins.plugin_utils import _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _background, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
@@ -101,6 +101,7 @@ def describe(
             "service": render("systemd/asgi-app@.service.j2", **values),
             "release.conf": render("systemd/release.conf.j2", **values),
         },
+        "processes": _background.unit_files(app, values),
         "files": {server.file: render(f"release/{server.template}", **values)},
     }
 

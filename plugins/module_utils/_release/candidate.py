@@ -16,7 +16,7 @@ from typing import Any
 from .._files import NEW, write_atomically
 from .._process import CommandError, run, succeeds
 from . import build, environment, ledger, tree, units
-from .paths import Release
+from .paths import SYSTEMD, Release
 from .requirements import named
 
 # Seconds that one hook may take.
@@ -38,6 +38,10 @@ class Candidate:
     def text_files(self) -> list[tuple[Path, str, int]]:
         """The small files of a release that can be put back at any time."""
         files = [(self.release.drop_in, self.spec["texts"]["release.conf"], 0o644)]
+        files += [
+            (SYSTEMD / self.release.process(name), text, 0o644)
+            for name, text in self.spec["processes"].items()
+        ]
         files += [(self.release.folder / name, text, 0o644) for name, text in self.spec["files"].items()]
         if self.spec["command"]:
             filled = environment.fill(self.spec["command"], self._tokens())

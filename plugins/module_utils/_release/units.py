@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ JOURNAL_LINES = 40
 TROUBLE = re.compile(r"\[ERROR\]|^ERROR:|Traceback \(")
 # Seconds that a candidate which failed has for its end.
 PATIENCE = 3.0
+# systemd's ExecMainCode: an exit, an end by a signal, one with a core dump (waitid(2), CLD_EXITED and after).
+EXITED = "1"
+SIGNALLED = ("2", "3")
 # Directives of a service that belong to its process, not to the place it runs in.
 OF_THE_PROCESS = frozenset(
     {
@@ -83,10 +86,10 @@ def instances(app: App) -> dict[str, UnitState]:
     }
 
 
-def with_drop_in(app: App) -> set[str]:
+def with_settings(app: App) -> set[str]:
     """The releases whose settings systemd would read, whether their folders are there or not."""
-    start, end = f"asgi-{app.name}@", ".service.d"
-    return {path.name.removeprefix(start).removesuffix(end) for path in SYSTEMD.glob(f"{start}*{end}")}
+    paths = [*SYSTEMD.glob(f"asgi-{app.name}@*.service.d"), *SYSTEMD.glob(f"asgi-{app.name}.*@*.service")]
+    return {path.name.partition("@")[2].partition(".service")[0] for path in paths}
 
 
 def start(release: Release) -> None:
@@ -232,13 +235,34 @@ def end_commands(app: App) -> None:
 
 def _why_it_ended(unit: str, limit: float) -> str:
     """What a failed unit does not say itself, in words: who is killed has no last ones. Forgets the unit."""
-    names = ("Result", "ExecMainCode", "ExecMainStatus")
-    shown = run(["systemctl", "show", *(f"--property={name}" for name in names), unit])
-    said = dict(line.partition("=")[::2] for line in shown.splitlines())
+    said = _end(unit)
     succeeds(["systemctl", "reset-failed", unit])
     if said.get("Result") == "timeout":
         return f"still ran after {limit:.0f} s and was ended"
-    killed = said.get("Result") == "signal" and said.get("ExecMainStatus") == "9"
-    if said.get("Result") == "oom-kill" or killed:
+    return KILLED if _killed(said) else ""
+
+
+def how_it_ended(unit: str) -> str:
+    """How the process of a unit that shall run has ended, in words that follow its name."""
+    said = _end(unit)
+    if _killed(said):
         return KILLED
-    return ""
+    status = said.get("ExecMainStatus")
+    if said.get("ExecMainCode") == EXITED:
+        return f"ended by itself, with exit status {status}; it must run until it is told to end"
+    # Without an end it was stopped, or runs again already.
+    return (
+        f"was ended by signal {status}" if said.get("ExecMainCode") in SIGNALLED else "did not go on running"
+    )
+
+
+def _end(unit: str) -> dict[str, str]:
+    """What systemd says of the end of a unit's process."""
+    names = ("Result", "ExecMainCode", "ExecMainStatus")
+    shown = run(["systemctl", "show", *(f"--property={name}" for name in names), unit])
+    return dict(line.partition("=")[::2] for line in shown.splitlines())
+
+
+def _killed(said: Mapping[str, str]) -> bool:
+    killed = said.get("Result") == "signal" and said.get("ExecMainStatus") == "9"
+    return killed or said.get("Result") == "oom-kill"
