@@ -103,6 +103,7 @@ APP_DEFAULTS: dict[str, Any] = {
     "python": None,
     "server": "gunicorn",
     "command": None,
+    "processes": [],
     "workers": "auto",
     "timeout": 120,
     "graceful_timeout": 30,
@@ -947,6 +948,21 @@ def _hook(say: Say, key: str, value: Any) -> None:
         _command(say, key, value)
 
 
+_processes = _each(
+    _keys(
+        {
+            "name": _pattern(
+                NAME, "a name", "give lower-case letters, digits and -, a letter first, such as worker"
+            ),
+            "command": _command,
+            "stop_timeout": _optional(_number(1, 86_400, " of seconds")),
+            "instances": _number(1, 64, " of instances"),
+        },
+        ("name", "command"),
+        "{name: worker, command: python -m shop.worker}",
+    ),
+    "[{name: worker, command: python -m shop.worker}]",
+)
 _hooks = _keys(
     {
         **{stage: _each(_hook, '["python manage.py migrate"]', distinct=False) for stage in STAGES},
@@ -1213,6 +1229,7 @@ CHECKS: dict[str, Check] = {
     "python": _optional(_python),
     "server": _one_of(*SERVERS),
     "command": _optional(_command),
+    "processes": _processes,
     "workers": _workers,
     # 0 means "never" to gunicorn, and "at once" to uvicorn's manager: neither is a time.
     "timeout": _seconds,
@@ -1359,6 +1376,14 @@ def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:
         say("command", f"is for server: command or image, not {_show(app.get('server'))}; remove it")
     if app.get("server") == "command" and app.get("command") is None:
         say("command", "is missing; server: command needs the program and its arguments")
+    if app.get("processes") and app.get("server") == "image":
+        say("processes", "are not available with server: image in this release of asgi.host; remove them")
+    seen: set[str] = set()
+    for number, item in enumerate(_items(app.get("processes"))):
+        name = _text(item.get("name")) if isinstance(item, Mapping) else ""
+        if name in seen:
+            say(f"processes[{number}].name", f"{_show(name)} is the name of two processes; rename one")
+        seen |= {name} - {""}
 
 
 # Keys that shape what the role builds and runs of itself, and what there is in their place in an image.
@@ -1643,6 +1668,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         "shared": [{"path": item["path"], "data": item.get("data", item["path"])} for item in app["shared"]],
         "python": None if app["python"] is None else str(app["python"]),
         "command": None if app["command"] is None else _argv(app["command"]),
+        "processes": [_background(item, _int(app["graceful_timeout"])) for item in app["processes"]],
         "workers": app["workers"] if app["workers"] in ("auto", "cores") else _int(app["workers"]),
         "env": {key: _scalar(value) for key, value in app["env"].items()},
         "secrets": {key: _scalar(value) for key, value in app["secrets"].items()},
@@ -1722,6 +1748,15 @@ def _step(item: Any) -> dict[str, Any]:
         "command": _argv(item["command"]),
         "creates": item.get("creates"),
         "every_host": _bool(item.get("every_host")),
+    }
+
+
+def _background(item: Mapping[str, Any], graceful_timeout: int | None) -> dict[str, Any]:
+    return {
+        "name": item["name"],
+        "command": _argv(item["command"]),
+        "stop_timeout": _int(item.get("stop_timeout")) or graceful_timeout,
+        "instances": _int(item.get("instances", 1)),
     }
 
 

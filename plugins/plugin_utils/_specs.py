@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils._apps import find_python, first_domain
 from ansible_collections.asgi.host.plugins.module_utils._release.gate import NOT_LOADED
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import named
-from ansible_collections.asgi.host.plugins.plugin_utils import _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _background, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
@@ -121,6 +121,7 @@ def describe(
                 f"systemd/{'image' if app['server'] == 'image' else 'release'}.conf.j2", **values
             ),
         },
+        "processes": _background.unit_files(app, values),
         "files": {server.file: render(f"release/{server.template}", **values)} if server.file else {},
     }
 

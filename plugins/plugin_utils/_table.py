@@ -32,6 +32,10 @@ def releases_table(hosts: Mapping[str, Mapping[str, Any]], now: float | None = N
         having = [host for host in sorted(hosts) if name in hosts[host]]
         for host in having:
             rows += [(name, host, *columns) for columns in _lines(hosts[host][name])]
+            notes += [
+                f"WARNING {name} on {host}: the process {each} does not run; see journalctl -u 'asgi-{name}.{each}@*'"
+                for each in hosts[host][name].get("down", [])
+            ]
         notes += _differences(name, [_active(hosts[host][name]) for host in having])
     if len(rows) == 1:
         return ["no host has a release of any app"]

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.asgi.host.plugins.module_utils._release.background import STAYS_UP_AT_MOST
 from ansible_collections.asgi.host.plugins.module_utils._release.switch import LET_GO
 from ansible_collections.asgi.host.plugins.module_utils._release.units import PATIENCE
 
@@ -112,7 +113,7 @@ def timeouts(app: Mapping[str, Any]) -> Timeouts:
 
     With ``strategy: restart`` a request may wait from the moment that the old instance is told to stop until, in the
     worst case, it is back: nginx lets go, the old one ends, the new one fails its gate and is ended, the old one
-    starts. A warm-up is not counted: it follows a gate that was passed, and then nothing is started a second time.
+    starts; background processes are tried meanwhile. A warm-up is not counted: it follows a gate that was passed, and then nothing is started a second time.
 
     ``stop`` of uvicorn's own manager holds ``timeout`` as well: while it waits for the answer of a worker that hangs it
     hears no SIGTERM, and the other workers have not even begun to drain.
@@ -138,4 +139,5 @@ def timeouts(app: Mapping[str, Any]) -> Timeouts:
 def _in_place(app: Mapping[str, Any], stop: int) -> int:
     """The longest that requests are held by a deploy with ``strategy: restart``."""
     proving = sum(int(check["timeout"]) for check in app["health"])
-    return int(LET_GO + stop + proving + PATIENCE + proving)
+    trying = STAYS_UP_AT_MOST if app["processes"] else 0
+    return int(LET_GO + stop + proving + trying + PATIENCE + proving)

@@ -290,6 +290,31 @@ CASES: list[Case] = [
     ),
     _one("state", ("state: 'gone' is not known", "present or absent"), state="gone"),
     _one("server", ("server: 'gunicon' is not known; did you mean gunicorn?",), server="gunicon"),
+    _one("processes a mapping", ("processes: a mapping is not a list",), processes={"worker": "./work"}),
+    _one(
+        "process a string", ("processes[0]: './work' is not a mapping", "name: worker"), processes=["./work"]
+    ),
+    _one("process without a command", ("processes[0].command: is missing",), processes=[{"name": "worker"}]),
+    _one(
+        "process with a dot",
+        ("processes[0].name: 'a.b' is not a name", "such as worker"),
+        processes=[{"name": "a.b", "command": "./work"}],
+    ),
+    _one(
+        "processes of one name",
+        ("processes[1].name: 'worker' is the name of two processes; rename one",),
+        processes=[{"name": "worker", "command": "./work"}, {"name": "worker", "command": "./rest"}],
+    ),
+    _one(
+        "process that never stops",
+        ("processes[0].stop_timeout: 0 is out of range",),
+        processes=[{"name": "worker", "command": "./work", "stop_timeout": 0}],
+    ),
+    _one(
+        "process that does not run",
+        ("processes[0].instances: 0 is out of range",),
+        processes=[{"name": "worker", "command": "./work", "instances": 0}],
+    ),
     _one("command with gunicorn", ("command: is for server: command",), command=["./run"]),
     _one("image without one", ("server: 'image' needs source.image",), server="image", app=None),
     _image("under another server", {"name": NAMED}, "server: 'uvicorn' does not go with", server="uvicorn"),

@@ -194,6 +194,28 @@ def test_normal_form_has_one_type_each() -> None:
     assert normal["tls"]["mode"] == "files"
 
 
+def test_processes_in_their_normal_form() -> None:
+    given = [
+        {"name": "worker", "command": ["python", "-m", "shop.worker"], "instances": "2"},
+        {"name": "scheduler", "command": "python -m shop.plan", "stop_timeout": 5},
+    ]
+    assert full(processes=given, graceful_timeout=12)["processes"] == [
+        {
+            "name": "worker",
+            "command": ["python", "-m", "shop.worker"],
+            "stop_timeout": 12,
+            "instances": 2,
+        },
+        {"name": "scheduler", "command": "python -m shop.plan", "stop_timeout": 5, "instances": 1},
+    ]
+
+
+def test_processes_of_an_image_are_refused() -> None:
+    worker = {"name": "worker", "command": "./work"}
+    found = _apps.problems([SHOP | {"server": "image", "processes": [worker]}])
+    assert any("processes: are not available with server: image" in message for message in found)
+
+
 def test_defaults_lie_under_every_app() -> None:
     defaults = {
         "workers": 2,

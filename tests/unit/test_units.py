@@ -43,14 +43,14 @@ def test_first_error_of_this_attempt_is_shown_not_an_old_one(monkeypatch: pytest
         (NOW + 2, "[ERROR] the cause"),
         *many,
     )
-    shown = units.journal(RELEASE, NOW).splitlines()
+    shown = units.journal(RELEASE.service, NOW).splitlines()
     assert shown[:2] == ["starting", "[ERROR] the cause"]
     assert len(shown) == units.JOURNAL_LINES + 1
 
 
 def test_one_that_was_silent_shows_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     Journal(monkeypatch, (NOW - 100, "slow query"))
-    assert units.journal(RELEASE, NOW) == "slow query"
+    assert units.journal(RELEASE.service, NOW) == "slow query"
 
 
 def test_journal_that_cannot_be_read_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_journal_that_cannot_be_read_says_why(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(units, "run", fails)
     monkeypatch.setattr(units, "succeeds", lambda argv: False)
-    assert units.journal(RELEASE, NOW).startswith("(no journal: no such file")
+    assert units.journal(RELEASE.service, NOW).startswith("(no journal: no such file")
 
 
 def test_a_graceful_stop_has_no_other_limit_than_systemd_s(monkeypatch: pytest.MonkeyPatch) -> None:

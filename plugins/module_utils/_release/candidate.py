@@ -17,7 +17,7 @@ from .._files import NEW, gid_of, uid_of, write_atomically
 from .._process import CommandError, run, succeeds
 from . import build, environment, images, ledger, tree, units
 from .live import Live
-from .paths import Release
+from .paths import SYSTEMD, Release
 from .requirements import named
 
 # Seconds that one hook may take.
@@ -51,6 +51,10 @@ class Candidate:
     def text_files(self) -> list[tuple[Path, str, int]]:
         """The small files of a release that can be put back at any time."""
         files = [(self.release.drop_in, self.spec["texts"]["release.conf"], 0o644)]
+        files += [
+            (SYSTEMD / self.release.process(name), text, 0o644)
+            for name, text in self.spec["processes"].items()
+        ]
         files += [(self.release.folder / name, text, 0o644) for name, text in self.spec["files"].items()]
         if images.is_one(self.spec):
             return files + self._image_files()

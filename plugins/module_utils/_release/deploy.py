@@ -23,7 +23,19 @@ from typing import Any
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._private import mask, without_passwords
 from .._process import CommandError, run
-from . import build, environment, hints, images, ledger, live, memory, requirements, tree, units
+from . import (
+    background,
+    build,
+    environment,
+    hints,
+    images,
+    ledger,
+    live,
+    memory,
+    requirements,
+    tree,
+    units,
+)
 from .candidate import WORKERS, Candidate, RefusedError
 from .gate import Gate, GateError
 from .hold import Hold
@@ -95,6 +107,7 @@ class Deployment:
                 spec["command"],
                 spec["hooks"]["build"],
                 spec["shared"],
+                spec["processes"],
             ],
         }
         digests = {
@@ -195,9 +208,22 @@ class Deployment:
         )
 
     def _repair(self, release: Release, *, dry: bool) -> list[str]:
-        """Bring the serving release back to what it must be; returns what was wrong."""
-        wrong, restart = self._repair_files(release, dry=dry)
-        wrong += self._repair_socket(release, dry=dry)
+        """Bring the serving release back to what it must be; returns what was wrong.
+
+        The background processes come last: they may ask the app.
+        """
+        wrong, differed = self._repair_files(release, dry=dry)
+        processes = {SYSTEMD / unit: unit for unit in background.of(release)}
+        own = differed - processes.keys()
+        # They share the environment and the credentials with the app, and nothing else that is a file.
+        shared = any(path.is_relative_to(release.secrets) for path in own)
+        stale = [unit for path, unit in processes.items() if shared or path in differed]
+        wrong = self._repair_app(release, wrong, restart=bool(own), dry=dry)
+        return [*wrong, *self._repair_processes(release, stale, dry=dry)]
+
+    def _repair_app(self, release: Release, wrong: list[str], *, restart: bool, dry: bool) -> list[str]:
+        """Bring the app itself back, of which so much is ``wrong`` already; returns that and what else was."""
+        wrong = [*wrong, *self._repair_socket(release, dry=dry)]
         seen = units.states([release.socket, release.service])
         for unit in (release.socket, release.service):
             if seen[unit].active not in ("active", "activating", "reloading"):
@@ -228,23 +254,41 @@ class Deployment:
             return [f"it did not answer: {error}"]
         return []
 
-    def _repair_files(self, release: Release, *, dry: bool) -> tuple[list[str], bool]:
-        """Write the release's small files anew where they differ; returns which did, and whether a restart is due."""
+    def _repair_processes(self, release: Release, stale: list[str], *, dry: bool) -> list[str]:
+        """Start what does not run, and again what was started with other settings (``stale``)."""
+        wrong = background.lacking(release)
+        if dry or not (wrong or stale):
+            return wrong
+        began = time.time()
+        run(["systemctl", "daemon-reload"])
+        try:
+            background.stop_for_now(stale)
+            background.start(release)
+            background.stay_up(release, background.STAYS_UP)
+        except background.EndedError as error:
+            raise DeployError(
+                f"{self.app.name}: processes: {error}\nFrom the journal of {error.unit}:\n"
+                f"{units.journal(error.unit, began)}"
+            ) from error
+        return wrong
+
+    def _repair_files(self, release: Release, *, dry: bool) -> tuple[list[str], set[Path]]:
+        """Write the release's small files anew where they differ; returns what was wrong, and those that differed."""
         wrong = []
-        restart = False
+        differed = set()
         candidate = self._candidate(release)
         for path, text, mode in candidate.text_files():
             owner = candidate.owner_of(path)
             if not path.is_file() or path.read_bytes() != text.encode():
                 wrong.append(f"{path} differed")
-                restart = True
+                differed.add(path)
             elif not owned_as(path, uid=owner[0], gid=owner[1], mode=mode):
                 wrong.append(f"{path} had another owner or mode")
             else:
                 continue
             if not dry:
                 candidate.put(path, text, mode)
-        return wrong, restart
+        return wrong, differed
 
     @staticmethod
     def _repair_socket(release: Release, *, dry: bool) -> list[str]:
@@ -270,7 +314,7 @@ class Deployment:
             self._gate.passes(release)
         except GateError as error:
             raise DeployError(
-                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
+                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release.service, began)}"
             ) from error
 
     def _finish(self, active: Release, *, dry: bool) -> list[str]:
@@ -342,7 +386,11 @@ class Deployment:
             found.append(f"release {identity} ran beside it")
             if not dry:
                 units.stop(self.app.release(identity), wait=False)
-        if warm and previous and not units.states([previous.service])[previous.service].enabled:
+        processes = background.others(active)
+        found += [f"{unit} ran beside it" for unit in processes]
+        if not dry:
+            background.stop(processes)
+        if warm and previous and not units.state(previous.service).enabled:
             found.append(f"release {warm} was not kept warm")
             if not dry:
                 units.start(previous)
@@ -380,6 +428,10 @@ class Deployment:
                 return {"status": status, "reasons": self.synced, "release": ledger.read(previous)}
             units.end_commands(self.app)
             self._clear_away(self._half_built(previous))
+            if previous:
+                # A deploy that died may have stopped them.
+                with contextlib.suppress(CommandError):
+                    background.only(previous)
             migrated: dict[str, bool] = {}
             if release := self._same_again():
                 with self._restored(release, previous):
@@ -468,8 +520,9 @@ class Deployment:
         if wanted["seconds"]:
             try:
                 watch(release, self._gate, wanted)
-            except WentBadError as error:
-                said = f"{error}\nFrom the journal of {release.service}:\n{units.journal(release, began)}"
+            except (WentBadError, background.EndedError) as error:
+                unit = error.unit if isinstance(error, background.EndedError) else release.service
+                said = f"{error}\nFrom the journal of {unit}:\n{units.journal(unit, began)}"
                 raise DeployError(self._masked(self._take_back(release, previous, said))) from error
         self._leave(previous)
         earlier = self._previous_of(release)
@@ -502,6 +555,7 @@ class Deployment:
             return f"{what}It still serves: the earlier release {previous.id} does not work either: {error}"
         ledger.update(release, state=ledger.BAD, reason=reason.partition("\n")[0])
         units.stop(release, wait=False)
+        background.only(previous)
         return f"{what}Release {previous.id} serves again."
 
     def _leave(self, previous: Release | None) -> None:
@@ -513,6 +567,8 @@ class Deployment:
             if runs and not kept and active and identity != active.id:
                 # Streams have the graceful timeout; nothing else is left, so there is nothing to wait for.
                 units.stop(self.app.release(identity), wait=False)
+        if active:
+            background.only(active)
         if previous and previous.ledger.is_file() and previous != active:
             ledger.update(previous, state=ledger.SUPERSEDED)
 
@@ -522,7 +578,8 @@ class Deployment:
         for release in reversed(self.app.all_releases()):
             if ledger.read(release).get("digest") != digest or release == self.app.active():
                 continue
-            if self._complete(release) and release.drop_in.is_file():
+            files = [release.drop_in, *(SYSTEMD / unit for unit in background.of(release))]
+            if self._complete(release) and all(path.is_file() for path in files):
                 return release
         return None
 
@@ -552,6 +609,7 @@ class Deployment:
                 "digest": self._digest(),
                 "parts": self.wanted_parts(),
                 "gate": self._gate.entry(),
+                "processes": list(self.spec["processes"]),
                 "created": ledger.now(),
                 "activated": None,
                 "by": self.spec["by"],
@@ -709,13 +767,14 @@ class Deployment:
         return [
             release
             for release in old[: max(0, len(releases) - int(self.spec["keep_releases"]))]
-            if units.states([release.service])[release.service].active in ("inactive", "failed")
+            if units.state(release.service).active in ("inactive", "failed")
         ]
 
     def _discard(self, release: Release) -> None:
         """Remove a release and all that belongs to it."""
         if (hold := Hold(release)).left_behind():
             hold.clear()
+        background.discard(release)
         if release.drop_in.exists() or release.id in units.instances(release.app):
             units.stop(release)
             units.forget_failure(release)
@@ -742,7 +801,7 @@ class Deployment:
         app = self.app
         # Somebody may have removed the folder and left the units.
         known = {release.id for release in app.all_releases()} | set(units.instances(app))
-        for identity in sorted(known | units.with_drop_in(app)):
+        for identity in sorted(known | units.with_settings(app)):
             self._discard(app.release(identity))
         images.remove_all(app)
         for path in paths:

@@ -100,7 +100,7 @@ class Gate:
 
     def passes(self, release: Release, limit: float | None = None) -> None:
         """Every check in turn, each within its own timeout or the shorter ``limit`` (seconds). Raises GateError."""
-        before = units.states([release.service])[release.service].restarts
+        before = units.state(release.service).restarts
         for item in self.checks:
             own = float(item["timeout"])
             self._check(release, item, own if limit is None else min(own, limit), before)
@@ -109,7 +109,7 @@ class Gate:
         """Ask the warm-up's requests, the paths of the checks in turn. Raises GateError at a wrong answer."""
         if not self.warm_up:
             return
-        before = units.states([release.service])[release.service].restarts
+        before = units.state(release.service).restarts
         items = [self.checks[number % len(self.checks)] for number in range(self.warm_up)]
         with ThreadPoolExecutor(WARM_UP_AT_ONCE) as pool:
             list(
@@ -132,7 +132,7 @@ class Gate:
         last = "no answer"
 
         def still_there() -> None:
-            state = units.states([release.service])[release.service]
+            state = units.state(release.service)
             if state.restarts > before or state.active == "failed":
                 raise GateError(f"{url}: the process ended while it started ({last})")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from .._files import write_atomically
 from .._process import CommandError, run
+from . import units
 from .gate import wait_until_let_go
 from .paths import LOCK, Release
 
@@ -124,8 +125,7 @@ done
     def _units(self) -> list[tuple[str, str]]:
         """The sockets of all holds of the app with their services."""
         stem = f"asgi-{self._release.app.name}-hold-"
-        listed = run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{stem}*"])
-        names = {line.split()[0].rpartition(".")[0] for line in listed.splitlines() if line.strip()}
+        names = {name.rpartition(".")[0] for name in units.listed(f"{stem}*", "--all")}
         ours = sorted(name for name in names if re.fullmatch(re.escape(stem) + r"\d+-\d+", name))
         return [(f"{name}.socket", f"{name}.service") for name in ours]
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import ledger, units
+from . import background, ledger, units
 from .paths import App
 
 
 def overview(root: Path) -> dict[str, dict[str, Any]]:
-    """Each app below ``root`` with the id of its active release and the ledger entries of all, the oldest first."""
+    """Each app below ``root`` with the id of its active release and the ledger entries of all, the oldest first.
+
+    ``down`` are the background processes of the active release that do not run.
+    """
     found = {}
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         # The user's name is not needed to look.
@@ -27,6 +30,7 @@ def overview(root: Path) -> dict[str, dict[str, Any]]:
         active = app.active()
         found[app.name] = {
             "active": active.id if active else None,
+            "down": background.down(active) if active else [],
             "releases": [
                 {**ledger.read(release), "id": release.id, "runs": release.id in running}
                 for release in app.all_releases()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SYSTEMD = Path("/etc/systemd/system")
+# Gone after a boot, so that what a deploy was trying is not tried on.
+TRIALS = Path("/run")
 # The file in an app's folder that one deploy at a time holds.
 LOCK = ".lock"
 
@@ -103,6 +105,19 @@ class Release:
     @property
     def service(self) -> str:
         return f"asgi-{self.app.name}@{self.id}.service"
+
+    def process(self, name: str) -> str:
+        """The unit of a background process. A dot is in no app's name, so it is no other app's unit."""
+        return f"asgi-{self.app.name}.{name}@{self.id}.service"
+
+    def process_files(self) -> list[Path]:
+        """The files of those units that are there."""
+        return sorted(SYSTEMD.glob(self.process("*")))
+
+    @property
+    def trial(self) -> Path:
+        """There while a deploy tries the release's background processes, before it serves."""
+        return TRIALS / f"asgi-{self.app.name}@{self.id}.trial"
 
     @property
     def drop_in(self) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .._files import point_link
 from .._process import CommandError
-from . import ledger, units
+from . import background, ledger, units
 from .gate import Gate, GateError, wait_until_let_go
 from .hold import Hold
 from .paths import Release
@@ -41,12 +41,15 @@ class Switch:
         if self.restart and self.previous:
             self._in_place(release, self.previous)
         else:
-            self._prove(release)
-            self._flip(release)
+            took = self._prove(release)
+            with background.handed_over(release, self.previous):
+                self._try_processes(release, took)
+                self._flip(release)
             if self.previous:
                 wait_until_let_go(self.previous.socket_path, LET_GO)
 
-    def _prove(self, release: Release) -> None:
+    def _prove(self, release: Release) -> float:
+        """Start the candidate and ask it; returns the seconds that it took."""
         began = time.time()
         try:
             units.start(release)
@@ -56,12 +59,25 @@ class Switch:
                 units.restart(release)
                 self.gate.passes(release)
         except (GateError, CommandError) as error:
-            said = units.journal(release, began)
+            said = units.journal(release.service, began)
             units.end(release)
             raise NotProvedError(f"{error}\nFrom the journal of {release.service}:\n{said}") from error
         except BaseException:
             units.end(release)
             raise
+        return time.time() - began
+
+    @staticmethod
+    def _try_processes(release: Release, took: float) -> None:
+        """Start the candidate's background processes, which import what the app itself ``took`` so long to import."""
+        began = time.time()
+        try:
+            background.start(release)
+            background.stay_up(release, min(background.STAYS_UP + took, background.STAYS_UP_AT_MOST))
+        except background.EndedError as error:
+            said = units.journal(error.unit, began)
+            units.end(release)
+            raise NotProvedError(f"processes: {error}\nFrom the journal of {error.unit}:\n{said}") from error
 
     @staticmethod
     def _flip(release: Release) -> None:
@@ -71,16 +87,18 @@ class Switch:
         ledger.update(release, state=ledger.ACTIVE, activated=ledger.now())
 
     def _in_place(self, release: Release, previous: Release) -> None:
-        hold = Hold(previous)
-        serves = previous
-        try:
-            hold.begin()
-            wait_until_let_go(previous.socket_path, LET_GO)
-            units.pause(previous)
-            self._prove(release)
-            self._flip(release)
-            serves = release
-        finally:
-            if serves is previous:
-                hold.give_back()
-            hold.end(serves, LET_GO)
+        # No request is held while a process takes its time to end.
+        with background.handed_over(release, previous):
+            hold = Hold(previous)
+            serves = previous
+            try:
+                hold.begin()
+                wait_until_let_go(previous.socket_path, LET_GO)
+                units.pause(previous)
+                self._try_processes(release, self._prove(release))
+                self._flip(release)
+                serves = release
+            finally:
+                if serves is previous:
+                    hold.give_back()
+                hold.end(serves, LET_GO)

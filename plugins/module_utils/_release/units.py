@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ JOURNAL_LINES = 40
 TROUBLE = re.compile(r"\[ERROR\]|^ERROR:|Traceback \(")
 # Seconds that a candidate which failed has for its end. A part of the chain in plugin_utils/_timeouts.py.
 PATIENCE = 3.0
+# systemd's ExecMainCode: an exit, an end by a signal, one with a core dump (waitid(2), CLD_EXITED and after).
+EXITED = "1"
+SIGNALLED = ("2", "3")
 # Directives of a service that belong to its process, not to the place it runs in.
 OF_THE_PROCESS = frozenset(
     {
@@ -61,13 +64,21 @@ def states(units: Sequence[str]) -> dict[str, UnitState]:
     return found
 
 
+def state(unit: str) -> UnitState:
+    """The state of one unit. A process that runs for weeks may have been restarted: compare with an earlier look."""
+    return states([unit])[unit]
+
+
+def listed(pattern: str, *options: str) -> list[str]:
+    """The names of the units that match, as ``systemctl list-units`` has them: with ``--all`` also the idle ones."""
+    said = run(["systemctl", "list-units", *options, "--plain", "--no-legend", "--full", pattern])
+    return [line.split()[0] for line in said.splitlines() if line.strip()]
+
+
 def instances(app: App) -> dict[str, UnitState]:
     """The state of every service of an app that systemd has loaded, and of every one enabled at boot, by release."""
     template = f"asgi-{app.name}@"
-    listed = run(
-        ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{template}*.service"]
-    )
-    names = {line.split()[0] for line in listed.splitlines() if line.strip()}
+    names = set(listed(f"{template}*.service", "--all"))
     names.update(path.name for path in SYSTEMD.glob(f"multi-user.target.wants/{template}*.service"))
     return {
         name.removeprefix(template).removesuffix(".service"): state
@@ -75,10 +86,10 @@ def instances(app: App) -> dict[str, UnitState]:
     }
 
 
-def with_drop_in(app: App) -> set[str]:
+def with_settings(app: App) -> set[str]:
     """The releases whose settings systemd would read, whether their folders are there or not."""
-    start, end = f"asgi-{app.name}@", ".service.d"
-    return {path.name.removeprefix(start).removesuffix(end) for path in SYSTEMD.glob(f"{start}*{end}")}
+    paths = [*SYSTEMD.glob(f"asgi-{app.name}@*.service.d"), *SYSTEMD.glob(f"asgi-{app.name}.*@*.service")]
+    return {path.name.partition("@")[2].partition(".service")[0] for path in paths}
 
 
 def start(release: Release) -> None:
@@ -95,7 +106,7 @@ def _await_end(release: Release) -> None:
 
     Its streams end at once, as they would at its graceful timeout; requests have their time, and systemd a limit.
     """
-    while states([release.service])[release.service].active == "deactivating":
+    while state(release.service).active == "deactivating":
         # gunicorn's master takes no notice of this signal, nor does any process that does not handle it.
         succeeds(["systemctl", "kill", "--signal=SIGWINCH", release.service])
         time.sleep(0.2)
@@ -110,7 +121,7 @@ def restart(release: Release) -> None:
 def hasten(release: Release, patience: float) -> None:
     """Kill what is being stopped and has not ended within ``patience`` seconds."""
     until = time.monotonic() + patience
-    while states([release.service])[release.service].active == "deactivating":
+    while state(release.service).active == "deactivating":
         if time.monotonic() > until:
             run(["systemctl", "kill", "--signal=SIGKILL", release.service])
             return
@@ -135,7 +146,7 @@ def end(release: Release) -> None:
     """Stop a candidate that nobody uses: it has PATIENCE seconds, for one that hangs would take its graceful time."""
     stop(release, wait=False)
     until = time.monotonic() + PATIENCE
-    while states([release.service])[release.service].active not in ("inactive", "failed"):
+    while state(release.service).active not in ("inactive", "failed"):
         if time.monotonic() > until:
             run(["systemctl", "kill", "--signal=SIGKILL", release.service])
             run(["systemctl", "stop", release.service])
@@ -143,15 +154,15 @@ def end(release: Release) -> None:
         time.sleep(0.1)
 
 
-def journal(release: Release, since: float) -> str:
-    """What the release's service said that an operator needs: from its first error on, else its last lines.
+def journal(service: str, since: float) -> str:
+    """What a service of a release said that an operator needs: from its first error on, else its last lines.
 
     A crash loop repeats itself, and gunicorn adds a traceback of its own to the app's: the first one is the cause.
     What was said before ``since`` (seconds of the epoch) is of an earlier trouble.
     """
     # On a busy host journald has not yet written what a process said that has just died.
     succeeds(["journalctl", "--sync"])
-    ask = ["journalctl", "--unit", release.service, "--no-pager", "--quiet", "--output=cat"]
+    ask = ["journalctl", "--unit", service, "--no-pager", "--quiet", "--output=cat"]
     try:
         # One that has run for long, and was silent since, may have said before what is wrong.
         said = run([*ask, f"--since=@{since:.6f}"]) or run([*ask, f"--lines={JOURNAL_LINES}"])
@@ -223,25 +234,41 @@ def run_in_sandbox(
 def end_commands(app: App) -> None:
     """Stop what a deploy that was killed had running in the sandbox; for who holds the app's lock."""
     ours = re.compile(rf"asgi-{re.escape(app.name)}-run-\d+-\d+\.service")
-    listed = run(["systemctl", "list-units", "--plain", "--no-legend", "--full", f"asgi-{app.name}-run-*"])
-    found = [
-        name
-        for name in (line.split()[0] for line in listed.splitlines() if line.strip())
-        if ours.fullmatch(name)
-    ]
+    found = [name for name in listed(f"asgi-{app.name}-run-*") if ours.fullmatch(name)]
     if found:
         run(["systemctl", "stop", *found])
 
 
 def _why_it_ended(unit: str, limit: float) -> str:
     """What a failed unit does not say itself, in words: who is killed has no last ones. Forgets the unit."""
-    names = ("Result", "ExecMainCode", "ExecMainStatus")
-    shown = run(["systemctl", "show", *(f"--property={name}" for name in names), unit])
-    said = dict(line.partition("=")[::2] for line in shown.splitlines())
+    said = _end(unit)
     succeeds(["systemctl", "reset-failed", unit])
     if said.get("Result") == "timeout":
         return f"still ran after {limit:.0f} s and was ended"
-    killed = said.get("Result") == "signal" and said.get("ExecMainStatus") == "9"
-    if said.get("Result") == "oom-kill" or killed:
+    return KILLED if _killed(said) else ""
+
+
+def how_it_ended(unit: str) -> str:
+    """How the process of a unit that shall run has ended, in words that follow its name."""
+    said = _end(unit)
+    if _killed(said):
         return KILLED
-    return ""
+    status = said.get("ExecMainStatus")
+    if said.get("ExecMainCode") == EXITED:
+        return f"ended by itself, with exit status {status}; it must run until it is told to end"
+    # Without an end it was stopped, or runs again already.
+    return (
+        f"was ended by signal {status}" if said.get("ExecMainCode") in SIGNALLED else "did not go on running"
+    )
+
+
+def _end(unit: str) -> dict[str, str]:
+    """What systemd says of the end of a unit's process."""
+    names = ("Result", "ExecMainCode", "ExecMainStatus")
+    shown = run(["systemctl", "show", *(f"--property={name}" for name in names), unit])
+    return dict(line.partition("=")[::2] for line in shown.splitlines())
+
+
+def _killed(said: Mapping[str, str]) -> bool:
+    killed = said.get("Result") == "signal" and said.get("ExecMainStatus") == "9"
+    return killed or said.get("Result") == "oom-kill"

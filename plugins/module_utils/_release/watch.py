@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._process import CommandError, run
-from . import units
+from . import background, units
 from .gate import Gate, GateError
 from .paths import Release
 
@@ -66,15 +66,17 @@ def watch(release: Release, gate: Gate, wanted: Mapping[str, Any]) -> None:
     """Look at a release for ``wanted["seconds"]``; more than ``wanted["errors"]`` percent of 5xx are too many.
 
     nginx keeps lines back for up to 5 s: it is told to write them before, for they are the old release's, and at
-    the end. Raises WentBadError.
+    the end. Raises WentBadError, and EndedError for a background process.
     """
-    before = units.states([release.service])[release.service].restarts
+    before = units.state(release.service).restarts
+    processes = background.Watched(release)
     _have_the_log_written()
     log = AccessLog(Path(f"/var/log/nginx/asgi-{release.app.name}.access.log"))
     end = time.monotonic() + wanted["seconds"]
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(EVERY, left))
         _look(release, gate, before)
+        processes.look()
         _judge(log, wanted["errors"])
     _have_the_log_written()
     _judge(log, wanted["errors"])
@@ -87,7 +89,7 @@ def _have_the_log_written() -> None:
 
 
 def _look(release: Release, gate: Gate, before: int) -> None:
-    state = units.states([release.service])[release.service]
+    state = units.state(release.service)
     if state.restarts > before or state.active not in ("active", "reloading"):
         raise WentBadError(f"its process ended ({state.active}, {state.restarts - before} restarts)")
     try:
