@@ -5,7 +5,7 @@ export DEMO_SUITE ?= trixie
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint unit bench-deploys update clean
+.PHONY: help setup demo test test-fast lint unit bench-deploys bench-workers bench-servers update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +35,19 @@ bench-deploys: setup ## measure a deploy against a HUP and a restart, and draw d
 	@tools/hosts.py up bench --suite trixie
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=molecule/shared/tests $(BIN)/python bench/deploys/measure.py .cache/deploys.json
 	@.cache/bench/bin/python bench/deploys/picture.py .cache/deploys.json docs
+	@tools/hosts.py down bench
+
+bench-workers: setup ## measure each number of workers, and draw docs/images/workers
+	@tools/setup bench
+	@tools/hosts.py up bench --suite trixie
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/workers/workers_measure.py .cache/workers.json
+	@PYTHONPATH=bench .cache/bench/bin/python bench/workers/workers_picture.py .cache/workers.json docs
+	@tools/hosts.py down bench
+
+bench-servers: setup ## measure the same app by each server, and write docs/servers.md
+	@tools/hosts.py up bench --suite trixie
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/servers/servers_measure.py .cache/servers.json
+	@PYTHONPATH=bench $(BIN)/python bench/servers/servers_table.py .cache/servers.json docs
 	@tools/hosts.py down bench
 
 update: ## write the locks of the Python tools anew

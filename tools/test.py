@@ -80,7 +80,7 @@ def parts() -> list[Part]:
     typed = [f"{COLLECTION}/plugins", "tools", "tests/unit"]
     typed += [
         name
-        for name in ("molecule/shared/tests", "molecule/powercut/tests", "bench/deploys", "tests/integration")
+        for name in ("molecule/shared/tests", "molecule/powercut/tests", "bench", "tests/integration")
         if any((ROOT / name).glob("*.py"))
     ]
     answer = [

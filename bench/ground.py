@@ -1,0 +1,167 @@
+"""The host that a benchmark runs on: plays of the playbook that ships, and rounds of load that run on the host itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hosts
+from client import Door
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
+# Connections that wrk keeps; each has one request on its way at a time.
+CONNECTIONS = 16
+ADVICE = "the machine has other work: take these numbers again when it is quiet"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a run of the playbook came to."""
+
+    good: bool
+    seconds: float
+    output: str
+
+
+class Ground:
+    """The host, the source that is deployed on it, and its apps; a key that is None is left out of an app."""
+
+    def __init__(self, host: str, folder: Path, apps: Sequence[dict[str, Any]]) -> None:
+        found = hosts.load(host)
+        if found is None:
+            raise RuntimeError(f"{host} is not up: run `tools/hosts.py up {host} --suite trixie`")
+        self.host, self.folder, self.ssh_config = host, folder, found.folder / "ssh_config"
+        self.door = Door(
+            *((str(address), int(port)) for address, port in (found.reach["http"], found.reach["https"]))
+        )
+        self.source = folder / "app"
+        shutil.copytree(HERE / "app", self.source, ignore=shutil.ignore_patterns("__pycache__"))
+        common = {"app": "work.main:app", "source": {"path": str(self.source)}, "health": {"path": "/"}}
+        whole = [{**common, "domains": [f"{app['name']}.test"], **app} for app in apps]
+        self.apps = [{key: value for key, value in app.items() if value is not None} for app in whole]
+        self.number = 1
+
+    @property
+    def names(self) -> list[str]:
+        """The apps' names."""
+        return [app["name"] for app in self.apps]
+
+    def ssh(self, script: str, stdin: str = "") -> str:
+        """Run a script as root on the host. Raises RuntimeError with its own words where it fails."""
+        argv = ["ssh", "-F", str(self.ssh_config), self.host, script]
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode:
+            raise RuntimeError(f"{script}\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+    def play(self, *only: str) -> Play:
+        """Run the playbook that ships, for all apps or some of them."""
+        apps = [app for app in self.apps if not only or app["name"] in only]
+        chosen = self.folder / "apps.json"
+        chosen.write_text(json.dumps({"asgi_host_apps": apps}), encoding="utf-8")
+        argv = ["ansible-playbook", "site.yml", "-i", str(HERE / "inventory"), "-e", f"@{chosen}"]
+        env = {**os.environ, "BENCH_HOST": self.host}
+        began = time.monotonic()
+        done = subprocess.run(
+            argv, cwd=ROOT, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        return Play(done.returncode == 0, time.monotonic() - began, done.stdout)
+
+    def provision(self) -> None:
+        """Bring the host to where every app serves, and what loads it. Raises RuntimeError where that fails."""
+        say("provisioning the host")
+        run = self.play()
+        if not run.good:
+            raise RuntimeError(run.output)
+        say(f"provisioned after {run.seconds:.0f} s")
+        names = " ".join(f"{name}.test" for name in self.names)
+        self.ssh(
+            "export DEBIAN_FRONTEND=noninteractive; command -v wrk >/dev/null || "
+            "{ apt-get -q update && apt-get -q -y install --no-install-recommends wrk; }; "
+            f"grep -q ' {names}$' /etc/hosts || echo '127.0.0.1 {names}' >>/etc/hosts"
+        )
+
+    def change(self, *, broken: bool = False) -> str:
+        """Make a new version of the source; returns its name."""
+        self.number += 1
+        text = f'"""What a deploy changes."""\n\nVERSION = "{self.number}"\n'
+        text += "import no_such_module\n" if broken else ""
+        (self.source / "work" / "version.py").write_text(text, encoding="utf-8")
+        return str(self.number)
+
+    def serves(self, name: str) -> str:
+        """The version that answers; what is wrong where none does."""
+        try:
+            answer = self.door.ask(f"{name}.test")
+        except OSError as error:
+            return type(error).__name__
+        return str(answer.json()["version"]) if answer.status == 200 else f"status {answer.status}"
+
+    def load(self, name: str, path: str, seconds: int) -> dict[str, float]:
+        """One round of load on one app; see on_host.py."""
+        found: dict[str, float] = self._ask("load", name, path, str(seconds), str(CONNECTIONS))
+        return found
+
+    def memory(self) -> dict[str, dict[str, float]]:
+        """What each app takes, in MiB, while no other one runs."""
+        found: dict[str, dict[str, float]] = self._ask("memory", *self.names)
+        return found
+
+    def _ask(self, *words: str) -> Any:
+        program = (HERE / "on_host.py").read_text(encoding="utf-8")
+        return json.loads(self.ssh(f"python3 - {shlex.join(words)}", program))
+
+    def where(self, *packages: str) -> str:
+        """The machine and the versions, in one line for the documentation."""
+        kept = "|".join(packages)
+        shown = self.ssh(
+            ". /etc/os-release; echo $PRETTY_NAME; python3 --version; nginx -v 2>&1 | sed 's/.*: //'; "
+            "wrk --version 2>&1 | sed -n 's/^wrk \\([^ ]*\\).*/wrk \\1/p'; "
+            f"cat /srv/asgi/*/current/requirements.lock | grep -oE '^({kept})==[^ ;]+' | sort -u"
+        )
+        linux = platform.release().partition("-")[0]
+        return f"{os.cpu_count()} cores, Linux {linux}; {', '.join(line for line in shown.splitlines() if line)}."
+
+
+def rotated(items: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
+    """Each item once in each round, each time with another one first."""
+    for number in range(rounds):
+        for place in range(len(items)):
+            yield number, items[(number + place) % len(items)]
+
+
+def busy(rounds: Sequence[dict[str, float]]) -> float:
+    """The share of the machine that others took during the rounds, in percent."""
+    return (
+        100
+        * sum(each["others"] for each in rounds)
+        / ((os.cpu_count() or 1) * sum(each["took"] for each in rounds))
+    )
+
+
+def arguments(text: str) -> argparse.Namespace:
+    """What a benchmark is asked for: where to write, how often, how long, on which host."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--rounds", type=int, default=5, help="%(default)s")
+    parser.add_argument("--seconds", type=int, default=2, help="of load in each round (%(default)s)")
+    parser.add_argument("--host", default="bench", help="a host of tools/hosts.py (%(default)s)")
+    return parser.parse_args()
+
+
+def say(text: str) -> None:
+    """Tell progress."""
+    print(f"bench: {text}", flush=True)
