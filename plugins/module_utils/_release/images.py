@@ -38,6 +38,8 @@ BUILD_TIMEOUT, COPY_TIMEOUT, ASK_TIMEOUT = 3600.0, 1800.0, 30.0
 # Lines of a failed build that are shown.
 SHOWN_LINES = 30
 REMOVE_TRIES = 4
+# What skopeo says beside the reason.
+ASIDE = re.compile(r"level=(?:info|warning)")
 # Variables of the play's user that the host's tools for images read.
 KEPT = (
     "BUILDAH_ISOLATION", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REGISTRY_AUTH_FILE", "http_proxy", "https_proxy",
@@ -267,7 +269,8 @@ def _copy(source: str, release: Release, options: Sequence[str] = ()) -> None:
             COPY_TIMEOUT,
         )
     except CommandError as error:
-        raise build.BuildError(f"source.image: the image cannot be had: {error.words}") from error
+        said = "\n".join(line for line in error.words.splitlines() if not ASIDE.search(line))
+        raise build.BuildError(f"source.image: the image cannot be had: {said}") from error
 
 
 # -- what it is -----------------------------------------------------------------------------------------------------
