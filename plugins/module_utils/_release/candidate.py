@@ -177,8 +177,8 @@ class Candidate:
         places = [root, *self.release.venv.glob("lib/python3*/site-packages")]
         if any((place / name).is_dir() or any(place.glob(f"{name}.*")) for place in places):
             return
-        if any(any(place.glob("__editable__*")) for place in places[1:]):
-            return  # the project itself says where in the live folder its modules are
+        if self.live and any(any(place.glob("*.pth")) for place in places[1:]):
+            return  # an editable project says itself where in the live folder its modules are
         there = sorted(
             path.name.removesuffix(".py")
             for path in root.iterdir()
