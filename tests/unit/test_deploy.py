@@ -37,7 +37,8 @@ IDLE = units.UnitState(active="inactive", enabled=False, restarts=0, main_pid=0)
 class World:
     """What the fakes were told, and whether the next gate opens."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self.calls: list[str] = []
         self.bad = False
         self.instances: dict[str, units.UnitState] = {}
@@ -62,10 +63,16 @@ class World:
                 seen = dataclasses.replace(seen, enabled=verb == "enable")
             elif verb in ("start", "stop"):
                 dies = any(part in name for part in self.dies)
-                fate = "inactive" if verb == "stop" else "activating" if dies else "active"
+                idle = verb == "stop" or not self.may_start(name)
+                fate = "inactive" if idle else "activating" if dies else "active"
                 seen = dataclasses.replace(seen, active=fate)
             self.processes[name] = seen
         return ""
+
+    def may_start(self, unit: str) -> bool:
+        """The condition that the unit has."""
+        release = paths.App(self.root, "shop", "").release(unit.partition("@")[2].removesuffix(".service"))
+        return release.app.active() == release or release.trial.exists()
 
     def up(self) -> dict[str, bool]:
         """The processes that run, with whether they would at boot, and those that would."""
@@ -83,7 +90,7 @@ def short(unit: str) -> str:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World()
+    world = World(tmp_path)
 
     def make(release: Release, *_: object) -> str:
         (release.venv / "bin").mkdir(parents=True)
@@ -874,6 +881,12 @@ def test_drift_of_a_process(tmp_path: Path, world: World) -> None:
     world.dies = {"scheduler"}
     with pytest.raises(deploy.DeployError, match="processes: scheduler ended by itself"):
         one.look(dry=False)
+
+
+def test_changed_process_is_a_new_release(tmp_path: Path, world: World) -> None:
+    deployed(tmp_path, "one", processes=WORKER)
+    other = wanted(tmp_path, "one", processes={"worker": "[Service]\nExecStart=work harder\n"})
+    assert other.look(dry=True)["reasons"] == ["settings changed"]
 
 
 def test_removal_leaves_no_process(tmp_path: Path, world: World) -> None:

@@ -55,6 +55,16 @@ def test_same_release_on_all_hosts_has_no_note() -> None:
     assert len(releases_table(hosts)) == 3
 
 
+def test_process_that_does_not_run_is_named() -> None:
+    apps = {"active": "r", "releases": [entry("r", "a")]}
+    lines = releases_table(
+        {"one": {"shop": {**apps, "down": ["worker.2"]}}, "two": {"shop": {**apps, "down": []}}}
+    )
+    assert [line for line in lines if "process" in line] == [
+        "WARNING shop on one: the process worker.2 does not run; see journalctl -u 'asgi-shop.worker.2@*'"
+    ]
+
+
 def test_nothing_anywhere() -> None:
     assert releases_table({"one": {}}) == ["no host has a release of any app"]
 

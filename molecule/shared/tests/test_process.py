@@ -80,7 +80,8 @@ def test_workers_run_as_the_apps_user_without_privileges(target: Target, host: H
 def test_every_process_of_every_app_runs_as_its_user(target: Target) -> None:
     """Masters as well, by the host's own account."""
     for unit, pids in target.pids().items():
-        name = unit.removeprefix("asgi-").split("@")[0]
+        # A background process has the name of its app before a dot.
+        name = unit.removeprefix("asgi-").partition("@")[0].partition(".")[0]
         users = target.run(f"ps -o user:32= -p {','.join(map(str, pids))}").split()
         assert set(users) == {f"asgi-{name}"}, unit
 
