@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,10 +130,10 @@ def changed_inventory(
     folder: Path,
     targets: Sequence[Target],
     *,
-    add: Sequence[App] = (),
+    add: Sequence[App] | Mapping[str, Sequence[App]] = (),
     change: dict[str, dict[str, Any]] | None = None,
 ) -> Path:
-    """The inventory under test with further apps, and with other values for keys of the apps it has.
+    """The inventory under test with further apps, which can differ by host, and with other values for keys of its own.
 
     A mapping is merged into the one that is there; but for the source, for an app has one of its kinds.
     """
@@ -144,5 +144,6 @@ def changed_inventory(
             for key, value in (change or {}).get(app["name"], {}).items():
                 both = key != "source" and isinstance(value, dict) and isinstance(app.get(key), dict)
                 app[key] = {**app[key], **value} if both else value
-        apps[target.name] = [*own, *copy.deepcopy(list(add))]
+        more = add[target.name] if isinstance(add, Mapping) else add
+        apps[target.name] = [*own, *copy.deepcopy(list(more))]
     return write_inventory(folder, targets, apps)

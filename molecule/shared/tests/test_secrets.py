@@ -13,6 +13,9 @@ import pytest
 from playbook import Run, changed_inventory, converge
 from targets import Target
 
+# Where many apps have secrets, and hooks that get them.
+pytestmark = pytest.mark.scenario("full")
+
 
 @dataclass(frozen=True)
 class Sown:
@@ -120,6 +123,7 @@ def test_not_left_behind_by_ansible(target: Target, sown: Sown) -> None:
     assert [path for path in found if not path.startswith("/run/credentials/")] == []
 
 
+@pytest.mark.scenario("default", "full")
 def test_files_of_secrets_are_roots_alone(target: Target) -> None:
     """Every file and folder of /etc/asgi."""
     assert target.run("find /etc/asgi \\( ! -user root -o -perm /077 \\) -print") == ""
