@@ -16,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _archives,
     _doors,
     _origins,
+    _pythons,
     _settings,
     _sources,
     _stages,
@@ -52,9 +53,12 @@ def host_problems(
     *,
     proxy: bool = True,
     proxy_protocol: Sequence[str] = (),
+    brings_python: bool = False,
 ) -> list[str]:
     """What keeps a host with these facts from running these normalized apps."""
-    found = _apps.host_problems(apps, facts, proxy=proxy, proxy_protocol=proxy_protocol)
+    found = _apps.host_problems(
+        apps, facts, proxy=proxy, proxy_protocol=proxy_protocol, brings_python=brings_python
+    )
     if found or not proxy or _settings.http3(facts):
         return found
     return [
@@ -185,6 +189,10 @@ class FilterModule:
             "wheels_problems": _wheels.problems,
             "differing_wheels": _wheels.differing,
             "pip_environment": _wheels.pip_environment,
+            "missing_pythons": _apps.missing_pythons,
+            "python_problems": _pythons.problems,
+            "python_stage": _pythons.stage,
+            "python_environment": _pythons.environment,
             "releases_table": _table.releases_table,
             "wrap": _private.wrap,
         }

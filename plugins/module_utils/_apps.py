@@ -283,11 +283,13 @@ def host_problems(
     *,
     proxy: bool = True,
     proxy_protocol: Sequence[str] = (),
+    brings_python: bool = False,
 ) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
     ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons``, ``listeners``, ``nginx`` and
-    ``folders``. With ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is ``asgi_host_proxy_protocol``.
+    ``folders``. With ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is
+    ``asgi_host_proxy_protocol``. With ``brings_python`` uv may bring the interpreters that the host lacks.
     """
     if (user := facts.get("user", "root")) != "root":
         # Whoever is not root does not see what the other questions are about.
@@ -333,13 +335,23 @@ def host_problems(
                 "give the path that it has on the host"
             )
         if find_python(app["python"], facts) is None:
+            by_uv = bool(app["python"]) and not app["python"].startswith("/")
+            if brings_python and by_uv:
+                continue
             has = ", ".join(f"{each['path']} ({each['version']})" for each in _pythons(facts)) or "none"
             wanted = app["python"] or "python3"
             found.append(
                 f"asgi_host_apps ({app['name']}): python: the host has no Python for {wanted} "
                 f"(it has: {has}); give one that it has, or install that Python on it first"
+                + (", or let uv bring it with asgi_host_python_mirror" if by_uv else "")
             )
     return found
+
+
+def missing_pythons(apps: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> list[str]:
+    """The versions and ranges of normalized ``apps`` for which a host has no interpreter."""
+    wanted = {app["python"] for app in apps if app["state"] == "present" and app["python"]}
+    return sorted(each for each in wanted if not each.startswith("/") and find_python(each, facts) is None)
 
 
 def find_python(wanted: str | None, facts: Mapping[str, Any]) -> dict[str, str] | None:

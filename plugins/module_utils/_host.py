@@ -15,6 +15,9 @@ from typing import Any
 
 from ._process import CommandError, run
 
+# Where uv puts the interpreters that it brings, and what marks one that is whole.
+PYTHONS = "/usr/local/lib/asgi-host/python"
+COMPLETE = ".complete"
 # The TCP state LISTEN in /proc/net/tcp (include/net/tcp_states.h of Linux).
 LISTEN = "0A"
 
@@ -77,15 +80,26 @@ def version_of(interpreter: str) -> str | None:
 
 
 def pythons(more: Sequence[str]) -> list[dict[str, str]]:
-    """The interpreters in the usual places, and those of ``more`` that run."""
+    """The interpreters in the usual places, those that uv has brought, and those of ``more`` that run."""
     found = sorted(
         path
         for folder in ("/usr/bin", "/usr/local/bin")
         for path in Path(folder).glob("python3.*")
         if re.fullmatch(r"python3\.\d+", path.name)
     )
-    paths = [*map(str, found), *more]
+    paths = [*map(str, found), *brought(Path(PYTHONS)), *more]
     return [{"path": path, "version": version} for path in paths if (version := version_of(path))]
+
+
+def brought(folder: Path) -> list[str]:
+    """The interpreters that uv has brought whole; not the links by which a minor version leads to its newest patch."""
+    return sorted(
+        str(path)
+        for each in folder.glob("cpython-*")
+        if not each.is_symlink() and (each / COMPLETE).exists()
+        for path in (each / "bin").glob("python3.*")
+        if re.fullmatch(r"python3\.\d+", path.name)
+    )
 
 
 def installed(status: Path) -> set[str]:
