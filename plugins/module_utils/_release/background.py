@@ -84,7 +84,9 @@ def stop(names: Sequence[str]) -> None:
     if names:
         # A unit whose file somebody removed can be told to stop, and may have nothing to be disabled.
         succeeds(["systemctl", "disable", "--quiet", *names])
-        run(["systemctl", "stop", *names], timeout=PATIENCE)
+        stop_for_now(names)
+        # How it ended is nobody's concern any more, and `systemctl --failed` would go on about it.
+        succeeds(["systemctl", "reset-failed", *names])
 
 
 def only(release: Release) -> None:

@@ -163,7 +163,7 @@ def make(
         if wanted["from"] == "build" and archive:
             _build(release, wanted, archive, tools)
         elif wanted["from"] == "archive" and archive:
-            _copy(f"{_kind_of(archive)}:{archive}", release)
+            _load(release, archive)
         else:
             pinned = (
                 re.sub(r":[^:/@]+$", "", wanted["name"]) + f"@{asked_for}" if asked_for else wanted["name"]
@@ -241,6 +241,17 @@ def _scratch(app: App) -> Path:
 def _work(release: Release, argv: Sequence[str], timeout: float) -> None:
     """Run what takes long in a unit of its own, which ends with a deploy that is ended, and is found if it does not."""
     units.run_in_sandbox(release, ["[Service]\nDelegate=yes"], argv, keep=KEPT, timeout=timeout)
+
+
+def _load(release: Release, archive: Path) -> None:
+    """Load an archive, from a place of root's: skopeo may give up the right to read what the play's user has sent."""
+    own = release.folder / "image.tar"
+    shutil.move(archive, own)
+    try:
+        os.chown(own, 0, 0)
+        _copy(f"{_kind_of(own)}:{own}", release)
+    finally:
+        own.unlink(missing_ok=True)
 
 
 def _kind_of(archive: Path) -> str:
