@@ -15,9 +15,9 @@ def median(values: Sequence[float], form: str = ".0f", unit: str = "") -> str:
     return f"{middle}{unit} ({low}–{high})" if low != high else f"{middle}{unit}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; all columns but the first are to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], rule: str = "---:") -> str:
+    """A table in Markdown; all columns but the first are to the right, unless another ``rule`` is given."""
+    lines = [head, ["---", *[rule] * (len(head) - 1)], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -89,7 +89,7 @@ def behaviour(runs: list[Run]) -> str:
             ]
         )
     head = ["`server`", "broken code: serves afterwards", "the play has failed after", "and says so"]
-    return table([*head, "true client address", "what the app must do for it"], rows)
+    return table([*head, "true client address", "what the app must do for it"], rows, "---")
 
 
 def limits(found: dict[str, Any]) -> str:

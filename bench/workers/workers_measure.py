@@ -48,7 +48,7 @@ def main() -> int:
         for handler in HANDLERS:
             for result in found.values():
                 rates = [each["rate"] for each in result[handler]]
-                say(f"{handler}, {result['workers']} workers: {median(rates)} requests per second")
+                say(f"{handler}, workers {result['workers']}: {median(rates)} requests per second")
         rounds = [each for result in found.values() for handler in HANDLERS for each in result[handler]]
         say(f"others took {busy(rounds):.0f} % of the machine" + (f"; {ADVICE}" if busy(rounds) > 10 else ""))
         written = {
