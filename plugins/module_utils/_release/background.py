@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .._process import CommandError, run, succeeds
 from . import ledger, paths, units
@@ -56,18 +56,33 @@ def others(release: Release) -> list[str]:
 
 def lacking(release: Release) -> list[str]:
     """What is wrong with the processes of the release that serves, in words."""
-    wrong = []
-    for unit, state in units.states(of(release)).items():
-        if state.active != "active":
-            wrong.append(f"{unit} was {state.active}")
-        if not state.enabled:
-            wrong.append(f"{unit} was not enabled at boot")
-    return wrong
+    seen = units.states(of(release))
+    return [
+        *(f"{unit} was {words}" for unit, words in _fallen(seen).items()),
+        *(f"{unit} was not enabled at boot" for unit, state in seen.items() if not state.enabled),
+    ]
 
 
 def down(release: Release) -> list[str]:
-    """The names of the processes of a release that do not run."""
-    return [_name(unit) for unit, state in units.states(of(release)).items() if state.active != "active"]
+    """The names of the processes of a release that do not run, or not for long."""
+    return [_name(unit) for unit in _fallen(units.states(of(release)))]
+
+
+def _fallen(seen: Mapping[str, units.UnitState]) -> dict[str, str]:
+    """What does not run, in words. What systemd has started again just now may be about to fall once more."""
+    fallen = {unit: state.active for unit, state in seen.items() if state.active != "active"}
+    now = time.monotonic()
+    young = {
+        unit: state.restarts
+        for unit, state in seen.items()
+        if unit not in fallen and state.restarts and now - state.since < STAYS_UP_AT_MOST
+    }
+    while young and time.monotonic() < now + STAYS_UP:
+        time.sleep(LOOK)
+        for unit, state in units.states(list(young)).items():
+            if state.active != "active" or state.restarts > young[unit]:
+                fallen[unit] = f"ending again and again (started {state.restarts + 1} times)"
+    return fallen
 
 
 def start(release: Release) -> None:
