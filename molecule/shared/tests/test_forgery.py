@@ -95,6 +95,7 @@ def test_nobody_else_gets_the_view(target: Target, query: str) -> None:
     assert target.door.json(target.domain("probe"), f"/whoami?{query}")["app"] == "probe"
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     ("extra", "path"), [(APPENDED, "/leak/"), (EVERYBODY, "/")], ids=["appended header", "everybody trusted"]
 )
@@ -114,11 +115,13 @@ def test_configuration_that_lets_a_forgery_through_fails_the_play(
         assert words in message
 
 
+@pytest.mark.in_turn
 def test_switched_off_it_finds_nothing(target: Target, tmp_path: Path) -> None:
     """The variable is for hosts on which it must not ask."""
     assert with_extra(tmp_path, target, APPENDED, options=("-e", "asgi_host_self_test=false")).status == 0
 
 
+@pytest.mark.in_turn
 def test_file_of_somebody_else_fails_the_play(target: Target) -> None:
     """Also on a host on which nothing is to be changed."""
     try:
@@ -132,12 +135,14 @@ def test_file_of_somebody_else_fails_the_play(target: Target) -> None:
         target.run(f"rm {FOREIGN}; nginx -s reload")
 
 
+@pytest.mark.in_turn
 def test_own_configuration_is_no_false_alarm(target: Target, tmp_path: Path) -> None:
     """A location that leads elsewhere, and clients that are trusted to say who they are."""
     trusted = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
     assert with_extra(tmp_path, target, NOT_ASKED, trusted=trusted).status == 0
 
 
+@pytest.mark.in_turn
 def test_door_that_is_closed_to_the_test_is_a_warning(target: Target, tmp_path: Path) -> None:
     """A password before the app is no fault, and not a proof either."""
     closed = 'auth_basic "closed";\nauth_basic_user_file /etc/hostname;\n'
@@ -165,6 +170,7 @@ def through_a_balancer(target: Target, line: bytes) -> str:
     return str(json.loads(body[body.index(b"{") : body.rindex(b"}") + 1])["client"])
 
 
+@pytest.mark.in_turn
 def test_proxy_protocol(target: Target, tmp_path: Path) -> None:
     """Who speaks it is believed if named, else taken by its own address; who does not gets no answer."""
     line = b"PROXY TCP4 198.51.100.7 192.0.2.1 4000 443\r\n"

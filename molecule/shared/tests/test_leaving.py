@@ -76,6 +76,7 @@ def test_nothing_is_left_of_the_last_app(target: Target, emptied: Path) -> None:
     assert again.changed(target.name) == 0
 
 
+@pytest.mark.in_turn
 def test_an_app_comes_and_goes_without_a_trace(target: Target, emptied: Path) -> None:
     """A host snapshot before and after differs in nothing, and the site that was there answers all the time."""
     target.run(
@@ -98,6 +99,7 @@ def test_an_app_comes_and_goes_without_a_trace(target: Target, emptied: Path) ->
     assert sorted(before ^ after) == []
 
 
+@pytest.mark.in_turn
 def test_data_stays_unless_purge_is_asked_for(target: Target, emptied: Path, tmp_path: Path) -> None:
     """The owner of the data stays with them, and what holds nothing of an app goes."""
     converge([target], inventory=INVENTORY)

@@ -138,6 +138,7 @@ def test_nginx_that_dies_is_started_again(target: Target, signal: str) -> None:
     assert target.run("cat /run/nginx.pid").strip() != before
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("extra", ["this is no directive;", "location /x {", "include /no/such/file.conf;"])
 def test_bad_snippet_fails_the_play_and_the_old_configuration_serves(
     target: Target, tmp_path: Path, extra: str

@@ -24,7 +24,7 @@ from playbook import play
 from shop import APP, Shop
 from targets import Target, hostvars
 
-pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane]
+pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane, pytest.mark.in_turn]
 
 PASSWORD = "s3cr3t-of-the-index"
 UV = "$(ls -d /usr/local/lib/asgi-host/uv-*/bin/uv)"

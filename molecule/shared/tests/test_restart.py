@@ -11,7 +11,7 @@ from shop import APP, DOMAIN, PATIENT, READ, Shop
 from streams import Streams, open_streams
 from targets import wait_for
 
-pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane]
+pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane, pytest.mark.in_turn]
 
 
 @pytest.fixture(scope="module", autouse=True)
