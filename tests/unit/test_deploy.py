@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import errno
 import io
+import itertools
 import os
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -881,6 +883,33 @@ def test_drift_of_a_process(tmp_path: Path, world: World) -> None:
     world.dies = {"scheduler"}
     with pytest.raises(deploy.DeployError, match="processes: scheduler ended by itself"):
         one.look(dry=False)
+
+
+def test_one_that_was_just_started_again_is_looked_at_for_longer(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "STAYS_UP", 0.3)
+    one = deployed(tmp_path, "one", processes=WORKER)
+    release = one.app.active()
+    assert release
+    own = release.process("worker")
+    again = units.UnitState("active", True, 7, 1, since=time.monotonic() - 1)
+    world.processes[own] = again
+    assert background.down(release) == []
+    counted = itertools.count(7)
+    monkeypatch.setattr(
+        units,
+        "states",
+        lambda names: {name: dataclasses.replace(again, restarts=next(counted)) for name in names},
+    )
+    assert background.down(release) == ["worker"]
+    assert background.lacking(release)[0].startswith(f"{own} was ending again and again (started ")
+    monkeypatch.setattr(
+        units, "states", lambda names: {name: dataclasses.replace(again, since=0.0) for name in names}
+    )
+    began = time.monotonic()
+    assert background.down(release) == []
+    assert time.monotonic() - began < 0.2, "one of weeks ago is steady"
 
 
 def test_changed_process_is_a_new_release(tmp_path: Path, world: World) -> None:

@@ -45,13 +45,16 @@ class UnitState:
     enabled: bool
     restarts: int
     main_pid: int
+    since: float = 0.0
+    """When it became active, on the clock of time.monotonic()."""
 
 
 def states(units: Sequence[str]) -> dict[str, UnitState]:
     """The state of each unit, in one call of systemctl."""
     if not units:
         return {}
-    text = run(["systemctl", "show", "--property=Id,ActiveState,UnitFileState,NRestarts,MainPID", *units])
+    asked = "Id,ActiveState,UnitFileState,NRestarts,MainPID,ActiveEnterTimestampMonotonic"
+    text = run(["systemctl", "show", f"--property={asked}", *units])
     found = {}
     for block in text.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -60,6 +63,7 @@ def states(units: Sequence[str]) -> dict[str, UnitState]:
             enabled=values.get("UnitFileState") == "enabled",
             restarts=int(values.get("NRestarts") or 0),
             main_pid=int(values.get("MainPID") or 0),
+            since=int(values.get("ActiveEnterTimestampMonotonic") or 0) / 1e6,
         )
     return found
 
