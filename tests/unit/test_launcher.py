@@ -87,18 +87,17 @@ def test_what_comes_before_the_program_listens_is_kept(launcher: Any, tmp_path: 
         with socket.socket(socket.AF_UNIX) as held:
             held.bind(str(tmp_path / "app.sock"))
             hub = launcher.Hub(held)
-            ends = []
+            ends: asyncio.Queue[Any] = asyncio.Queue()
 
             def accepted() -> Any:
-                ends.append(launcher._End(hub))
-                return ends[-1]
+                end = launcher._End(hub)
+                ends.put_nowait(end)
+                return end
 
             door = await asyncio.get_running_loop().create_unix_server(accepted, sock=held)
             reader, writer = await asyncio.open_unix_connection(tmp_path / "app.sock")
-            while not ends:
-                await asyncio.sleep(0.01)
             # As Python 3.11 does, though it was told to pause.
-            ends[0].data_received(b"par")
+            (await ends.get()).data_received(b"par")
             writer.write(b"cel")
             await asyncio.sleep(0.1)
             served = await asyncio.start_server(program, launcher.LOOPBACK, hub.port)
