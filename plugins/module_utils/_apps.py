@@ -1359,7 +1359,7 @@ def _whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
             )
     _process_rules(say, app)
     _image_rules(say, given, app)
-    _reload_rules(say, app)
+    _reload_rules(say, given, app)
     env, secrets = app.get("env"), app.get("secrets")
     if isinstance(env, Mapping) and isinstance(secrets, Mapping):
         for name in env:
@@ -1489,10 +1489,10 @@ def _image_places(say: Say, app: Mapping[Any, Any]) -> None:
             )
 
 
-def _reload_rules(say: Say, app: Mapping[Any, Any]) -> None:
+def _reload_rules(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
     """What the development mode goes with: a folder that changes, and one process of uvicorn."""
-    given = app.get("source")
-    source: Mapping[Any, Any] = given if isinstance(given, Mapping) else {}
+    own = app.get("source")
+    source: Mapping[Any, Any] = own if isinstance(own, Mapping) else {}
     if not _bool(app.get("reload")):
         if "mount" in source:
             say(
@@ -1501,7 +1501,8 @@ def _reload_rules(say: Say, app: Mapping[Any, Any]) -> None:
                 "give path in its place",
             )
         return
-    workers, server = app.get("workers"), app.get("server")
+    # A number of workers for the whole fleet is no mistake of this app.
+    workers, server = given.get("workers"), app.get("server")
     if workers == "cores" or (_int(workers) or 1) > 1:
         say(
             "reload",

@@ -15,7 +15,7 @@ from playbook import Run, changed_inventory, play
 from shop import APP, Shop
 from targets import ROOT, wait_for
 
-pytestmark = [pytest.mark.scenario("servers"), pytest.mark.lane]
+pytestmark = [pytest.mark.scenario("servers"), pytest.mark.lane, pytest.mark.in_turn(1)]
 
 WORKER = Path(__file__).parents[3] / "tests" / "integration" / "apps" / "worker.py"
 DATA = f"/var/lib/asgi/{APP}"

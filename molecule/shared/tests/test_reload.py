@@ -15,7 +15,7 @@ from load import Load, Outcome
 from playbook import ROLLBACK, Run, changed_inventory, play
 from targets import APPS, ROOT, Target, wait_for
 
-pytestmark = [pytest.mark.scenario("servers"), pytest.mark.lane]
+pytestmark = [pytest.mark.scenario("servers"), pytest.mark.lane, pytest.mark.in_turn(0)]
 
 DOMAIN = "live.test"
 # Seconds in which a change must be answered, on a busy machine.

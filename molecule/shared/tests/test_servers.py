@@ -23,7 +23,7 @@ from playbook import ROLLBACK, Run, changed_inventory, play
 from targets import APPS, ROOT, Target
 from test_process import EXPOSURE
 
-pytestmark = pytest.mark.scenario("servers")
+pytestmark = [pytest.mark.scenario("servers"), pytest.mark.lane]
 
 KINDS = ("gunicorn", "uvicorn", "passed", "runpy", "granian", "image")
 # Those whose program ends as its server does, which closes connections that nginx may be writing to.
@@ -53,6 +53,8 @@ class Step:
     gets: Outcome = field(default_factory=Outcome)
     posts: Outcome = field(default_factory=Outcome)
     answer: dict[str, Any] = field(default_factory=dict)
+    release: str = ""
+    """The release that served after it."""
     held: int = 0
     """Processes that were killed with requests in their hands."""
 
@@ -76,10 +78,10 @@ class Journey:
 
     @property
     def kinds(self) -> list[str]:
-        return [*self.target.apps, *(["image"] if has_images(self.target) else [])]
+        return [kind for kind in KINDS if kind != "image" or has_images(self.target)]
 
     def inventory(self) -> Path:
-        change = {name: {"source": {"path": str(self.source)}} for name in self.target.apps}
+        change = {kind: {"source": {"path": str(self.source)}} for kind in KINDS}
         add = [image_app(self.source)] if has_images(self.target) else []
         return changed_inventory(self.folder, [self.target], change=change, add=add)
 
@@ -111,6 +113,7 @@ class Journey:
             time.sleep(1.0)
         for kind, step in steps.items():
             step.answer = self.target.door.json(f"{kind}.test")
+            step.release = self.target.release(kind)["id"]
             step.held = (done or {}).get(kind, 0) if not isinstance(done, Run) else 0
             self.posted.setdefault(kind, []).extend(step.posts.names)
             print(f"\n{self.target.name}, {name}, {kind}: {step}")
@@ -243,7 +246,7 @@ def test_a_broken_release_says_why(journey: Journey, kind: str) -> None:
     message = journey.runs["broken deploy"].messages(journey.target.name)
     own = next(part for part in message.split("\n\n") if part.startswith(f"{kind}: "))
     assert "No module named 'a_module_that_is_not_installed'" in message[message.index(own) :]
-    assert f"Release {journey.steps['deploy', kind].answer['release']} serves as before." in message
+    assert f"Release {journey.steps['deploy', kind].release} serves as before." in message
 
 
 @pytest.mark.parametrize("kind", KINDS)
