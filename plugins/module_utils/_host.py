@@ -111,17 +111,22 @@ def installed(status: Path) -> set[str]:
     return names
 
 
-def listeners() -> Iterator[tuple[int, str]]:
-    """Each port on which something accepts TCP, with the name of the process."""
-    inodes: dict[str, int] = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        if not Path(table).exists():
+def listening(net: Path) -> dict[str, int]:
+    """The port of each socket that accepts TCP, by what a process's descriptor of it links to; ``net`` is of proc(5)."""
+    found = {}
+    for table in (net / "tcp", net / "tcp6"):
+        if not table.exists():
             continue
-        for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+        for line in table.read_text(encoding="ascii").splitlines()[1:]:
             columns = line.split()
             if columns[3] == LISTEN:
-                inodes[columns[9]] = int(columns[1].rpartition(":")[2], 16)
-    wanted = {inode: port for inode, port in inodes.items() if port in (80, 443)}
+                found[f"socket:[{columns[9]}]"] = int(columns[1].rpartition(":")[2], 16)
+    return found
+
+
+def listeners() -> Iterator[tuple[int, str]]:
+    """Each port on which something accepts TCP, with the name of the process."""
+    wanted = {link: port for link, port in listening(Path("/proc/net")).items() if port in (80, 443)}
     if not wanted:
         return
     for process in Path("/proc").glob("[0-9]*"):
@@ -131,7 +136,7 @@ def listeners() -> Iterator[tuple[int, str]]:
         except OSError:
             continue
         for link in links:
-            port = wanted.get(link.removeprefix("socket:[").removesuffix("]"))
+            port = wanted.get(link)
             if port is not None:
                 yield port, name
 

@@ -666,7 +666,7 @@ def test_mount_is_read_where_it_lies(tmp_path: Path, world: World, monkeypatch: 
 
 def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     container = {
-        "workers": 2, "graceful_timeout": 30, "stop_timeout": 45, "network": "any", "writable_paths": [], "static": [],
+        "workers": 2, "graceful_timeout": 30, "stop_timeout": 45, "keepalive": 75, "network": "any", "writable_paths": [], "static": [],
     }  # fmt: skip
     source = {"kind": "image", "digest": "d", "describe": "image x", "image": {"from": "archive"}}
     there = True

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import gid_of, uid_of
+from .._host import listening
 from .._process import CommandError, run, succeeds
 from . import build, environment, ledger, tree, units
 from .gate import Gate, GateError
@@ -59,8 +60,6 @@ FOLDERS = 8192
 AUTHORITY = Path("/usr/local/share/ca-certificates/asgi-host.crt")
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 IN_BUILD = "/run/asgi-host"
-# State of a listening socket in /proc/net/tcp (TCP_LISTEN in Linux's tcp_states.h).
-LISTENING_TCP = "0A"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 ASTRAY = (
     "\nThe program listens on port {port}, where nobody asks it. It must take the socket that systemd has passed to the "
@@ -425,11 +424,11 @@ def first_id(name: str) -> int:
 
 def proposals(spec: Mapping[str, Any]) -> dict[str, str]:
     """Variables by which servers keep idle connections longer than nginx does, unless the image sets them."""
-    graceful = spec["container"]["graceful_timeout"]
+    graceful, keepalive = (spec["container"][key] for key in ("graceful_timeout", "keepalive"))
     return {
-        "GUNICORN_CMD_ARGS": f"--keep-alive=75 --graceful-timeout={graceful}",
+        "GUNICORN_CMD_ARGS": f"--keep-alive={keepalive} --graceful-timeout={graceful}",
         "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": str(graceful),
-        "UVICORN_TIMEOUT_KEEP_ALIVE": "75",
+        "UVICORN_TIMEOUT_KEEP_ALIVE": str(keepalive),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -560,11 +559,9 @@ def astray(release: Release) -> int | None:
             if f":{group}/" not in (folder / "cgroup").read_text(encoding="utf-8").replace("\n", "/\n"):
                 continue
             own = {os.readlink(link) for link in (folder / "fd").iterdir()}
-            for name in ("tcp", "tcp6"):
-                for line in (folder / "net" / name).read_text(encoding="utf-8").splitlines()[1:]:
-                    columns = line.split()
-                    if columns[3] == LISTENING_TCP and f"socket:[{columns[9]}]" in own:
-                        return int(columns[1].rpartition(":")[2], 16)
+            for link, port in listening(folder / "net").items():
+                if link in own:
+                    return port
     return None
 
 
