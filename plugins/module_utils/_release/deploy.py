@@ -267,8 +267,7 @@ class Deployment:
             background.stay_up(release, background.STAYS_UP)
         except background.EndedError as error:
             raise DeployError(
-                f"{self.app.name}: processes: {error}\nFrom the journal of {error.unit}:\n"
-                f"{units.journal(error.unit, began)}"
+                f"{self.app.name}: processes: {units.with_journal(error, error.unit, began)}"
             ) from error
         return wrong
 
@@ -314,7 +313,7 @@ class Deployment:
             self._gate.passes(release)
         except GateError as error:
             raise DeployError(
-                f"{self.app.name}: {error}\nFrom the journal of {release.service}:\n{units.journal(release.service, began)}"
+                f"{self.app.name}: {units.with_journal(error, release.service, began)}"
             ) from error
 
     def _finish(self, active: Release, *, dry: bool) -> list[str]:
@@ -522,7 +521,7 @@ class Deployment:
                 watch(release, self._gate, wanted)
             except (WentBadError, background.EndedError) as error:
                 unit = error.unit if isinstance(error, background.EndedError) else release.service
-                said = f"{error}\nFrom the journal of {unit}:\n{units.journal(unit, began)}"
+                said = units.with_journal(error, unit, began)
                 raise DeployError(self._masked(self._take_back(release, previous, said))) from error
         self._leave(previous)
         earlier = self._previous_of(release)

@@ -59,9 +59,9 @@ class Switch:
                 units.restart(release)
                 self.gate.passes(release)
         except (GateError, CommandError) as error:
-            said = units.journal(release.service, began)
+            said = units.with_journal(error, release.service, began)
             units.end(release)
-            raise NotProvedError(f"{error}\nFrom the journal of {release.service}:\n{said}") from error
+            raise NotProvedError(said) from error
         except BaseException:
             units.end(release)
             raise
@@ -75,9 +75,9 @@ class Switch:
             background.start(release)
             background.stay_up(release, min(background.STAYS_UP + took, background.STAYS_UP_AT_MOST))
         except background.EndedError as error:
-            said = units.journal(error.unit, began)
+            said = units.with_journal(error, error.unit, began)
             units.end(release)
-            raise NotProvedError(f"processes: {error}\nFrom the journal of {error.unit}:\n{said}") from error
+            raise NotProvedError(f"processes: {said}") from error
 
     @staticmethod
     def _flip(release: Release) -> None:

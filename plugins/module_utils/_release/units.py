@@ -179,6 +179,11 @@ def journal(service: str, since: float) -> str:
     return "\n".join(lines[max(0, first - 2) : first + JOURNAL_LINES])
 
 
+def with_journal(error: Exception, service: str, since: float) -> str:
+    """The words of an error, and below them what the ``service`` said since then, as journal() has it."""
+    return f"{error}\nFrom the journal of {service}:\n{journal(service, since)}"
+
+
 def forget_failure(release: Release) -> None:
     """Make systemd forget that the units of a removed release failed."""
     for unit in (release.socket, release.service):
