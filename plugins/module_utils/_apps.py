@@ -83,7 +83,6 @@ USER_NAME_MAX = 31
 
 SOURCES = ("path", "mount", "package", "git", "archive", "image")
 SERVERS = ("gunicorn", "uvicorn", "command", "image")
-IMAGE_KEYS = ("path", "dockerfile", "target", "build_args", "archive", "sha256", "name", "auth")
 ENVIRONMENTS = ("production", "development", "")
 STAGES = ("build", "migrate", "after")
 SUPPORTED = {"debian": ("12", "13")}
@@ -514,8 +513,7 @@ def _tls_with_mode(tls: Mapping[Any, Any]) -> Mapping[Any, Any]:
 
 def _with_server(merged: dict[Any, Any], given: Mapping[Any, Any]) -> dict[Any, Any]:
     """An image is its own server: that follows from the source where the app does not name one."""
-    source = merged.get("source")
-    image = isinstance(source, Mapping) and source.get("image") is not None
+    image = _at(merged, "source.image") is not None
     return {**merged, "server": "image"} if image and "server" not in given else merged
 
 
@@ -1105,19 +1103,17 @@ def _registry_auth(say: Say, key: str, value: Any) -> None:
 
 _path_on_controller = _line("a path", "../shop")
 _sha256 = _pattern(re.compile(r"[0-9a-fA-F]{64}"), "a SHA-256 digest", "give its 64 hex digits")
-_image = _keys(
-    {
-        "path": _optional(_path_on_controller),
-        "dockerfile": _optional(_relative("the folder", "docker/Dockerfile")),
-        "target": _optional(_pattern(TARGET, "a stage of a Dockerfile", "give its name, such as production")),
-        "build_args": _optional(_build_args),
-        "archive": _optional(_line("a path", "../shop-1.4.tar")),
-        "sha256": _optional(_sha256),
-        "name": _optional(_image_name),
-        "auth": _optional(_registry_auth),
-    },
-    example="{path: ../shop}, {archive: …} or {name: …}",
-)
+IMAGE_CHECKS: dict[str, Check] = {
+    "path": _optional(_path_on_controller),
+    "dockerfile": _optional(_relative("the folder", "docker/Dockerfile")),
+    "target": _optional(_pattern(TARGET, "a stage of a Dockerfile", "give its name, such as production")),
+    "build_args": _optional(_build_args),
+    "archive": _optional(_line("a path", "../shop-1.4.tar")),
+    "sha256": _optional(_sha256),
+    "name": _optional(_image_name),
+    "auth": _optional(_registry_auth),
+}
+_image = _keys(IMAGE_CHECKS, example="{path: ../shop}, {archive: …} or {name: …}")
 _source_keys = _keys(
     {
         "path": _path_on_controller,
@@ -1420,8 +1416,7 @@ NOT_OF_AN_IMAGE = {
 
 def _image_rules(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
     """The rules of an app in an image. A default of all apps that has no sense for it is no mistake."""
-    source = app.get("source")
-    image = source.get("image") if isinstance(source, Mapping) else None
+    image = _at(app, "source.image")
     if app.get("server") == "image" and image is None:
         say(
             "server",
@@ -1738,7 +1733,7 @@ def _without_what_an_image_has(app: dict[str, Any]) -> dict[str, Any]:
 def _source(source: Mapping[str, Any]) -> dict[str, Any]:
     full = {**source, "extras": list(source["extras"]), "groups": list(source["groups"])}
     if "image" in full:
-        image = {key: full["image"].get(key) for key in IMAGE_KEYS}
+        image = {key: full["image"].get(key) for key in IMAGE_CHECKS}
         args = image["build_args"] or {}
         return {"image": {**image, "build_args": {key: _scalar(value) for key, value in args.items()}}}
     if "package" in full and not _is_list(full["package"]):

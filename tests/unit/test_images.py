@@ -264,7 +264,7 @@ def test_archives(tmp_path: Path) -> None:
 
 
 def test_origins(tmp_path: Path) -> None:
-    given: dict[str, Any] = dict.fromkeys(_apps.IMAGE_KEYS)
+    given: dict[str, Any] = dict.fromkeys(_apps.IMAGE_CHECKS)
     folder = {**given, "path": str(tmp_path), "build_args": {}}
     with pytest.raises(_origins.SourceError, match="no file Dockerfile or Containerfile"):
         _origins.image(folder, ["."]).describe()
