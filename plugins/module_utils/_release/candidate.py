@@ -15,15 +15,13 @@ from typing import Any
 
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._process import CommandError, run, succeeds
-from . import build, environment, images, ledger, tree, units
+from . import build, environment, images, ledger, live, tree, units
 from .live import Live
 from .paths import SYSTEMD, Release
 from .requirements import named
 
 # Seconds that one hook may take.
 HOOK_TIMEOUT = 1800.0
-# The file of a release that says how many workers fit, where that is less than were wanted.
-WORKERS = "workers"
 
 
 class RefusedError(Exception):
@@ -45,8 +43,7 @@ class Candidate:
     @property
     def live(self) -> Live | None:
         """The live folder that is the source in development mode."""
-        wanted = self.spec.get("live")
-        return Live(self.release.app, wanted["mount"]) if wanted else None
+        return live.wanted(self.release.app, self.spec)
 
     def text_files(self) -> list[tuple[Path, str, int]]:
         """The small files of a release that can be put back at any time."""
@@ -63,12 +60,16 @@ class Candidate:
             files.append((self.release.folder / "command.json", f"{json.dumps(filled)}\n", 0o644))
         fitting = ledger.read(self.release).get("workers")
         if fitting and fitting < self.spec["workers"]["wanted"]:
-            files.append((self.release.folder / WORKERS, f"{fitting}\n", 0o644))
+            files.append(self.workers_file(fitting))
         view = environment.view_key(self.release.app)
         wanted = environment.wanted_files(self.release, self.private, self.spec["domains"], view)
         for name, text in wanted.items():
             files.append((self.release.secrets / name, text, 0o600))
         return files
+
+    def workers_file(self, fitting: int) -> tuple[Path, str, int]:
+        """The file that says how many workers fit, where that is less than were wanted."""
+        return self.release.folder / "workers", f"{fitting}\n", 0o644
 
     def _image_files(self) -> list[tuple[Path, str, int]]:
         unit = images.unit_text(self.release, self.spec, self.private)

@@ -36,7 +36,7 @@ from . import (
     tree,
     units,
 )
-from .candidate import WORKERS, Candidate, RefusedError
+from .candidate import Candidate, RefusedError
 from .gate import Gate, GateError
 from .hold import Hold
 from .live import Live
@@ -82,8 +82,7 @@ class Deployment:
     @property
     def _live(self) -> Live | None:
         """The live folder that is the source in development mode."""
-        wanted = self.spec.get("live")
-        return Live(self.app, wanted["mount"]) if wanted else None
+        return live.wanted(self.app, self.spec)
 
     # -- what is wanted -------------------------------------------------------------------------------------
 
@@ -108,34 +107,26 @@ class Deployment:
                 spec["hooks"]["build"],
                 spec["shared"],
                 spec["processes"],
+                *images.settings(spec),
             ],
         }
         digests = {
             name: hashlib.sha256(json.dumps(value).encode()).hexdigest() for name, value in parts.items()
         }
-        if images.is_one(spec):
-            container = {key: value for key, value in spec["container"].items() if key != "stop_timeout"}
-            whole = json.dumps([parts["settings"], container])
-            digests["settings"] = hashlib.sha256(whole.encode()).hexdigest()
-            if self._asked:
-                digests["source"] = hashlib.sha256(
-                    f"{spec['source']['digest']} {self._asked}".encode()
-                ).hexdigest()
         digests["environment"] = environment.keyed_digest(self.app, self.private)
         return digests
 
     @functools.cached_property
     def _asked(self) -> str:
-        """What the tag of an image in a registry stands for, asked once."""
+        """What the tag of an image in a registry stands for, asked once; empty for any other source."""
         return images.asked(self.spec, self.login, self.app.active())
 
     def _source_digest(self) -> str:
         """What stands for the source. Of a live folder that is what decides the virtualenv; the rest may change."""
-        wanted = self.spec.get("live")
-        if not (wanted and wanted["mount"]):
-            return str(self.spec["source"]["digest"])
+        if not (self._live and self._live.mount):
+            return f"{self.spec['source']['digest']}{self._asked}"
         try:
-            return live.dependencies(Path(wanted["mount"]), self.spec["source"])
+            return live.dependencies(self._live.folder, self.spec["source"])
         except (requirements.UnreadableError, OSError) as error:
             raise DeployError(
                 f"{self.app.name}: source.mount: {error}\nWhat served before serves as it did."
@@ -531,16 +522,14 @@ class Deployment:
     def _fit(self, release: Release) -> bool:
         """Lower the number of workers to what fits by their measured size; returns whether it was too high."""
         wanted, room = int(self.spec["workers"]["wanted"]), self.spec["workers"]["room"]
-        measured = memory.of(units.states([release.service])[release.service].main_pid) if room else None
+        measured = memory.of(units.state(release.service).main_pid) if room else None
         if measured is None:
             return False
         fitting = min(wanted, measured.fitting(room))
         ledger.update(release, workers=fitting, worker_mb=round(max(measured.workers)))
         if fitting < wanted:
             candidate = self._candidate(release)
-            for path, text, mode in candidate.text_files():
-                if path.name == WORKERS:
-                    candidate.put(path, text, mode)
+            candidate.put(*candidate.workers_file(fitting))
         return fitting < wanted
 
     def _take_back(self, release: Release, previous: Release | None, reason: str) -> str:
@@ -590,8 +579,7 @@ class Deployment:
         return self.app.release(f"{stamp}-{self._digest()[:6]}")
 
     def _candidate(self, release: Release) -> Candidate:
-        asked = self._asked if images.is_one(self.spec) else ""
-        return Candidate(release, self.spec, self.private, self.login, asked)
+        return Candidate(release, self.spec, self.private, self.login, self._asked)
 
     def _open(self, release: Release) -> None:
         """Make the folder and the ledger's entry of a release that is now being built."""

@@ -73,6 +73,13 @@ def is_one(spec: Mapping[str, Any]) -> bool:
     return bool(spec.get("container"))
 
 
+def settings(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What shapes a container beside what every app has; nothing for an app that runs in none."""
+    container = spec.get("container")
+    # How long its end may take is in the texts of its unit already.
+    return [{key: value for key, value in container.items() if key != "stop_timeout"}] if container else []
+
+
 def tag(release: Release) -> str:
     """The name that a release's image has on the host, and no other image."""
     return f"{_repository(release.app)}:{release.id}"

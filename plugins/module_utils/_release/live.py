@@ -122,6 +122,11 @@ class Live:
             shutil.rmtree(self.app.live)
 
 
+def wanted(app: App, spec: Mapping[str, Any]) -> Live | None:
+    """The live folder that an app, as the module is told of it, has for its source; None outside development mode."""
+    return Live(app, spec["live"]["mount"]) if spec.get("live") else None
+
+
 def _within(name: str, paths: Sequence[str]) -> bool:
     return any(f"{name}/".startswith(f"{path.rstrip('/')}/") for path in paths)
 
