@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils._apps import missing_pythons
 from ansible_collections.asgi.host.plugins.module_utils._host import COMPLETE, PYTHONS
 from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
-from ansible_collections.asgi.host.plugins.module_utils._release.build import CACHE
+from ansible_collections.asgi.host.plugins.module_utils._release.build import UV_ENVIRONMENT
 
 ADDRESS = re.compile(r"(?:https?://[^\s/]+|file:///)\S*")
 PROGRAM = "/usr/local/lib/asgi-host/bring-python"
@@ -51,12 +51,7 @@ def problems(mirror: object, downloads: object) -> list[str]:
 def stage(apps: Sequence[Mapping[str, Any]], host: Mapping[str, Any], uv: str) -> list[dict[str, Any]]:
     """Bring what the host lacks. A range comes after the plain versions, one of which may be within it."""
     wanted = sorted(missing_pythons(apps, host), key=lambda each: (not each[0].isdigit(), each))
-    tool = [
-        "env",
-        "UV_NO_CONFIG=1",
-        f"UV_CACHE_DIR={CACHE}",
-        "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
-    ]
+    tool = ["env", *(f"{name}={value}" for name, value in UV_ENVIRONMENT.items())]
     return [
         {"folder": PYTHONS},
         {"file": PROGRAM, "content": INSTALL, "mode": "0755"},

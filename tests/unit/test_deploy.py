@@ -412,13 +412,18 @@ def test_full_disk_is_named(tmp_path: Path, world: World, monkeypatch: pytest.Mo
     assert (serving(one), len(one.app.all_releases())) == ("one", 1)
 
 
-def test_restart_holds_requests_and_gives_them_to_whoever_serves(
-    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def note_holds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write down, in place of doing it, that requests are held and the old instance is paused."""
     for name in ("begin", "give_back"):
         monkeypatch.setattr(hold.Hold, name, lambda own, name=name: world.calls.append(name))
     monkeypatch.setattr(hold.Hold, "end", lambda own, to, limit: world.calls.append(f"end {to.id}"))
     monkeypatch.setattr(units, "pause", lambda release: world.calls.append(f"pause {release.id}"))
+
+
+def test_restart_holds_requests_and_gives_them_to_whoever_serves(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_holds(world, monkeypatch)
     one = deployed(tmp_path, "one", strategy="restart")
     first = one.app.active()
     assert first
@@ -804,10 +809,7 @@ def test_release_taken_back_gives_the_processes_back(
 def test_processes_end_before_requests_are_held_in_place(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("begin", "give_back"):
-        monkeypatch.setattr(hold.Hold, name, lambda own, name=name: world.calls.append(name))
-    monkeypatch.setattr(hold.Hold, "end", lambda own, to, limit: world.calls.append(f"end {to.id}"))
-    monkeypatch.setattr(units, "pause", lambda release: world.calls.append(f"pause {release.id}"))
+    note_holds(world, monkeypatch)
     keys: dict[str, Any] = {"strategy": "restart", "processes": WORKER}
     first = deployed(tmp_path, "one", **keys).app.active()
     assert first

@@ -35,6 +35,12 @@ OLDEST_SERVER = {
 OLDEST_MANAGER = {**OLDEST_SERVER, "uvicorn": "uvicorn[standard]>=0.51"}
 LOCK = "requirements.lock"
 CACHE = "/var/cache/asgi/uv"
+# How uv runs on a host: by its own settings alone, and with the authorities that the host believes.
+UV_ENVIRONMENT = {
+    "UV_CACHE_DIR": CACHE,
+    "UV_NO_CONFIG": "1",
+    "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
+}
 # How often what was just resolved is tried to be installed, and the seconds between: where an index has several
 # servers, one may not know yet what another has announced.
 TRIES, PAUSE = 3, 3.0
@@ -63,8 +69,7 @@ class Tools:
 
     def run(self, *argv: str) -> str:
         """Run uv; raises CommandError."""
-        env = {"UV_CACHE_DIR": CACHE, "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"}
-        env["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
+        env = {**UV_ENVIRONMENT, "UV_PYTHON_DOWNLOADS": "never"}
         if self.index:
             env["UV_DEFAULT_INDEX"] = self.index
         if self.wheels and argv[0] == "pip":
