@@ -24,6 +24,13 @@ READ = "    name = (await request.body()).decode()\n"
 PATIENT = 55.0
 
 
+def change_text(path: Path, old: str, new: str) -> None:
+    """Change a source as a developer does."""
+    text = path.read_text()
+    assert old in text, f"{old!r} is not in {path.name}"
+    path.write_text(text.replace(old, new))
+
+
 class Shop:
     """The app on one host, with a source that can be edited, deployed with any keys."""
 
@@ -51,10 +58,7 @@ class Shop:
             self.edit(new, old)
 
     def edit(self, old: str, new: str) -> None:
-        path = self.source / APP / "main.py"
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
+        change_text(self.source / APP / "main.py", old, new)
 
     def inventory(self, **keys: Any) -> Path:
         change = {"source": {"path": str(self.source)}, **keys}

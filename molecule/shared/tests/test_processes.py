@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from playbook import Run, changed_inventory, play
-from shop import APP, Shop
+from shop import APP, Shop, change_text
 from targets import ROOT, wait_for
 
 pytestmark = [pytest.mark.scenario("servers"), pytest.mark.lane, pytest.mark.in_turn(1)]
@@ -160,8 +160,7 @@ class Crew:
     @contextlib.contextmanager
     def edited(self, old: str, new: str) -> Iterator[None]:
         text = self.worker.read_text()
-        assert old in text
-        self.worker.write_text(text.replace(old, new))
+        change_text(self.worker, old, new)
         try:
             yield
         finally:

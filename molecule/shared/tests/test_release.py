@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from load import Load, Outcome, Stalls, metronome
 from playbook import ROLLBACK, Run, changed_inventory, play
+from shop import change_text
 from streams import Streams, open_streams
 from targets import APPS, Target, takes_turn
 
@@ -128,10 +129,7 @@ class Journey:
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Change the source as a developer does."""
-        path = self.source / "parcels" / file
-        text = path.read_text()
-        assert old in text, f"{old!r} is not in {file}"
-        path.write_text(text.replace(old, new))
+        change_text(self.source / "parcels" / file, old, new)
 
     def inventory(self, **change: Any) -> Path:
         """The inventory with what was changed so far; ``change`` stays."""

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from load import Load, Outcome
 from playbook import ROLLBACK, Run, changed_inventory, play
+from shop import change_text
 from targets import APPS, ROOT, Target
 from test_process import EXPOSURE
 
@@ -89,10 +90,7 @@ class Journey:
         return play(inventory=self.inventory(), targets=[self.target])
 
     def edit(self, file: str, old: str, new: str) -> None:
-        path = self.source / "parcels" / file
-        text = path.read_text()
-        assert old in text, f"{old!r} is not in {file}"
-        path.write_text(text.replace(old, new))
+        change_text(self.source / "parcels" / file, old, new)
 
     def under_load(self, name: str, act: Callable[[], Any]) -> None:
         """Do one step while clients ask each app; ``act`` may return how many processes of each it killed."""
