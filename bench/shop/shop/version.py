@@ -1,0 +1,3 @@
+"""What a deploy changes."""
+
+VERSION = "1"
