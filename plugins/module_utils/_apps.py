@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from . import _versions
 from ._private import without_passwords
 
 # Reports one problem: the key, dotted below the app, and the words that follow it.
@@ -38,8 +39,6 @@ REQUIREMENT = re.compile(
 )
 EXTRA = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+:~-]+)?")
-PYTHON_VERSION = re.compile(r"3(?:\.\d{1,3}){0,2}")
-PYTHON_RANGE = re.compile(r"(>=|<=|==|!=|~=|>|<)\s*(\d{1,3}(?:\.\d{1,3}){0,2}(?:\.\*)?)")
 NGINX_SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
 MEMORY = re.compile(r"[1-9]\d{0,8}[KMGT]|[1-9]\d?%|100%")
 HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -363,55 +362,22 @@ def find_python(wanted: str | None, facts: Mapping[str, Any]) -> dict[str, str] 
         return found[0] if found and found[0]["path"] == (facts.get("python") or {}).get("path") else None
     if wanted.startswith("/"):
         return next((each for each in found if each["path"] == wanted), None)
-    return next((each for each in found if fits(each["version"], wanted)), None)
+    return next((each for each in found if _versions.fits(each["version"], wanted)), None)
 
 
 def _pythons(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     """The host's own python3, then the others from new to old; only those that run."""
     own = [facts.get("python") or {}]
     others = sorted(
-        facts.get("pythons") or (), key=lambda each: _numbers(str(each.get("version") or "0")), reverse=True
+        facts.get("pythons") or (),
+        key=lambda each: _versions.numbers(str(each.get("version") or "0")),
+        reverse=True,
     )
     return [
         {"path": str(each["path"]), "version": str(each["version"])}
         for each in [*own, *others]
         if each.get("path") and each.get("version")
     ]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    found = re.match(r"\d+(?:\.\d+)*", version)
-    return tuple(int(part) for part in found.group().split(".")) if found else (0,)
-
-
-def fits(version: str, wanted: str) -> bool:
-    """Whether a version is the one, or within the range, that is wanted."""
-    has = _numbers(version)
-    if PYTHON_VERSION.fullmatch(wanted):
-        asked = _numbers(wanted)
-        return has[: len(asked)] == asked
-    return all(_holds(has, operator, limit) for operator, limit in PYTHON_RANGE.findall(wanted))
-
-
-def _holds(has: tuple[int, ...], operator: str, limit: str) -> bool:
-    """One clause of a range, by the rules of the version specifiers for plain releases."""
-    asked = _numbers(limit)
-    if operator in ("==", "!="):
-        length = len(asked) if limit.endswith("*") else 3
-        return (_padded(has)[:length] == _padded(asked)[:length]) == (operator == "==")
-    if operator == "~=":
-        return _padded(has) >= _padded(asked) and has[: len(asked) - 1] == asked[:-1]
-    order = {
-        ">=": _padded(has) >= _padded(asked),
-        "<=": _padded(has) <= _padded(asked),
-        ">": _padded(has) > _padded(asked),
-        "<": _padded(has) < _padded(asked),
-    }
-    return order[operator]
-
-
-def _padded(version: tuple[int, ...]) -> tuple[int, ...]:
-    return (*version, 0, 0, 0)[:3]
 
 
 # Values
@@ -867,7 +833,7 @@ def _workers(say: Say, key: str, value: Any) -> None:
 def _python(say: Say, key: str, value: Any) -> None:
     fix = 'give a path (/usr/bin/python3.13), a version ("3.13") or a range (">=3.12")'
     if isinstance(value, float):
-        if not PYTHON_VERSION.fullmatch(str(value)) or len(str(value)) < 4:
+        if not _versions.PYTHON.fullmatch(str(value)) or len(str(value)) < 4:
             say(
                 key,
                 f"{_show(value)} is a number to YAML, which takes 3.10 for 3.1; put the version in quotes",
@@ -876,8 +842,8 @@ def _python(say: Say, key: str, value: Any) -> None:
         say(key, f"{_show(value)} is not a Python; {fix}")
     elif value.startswith("/"):
         _absolute(say, key, value)
-    elif not PYTHON_VERSION.fullmatch(value) and not all(
-        PYTHON_RANGE.fullmatch(clause.strip()) for clause in value.split(",")
+    elif not _versions.PYTHON.fullmatch(value) and not all(
+        _versions.RANGE.fullmatch(clause.strip()) for clause in value.split(",")
     ):
         say(key, f"{_show(value)} is not a Python; {fix}")
 

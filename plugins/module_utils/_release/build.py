@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .._apps import fits
 from .._private import without_passwords
 from .._process import CommandError, run
+from .._versions import fits
 from . import ledger, requirements, tree
 from .paths import Release
 from .requirements import canonical, named
