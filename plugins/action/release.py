@@ -4,64 +4,57 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
-from ansible_collections.asgi.host.plugins.plugin_utils import _fleet, _origins, _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _fleet, _sources, _specs
 
-DEVELOPMENT = (
-    "{} runs in development mode (reload: true): one process, and code that changes under it with nothing to prove it. "
-    "It is not for production; asgi_host_environment: production refuses it."
-)
+# Of an app that was looked at: nothing is to be repaired.
+SETTLED = ("current", "needed")
 
 
 class ActionModule(ActionBase):
     """Runs the module once for all apps, and once more for each app that needs a new release."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Arguments: apps (normalized), host (facts), root, uv, index, wheels, server_pins, mode, release."""
+        """Arguments: apps (normalized), host (facts), root, uv, index, wheels, server_pins, mode, release, looked.
+
+        ``looked`` is what the module look found of the apps, where nothing has changed since.
+        """
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         arguments = self._task.args
-        apps = arguments["apps"]
-        bases = [self._task_vars.get("inventory_dir") or ".", self._task_vars.get("playbook_dir") or ".", "."]
         rollback = arguments.get("mode") == "rollback"
-        described, failures = [], {}
-        by = f"{getpass.getuser()}@{socket.gethostname()}"
-        self._origins: dict[str, _origins.Origin] = {}
-        for app in apps:
-            try:
-                if app["state"] == "present":
-                    self._origins[app["name"]] = (
-                        _origins.Unasked() if rollback else _origins.origin(app, bases, self._read_key)
-                    )
-                described.append(_specs.describe(app, arguments, self._origins.get(app["name"]), by=by))
-            except _sources.SourceError as error:
-                failures[app["name"]] = (
-                    f"{app['name']}: source: {error}\nWhat served before serves as it did."
-                )
-        private = {
-            "index": arguments.get("index") or None,
-            "apps": {
-                app["name"]: _specs.private(app, bases, files=not rollback)
-                for app in apps
-                if app["state"] == "present"
-            },
-        }
-        common = {"private": wrap(private), "uv": arguments["uv"], "wheels": arguments.get("wheels") or None}
-        answer = self._call(
-            {
-                **common,
-                "apps": described,
-                "mode": "rollback" if rollback else "look",
-                "release": arguments.get("release"),
-            }
+        told = _specs.tell(
+            arguments["apps"],
+            arguments,
+            _controller.bases(self._task_vars),
+            lambda path: _controller.read_key(self._loader, path),
+            by=_controller.operator(),
+            rollback=rollback,
         )
+        self._origins = told.origins
+        described, failures = told.specs, told.failures
+        common = {
+            "private": wrap(told.private),
+            "uv": arguments["uv"],
+            "wheels": arguments.get("wheels") or None,
+        }
+        looked = arguments.get("looked") or {}
+        if looked and all(looked.get(spec["name"], {}).get("status") in SETTLED for spec in described):
+            answer: dict[str, Any] = {"apps": dict(looked), "failures": {}, "changed": False}
+        else:
+            answer = self._call(
+                {
+                    **common,
+                    "apps": described,
+                    "mode": "rollback" if rollback else "look",
+                    "release": arguments.get("release"),
+                }
+            )
         if "apps" not in answer:
             return {**result, **answer}
         results, changed = answer["apps"], answer["changed"]
@@ -69,7 +62,8 @@ class ActionModule(ActionBase):
         if not rollback:
             for spec in described:
                 found = results.get(spec["name"], {})
-                self._warn(spec, found)
+                for warning in _specs.warnings(spec, found):
+                    self._display.warning(warning)
                 if found.get("status") != "needed" and not found.get("unsynced"):
                     continue
                 if self._task.check_mode:
@@ -84,13 +78,6 @@ class ActionModule(ActionBase):
                 failures.update(one["failures"])
         result.update(changed=changed, apps=results, failures=failures)
         return result
-
-    def _warn(self, spec: dict[str, Any], found: dict[str, Any]) -> None:
-        """Say once in each play what runs in development mode, and when its code does not work."""
-        if spec.get("live"):
-            self._display.warning(DEVELOPMENT.format(spec["name"]))
-        for warning in found.get("warnings", []):
-            self._display.warning(warning)
 
     def _bring(self, spec: dict[str, Any], found: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Make a new release; or send to a live folder what changed, which needs none."""
@@ -126,8 +113,7 @@ class ActionModule(ActionBase):
             try:
                 local = self._origins[name].parcel(Path(scratch))
             except _sources.SourceError as error:
-                failure = f"{name}: source: {error}\nWhat served before serves as it did."
-                return {"apps": {}, "failures": {name: failure}}
+                return {"apps": {}, "failures": {name: _specs.source_failure(name, error)}}
             if local is None:
                 return self._call({**common, "apps": [spec], "mode": "deploy"})
             folder = self._make_tmp_path()
@@ -138,10 +124,6 @@ class ActionModule(ActionBase):
                 return self._call({**common, "apps": [spec], "mode": "deploy", "archive": remote})
             finally:
                 self._remove_tmp_path(folder)
-
-    def _read_key(self, path: str) -> bytes:
-        """A deploy key, which may lie encrypted by ansible-vault."""
-        return Path(self._loader.get_real_file(path)).read_bytes()
 
     def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(

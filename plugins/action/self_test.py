@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.asgi.host.plugins.module_utils import _self_test
+from ansible_collections.asgi.host.plugins.plugin_utils import _doors
 
 
 class ActionModule(ActionBase):
@@ -19,19 +19,6 @@ class ActionModule(ActionBase):
         """Arguments: doors, found (what the module stage returned as self_test), address (of the host)."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self._task.args
-        found = arguments["found"]
-        doors = [_self_test.Door(**door) for door in arguments["doors"]]
-        outside = _self_test.from_outside(doors, found["tickets"], arguments["address"])
-        for words in found["untested"].values():
-            self._display.warning(words)
-        if found["tickets"] and not outside.asked:
-            self._display.v(
-                f"self-test: asked on the host alone; this machine reaches no app at {arguments['address']}"
-            )
-        result.update(
-            changed=False,
-            asked={"host": found["asked"], "outside": outside.asked},
-            differences={**outside.differences, **found["differences"]},
-            untested=found["untested"],
-        )
+        found = _doors.conclude(arguments["doors"], arguments["found"], arguments["address"], self._display)
+        result.update(changed=False, **found)
         return result

@@ -1,169 +1,21 @@
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the role computes on the controller: the apps, their problems, and the stages of the host."""
+"""What the role computes on the controller: the apps, and the stages of the host."""
 
 from __future__ import annotations
 
-import contextlib
-import ssl
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates, _private
+from ansible_collections.asgi.host.plugins.module_utils import _apps, _private
 from ansible_collections.asgi.host.plugins.plugin_utils import (
-    _archives,
     _doors,
-    _origins,
+    _preflight,
     _pythons,
-    _settings,
-    _sources,
     _stages,
     _table,
     _wheels,
 )
-
-# Where systems keep the authorities that they trust; the first that is there is taken for what clients know.
-BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-
-
-def controller_problems(apps: list[dict[str, Any]], bases: list[str], authority: str = "") -> list[str]:
-    """What is wrong with the files that normalized apps name on the controller; ``authority`` is asgi_host_ca_file."""
-    problems = []
-    for app in _stages.present(apps):
-        where = f"asgi_host_apps ({app['name']})"
-        for key, path in _named_files(app):
-            try:
-                _sources.locate(path, bases)
-            except _sources.SourceError as error:
-                problems.append(f"{where}: {key}: {error}")
-        if app["tls"]["mode"] == "files":
-            problems += [f"{where}: {problem}" for problem in _certificate_problems(app, bases, authority)]
-        if app["source"].get("path"):
-            problems += [f"{where}: {problem}" for problem in _folder_problems(app, bases)]
-        elif not problems:
-            problems += [f"{where}: source: {problem}" for problem in _origin_problems(app, bases)]
-    return problems
-
-
-def host_problems(
-    apps: list[dict[str, Any]],
-    facts: dict[str, Any],
-    *,
-    proxy: bool = True,
-    proxy_protocol: Sequence[str] = (),
-    brings_python: bool = False,
-) -> list[str]:
-    """What keeps a host with these facts from running these normalized apps."""
-    found = _apps.host_problems(
-        apps, facts, proxy=proxy, proxy_protocol=proxy_protocol, brings_python=brings_python
-    )
-    if found or not proxy or _settings.http3(facts):
-        return found
-    return [
-        f"asgi_host_apps ({app['name']}): proxy.http3: the host's nginx has no HTTP/3; set it to false, or use a host "
-        "with Debian 13"
-        for app in _stages.present(apps)
-        if app["proxy"]["http3"]
-    ]
-
-
-def _certificate_problems(app: dict[str, Any], bases: list[str], authority: str) -> list[str]:
-    files = app["tls"]["files"]
-    try:
-        certificate = _sources.locate(files["certificate"], bases).read_bytes()
-        key = _sources.locate(files["key"], bases).read_bytes()
-    except (_sources.SourceError, OSError):
-        return []  # named already
-    return _certificates.certificate_problems(
-        certificate, key, app["domains"], datetime.now(UTC), _known_authorities(bases, authority)
-    )
-
-
-def _known_authorities(bases: list[str], authority: str) -> frozenset[bytes]:
-    known = ssl.get_default_verify_paths().cafile
-    bundles = [known] if known else [path for path in BUNDLES if Path(path).is_file()][:1]
-    if authority:
-        with contextlib.suppress(_sources.SourceError):
-            bundles.append(str(_sources.locate(authority, bases)))
-    return frozenset().union(*(_certificates.subjects(Path(path).read_bytes()) for path in bundles))
-
-
-def on_controller(path: str, bases: list[str]) -> str:
-    """The place of a file that the inventory names; empty for an empty name."""
-    return str(_sources.locate(path, bases)) if path else ""
-
-
-def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
-    named = []
-    if app["source"].get("path"):
-        named.append(("source.path", app["source"]["path"]))
-    if app["tls"]["mode"] == "files":
-        named += [(f"tls.files.{part}", app["tls"]["files"][part]) for part in ("certificate", "key")]
-    if (app["source"].get("git") or {}).get("key_file"):
-        named.append(("source.git.key_file", app["source"]["git"]["key_file"]))
-    image = app["source"].get("image") or {}
-    named += [(f"source.image.{key}", image[key]) for key in ("path", "archive") if image.get(key)]
-    if (app["source"].get("archive") or {}).get("path"):
-        named.append(("source.archive.path", app["source"]["archive"]["path"]))
-    for name, content in app["credentials"].items():
-        if not isinstance(content, str):
-            named.append((f"credentials.{name}", content["file"]))
-    return named
-
-
-def interpreters(apps: list[dict[str, Any]]) -> list[str]:
-    """The interpreters that apps name by path, which the host is to be asked for."""
-    return sorted({app["python"] for app in _stages.present(apps) if (app["python"] or "").startswith("/")})
-
-
-def mounts(apps: list[dict[str, Any]]) -> list[str]:
-    """The folders of the host that apps name as their source, which the host is to be asked for."""
-    return sorted({app["source"]["mount"] for app in _stages.present(apps) if app["source"].get("mount")})
-
-
-def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
-    """What is wrong with a repository or an archive, as far as the controller can tell without a download.
-
-    One that is down at the moment is no problem of the inventory: what is deployed goes on being looked after.
-    """
-    archive = app["source"].get("archive")
-    try:
-        origin = _origins.origin(app, bases, _plain_key)
-        if archive and archive.get("path"):
-            _archives.fetch(archive, bases)
-        origin.describe()
-    except _sources.UnreachableError:
-        return []
-    except _sources.SourceError as error:
-        return [str(error)]
-    return []
-
-
-def _plain_key(path: str) -> bytes:
-    """A deploy key that anyone can read. One that ansible-vault encrypted is read where the vault's password is."""
-    content = Path(path).read_bytes()
-    if content.startswith(b"$ANSIBLE_VAULT;"):
-        raise _sources.UnreachableError("the key is encrypted")
-    return content
-
-
-def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
-    try:
-        folder = _sources.locate(app["source"]["path"], bases)
-        if not folder.is_dir():
-            return [f"source.path: {folder} is a file; give the folder that holds the app"]
-        list(_sources.entries(folder))
-    except _sources.SourceError as error:
-        return [f"source.path: {error}"] if "leads out" in str(error) else []
-    problems = []
-    if not (folder / app["app_dir"]).is_dir():
-        problems.append(f"app_dir: {folder} has no folder {app['app_dir']}; name one that it has")
-    chosen = app["source"].get("requirements")
-    if chosen and not (folder / chosen).is_file():
-        problems.append(f"source.requirements: {folder} has no file {chosen}; name one that it has")
-    return problems
 
 
 class FilterModule:
@@ -172,25 +24,17 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""
         return {
-            "problems": _apps.problems,
             "normalize": _apps.normalize,
-            "controller_problems": controller_problems,
-            "on_controller": on_controller,
-            "interpreters": interpreters,
-            "mounts": mounts,
-            "host_problems": host_problems,
-            "packages": _stages.packages,
+            "on_controller": _preflight.on_controller,
+            "interpreters": _preflight.interpreters,
             "uv_path": _stages.uv_path,
             "base_stage": _stages.base,
             "proxy_stage": _stages.proxy,
             "doors": _doors.doors,
-            "leaving": _stages.leaving,
             "leave_stage": _stages.leave,
-            "wheels_problems": _wheels.problems,
             "differing_wheels": _wheels.differing,
             "pip_environment": _wheels.pip_environment,
             "missing_pythons": _apps.missing_pythons,
-            "python_problems": _pythons.problems,
             "python_stage": _pythons.stage,
             "python_environment": _pythons.environment,
             "releases_table": _table.releases_table,

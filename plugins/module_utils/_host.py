@@ -20,12 +20,19 @@ PYTHONS = "/usr/local/lib/asgi-host/python"
 COMPLETE = ".complete"
 # The TCP state LISTEN in /proc/net/tcp (include/net/tcp_states.h of Linux).
 LISTEN = "0A"
+# The arguments of a module that gathers facts, by which facts() is asked.
+ARGUMENTS = {
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "interpreters": {"type": "list", "elements": "str", "default": []},
+    "wheels": {"type": "path"},
+    "folders": {"type": "list", "elements": "str", "default": []},
+}
 
 
 def facts(
     packages: Sequence[str],
     interpreters: Sequence[str] = (),
-    wheels: Path | None = None,
+    wheels: str | None = None,
     folders: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything in one mapping; ``packages`` are the Debian packages whose presence is asked for.
@@ -44,10 +51,10 @@ def facts(
         "pythons": pythons(interpreters),
         "missing_packages": sorted(set(packages) - installed(Path("/var/lib/dpkg/status"))),
         "users": sorted(entry.pw_name for entry in pwd.getpwall()),
-        "listeners": [{"port": port, "process": name} for port, name in listeners()],
+        "listeners": [{"port": port, "process": name} for port, name in sorted(set(listeners()))],
         "nginx": nginx(Path("/etc/nginx")),
         "acme": acme(Path("/etc/asgi"), Path("/etc/systemd/system/asgi-acme.timer")),
-        "wheels": digests(wheels) if wheels else {},
+        "wheels": digests(Path(wheels)) if wheels else {},
         "folders": [path for path in folders if Path(path).is_dir()],
         "apps": sorted(
             found.group(1)

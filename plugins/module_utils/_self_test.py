@@ -24,7 +24,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
+
+from ._release.environment import view_key
+from ._release.paths import App
 
 View: TypeAlias = dict[str, Any]
 Headers: TypeAlias = Sequence[tuple[str, str]]
@@ -474,6 +478,13 @@ def on_the_host(doors: Sequence[Door], keys: Mapping[str, str], *, reloaded: boo
         "untested": total.untested,
         "tickets": tickets,
     }
+
+
+def of_apps(doors: Sequence[Mapping[str, Any]], *, reloaded: bool) -> dict[str, Any]:
+    """Ask those apps that a release was built for on this host, on the host; ``doors`` hold the fields of Door."""
+    apps = {door["app"]: App(Path(), door["app"], "") for door in doors}
+    keys = {name: view_key(app) for name, app in apps.items() if app.secrets.is_dir()}
+    return on_the_host([Door(**door) for door in doors], keys, reloaded=reloaded)
 
 
 def from_outside(doors: Sequence[Door], tickets: Mapping[str, Mapping[str, Any]], address: str) -> Findings:

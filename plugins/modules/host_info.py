@@ -52,27 +52,14 @@ host:
   type: dict
 """
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.host.plugins.module_utils._host import facts
+from ansible_collections.asgi.host.plugins.module_utils._host import ARGUMENTS, facts
 
 
 def main() -> None:
     """Gather and report."""
-    module = AnsibleModule(
-        argument_spec={
-            "packages": {"type": "list", "elements": "str", "default": []},
-            "interpreters": {"type": "list", "elements": "str", "default": []},
-            "wheels": {"type": "path"},
-            "folders": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    asked = module.params
-    wheels = Path(asked["wheels"]) if asked["wheels"] else None
-    found = facts(asked["packages"], asked["interpreters"], wheels, asked["folders"])
-    module.exit_json(changed=False, host=found)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.exit_json(changed=False, host=facts(**module.params))
 
 
 if __name__ == "__main__":

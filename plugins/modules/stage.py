@@ -80,14 +80,9 @@ failures:
   elements: str
 """
 
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
-from ansible_collections.asgi.host.plugins.module_utils._release.environment import view_key
-from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 
 
@@ -108,22 +103,15 @@ def main() -> None:
         module.fail_json(msg=mask(str(error), private))
     for notice in outcome.notices:
         module.warn(notice)
-    doors = [] if module.check_mode else [_self_test.Door(**door) for door in module.params["doors"]]
+    doors = [] if module.check_mode else module.params["doors"]
     module.exit_json(
         changed=bool(outcome.changed),
         steps=outcome.changed,
         backups=outcome.backups,
         diff=outcome.diff,
-        self_test=self_test(doors, reloaded=bool(outcome.changed)),
+        self_test=_self_test.of_apps(doors, reloaded=bool(outcome.changed)),
         failures=[mask(words, private) for words in outcome.failures],
     )
-
-
-def self_test(doors: list[_self_test.Door], *, reloaded: bool) -> dict[str, Any]:
-    """Ask those apps that a release was built for on this host."""
-    apps = {door.app: App(Path(), door.app, "") for door in doors}
-    keys = {name: view_key(app) for name, app in apps.items() if app.secrets.is_dir()}
-    return _self_test.on_the_host(doors, keys, reloaded=reloaded)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the self-test asks: a path in each location through which nginx hands requests to an app."""
+"""What the self-test asks: a path in each location through which nginx hands requests to an app; and its end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import urllib.parse
 from typing import Any
 
+from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._apps import first_domain
 from ansible_collections.asgi.host.plugins.plugin_utils._stages import sites
 
@@ -47,3 +48,23 @@ def locations(extra: str) -> list[str]:
     text = re.sub(r"^\s*#.*$", "", extra, flags=re.MULTILINE)
     # nginx compares a location with the decoded path.
     return list(dict.fromkeys(urllib.parse.quote(path.strip('"')) for path in LOCATION.findall(text)))
+
+
+def conclude(
+    doors: list[dict[str, Any]], found: dict[str, Any], address: str, display: Any
+) -> dict[str, Any]:
+    """Ask from this machine as well, and say what was untested.
+
+    ``found`` is what the host found and gave, as the modules look and stage return it; ``address`` is the host's, and
+    ``display`` Ansible's. Returns asked, differences and untested.
+    """
+    outside = _self_test.from_outside([_self_test.Door(**door) for door in doors], found["tickets"], address)
+    for words in found["untested"].values():
+        display.warning(words)
+    if found["tickets"] and not outside.asked:
+        display.v(f"self-test: asked on the host alone; this machine reaches no app at {address}")
+    return {
+        "asked": {"host": found["asked"], "outside": outside.asked},
+        "differences": {**outside.differences, **found["differences"]},
+        "untested": found["untested"],
+    }

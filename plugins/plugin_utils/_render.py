@@ -13,6 +13,7 @@ from typing import Any
 
 import jinja2
 from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
+from ansible_collections.asgi.host.plugins.plugin_utils._controller import cache
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     below_home,
     in_data,
@@ -31,7 +32,10 @@ def render(template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
+    # To compile the templates takes longer than all else that the controller computes.
+    compiled = cache("templates")
     environment = jinja2.Environment(
+        bytecode_cache=jinja2.FileSystemBytecodeCache(str(compiled)) if compiled else None,
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

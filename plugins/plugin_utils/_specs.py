@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import find_python, first_domain
 from ansible_collections.asgi.host.plugins.module_utils._release.gate import NOT_LOADED
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import named
-from ansible_collections.asgi.host.plugins.plugin_utils import _background, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _background, _origins, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
@@ -60,6 +60,64 @@ SERVERS = {
     "command": Server("serve.py", "serve-command.py.j2", ("uvicorn",)),
     "image": Server("", "", ()),
 }
+
+DEVELOPMENT = (
+    "{} runs in development mode (reload: true): one process, and code that changes under it with nothing to prove it. "
+    "It is not for production; asgi_host_environment: production refuses it."
+)
+
+
+@dataclass
+class Told:
+    """What a module is told of all apps."""
+
+    specs: list[dict[str, Any]] = field(default_factory=list)
+    private: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    """By app, the sources that could not be had."""
+
+
+def tell(
+    apps: list[dict[str, Any]],
+    common: Mapping[str, Any],
+    bases: list[str],
+    read_key: Callable[[str], bytes],
+    *,
+    by: str,
+    rollback: bool = False,
+) -> Told:
+    """What a module is told of normalized apps; ``common`` is that of describe(), and the package ``index``.
+
+    ``read_key`` gives a deploy key's content by its path. Whoever goes back asks no source.
+    """
+    told = Told()
+    for app in apps:
+        try:
+            if app["state"] == "present":
+                told.origins[app["name"]] = (
+                    _origins.Unasked() if rollback else _origins.origin(app, bases, read_key)
+                )
+            told.specs.append(describe(app, common, told.origins.get(app["name"]), by=by))
+        except _sources.SourceError as error:
+            told.failures[app["name"]] = source_failure(app["name"], error)
+    told.private = {
+        "index": common.get("index") or None,
+        "apps": {
+            app["name"]: private(app, bases, files=not rollback) for app in apps if app["state"] == "present"
+        },
+    }
+    return told
+
+
+def source_failure(name: str, error: Exception) -> str:
+    """That an app's source could not be had, for the operator."""
+    return f"{name}: source: {error}\nWhat served before serves as it did."
+
+
+def warnings(spec: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """What is to be said in each play of an app that was ``found`` so: that it runs in development mode, and how it does."""
+    return [*([DEVELOPMENT.format(spec["name"])] if spec.get("live") else []), *found.get("warnings", [])]
 
 
 def describe(

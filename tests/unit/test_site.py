@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.filter import asgi
 from ansible_collections.asgi.host.plugins.module_utils import _apps
-from ansible_collections.asgi.host.plugins.plugin_utils import _browser, _settings, _stages
+from ansible_collections.asgi.host.plugins.plugin_utils import _browser, _preflight, _settings, _stages
 
 HOST: dict[str, Any] = {
     "user": "root",
@@ -97,10 +96,10 @@ def test_http3_is_for_an_nginx_that_has_it() -> None:
     wanting = app(proxy={"http3": True})
     assert "quic" not in site(app())
     assert "listen 443 quic;" in site(wanting)
-    assert asgi.host_problems([wanting], HOST) == []
+    assert _preflight.host_problems([wanting], HOST) == []
     old = {**HOST, "release": "12"}
-    assert "proxy.http3" in asgi.host_problems([wanting], old)[0]
-    assert asgi.host_problems([wanting], old, proxy=False) == []
+    assert "proxy.http3" in _preflight.host_problems([wanting], old)[0]
+    assert _preflight.host_problems([wanting], old, proxy=False) == []
 
 
 def test_wait_of_a_host_without_memory_for_two() -> None:

@@ -134,6 +134,13 @@ class Deployment:
 
     # -- converge -------------------------------------------------------------------------------------------
 
+    def examine(self) -> dict[str, Any]:
+        """What look() or remove() would find to do; neither of them does it."""
+        if self.spec["state"] == "absent":
+            there = self.remove(purge=self.spec["purge"], dry=True)
+            return {"status": "removed" if there else "current", "reasons": there}
+        return self.look(dry=True)
+
     def look(self, *, dry: bool) -> dict[str, Any]:
         """Whether the wanted release serves; repairs it where it does, unless ``dry``.
 
@@ -165,7 +172,7 @@ class Deployment:
         if self._live:
             # Of code that is about to change there is nothing to say.
             answer["unsynced"] = not self._live.holds(self.spec["live"]["digest"])
-            if not (answer["unsynced"] or dry):
+            if not answer["unsynced"]:
                 self._look_at_live(active)
             answer["warnings"] = self.warnings
         return answer

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action plugin of the module look: checks the inventory, and asks the host everything at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _doors, _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
+
+
+class ActionModule(ActionBase):
+    """Takes one call to the host where its facts are those of the last time, two elsewhere."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Arguments: the role's variables without ``asgi_host_``, uv_requirements, server_pins."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self._task_vars = task_vars or {}
+        self._role = role = Role(self._task.args, _controller.bases(self._task_vars))
+        if problems := role.problems():
+            return {**result, "failed": True, "msg": problems}
+        remembered = _controller.Remembered(self._task_vars)
+        guess = remembered.read()
+        answer = self._call(guess if guess and self._complete(guess) else None)
+        if "host" not in answer:
+            return {**result, **answer}
+        host = answer["host"]
+        if host != guess:
+            remembered.write(host)
+        if problems := role.host_problems(host):
+            return {**result, "failed": True, "msg": problems}
+        if not answer["compared"] and self._complete(host):
+            answer = self._call(host)
+            if "host" not in answer:
+                return {**result, **answer}
+        # Not compared where something must come first, where a source cannot be had, or where the host just changed.
+        due = (
+            answer["due"]
+            if answer["compared"]
+            else {"base": role.lacks(host) or ["what could not be compared"]}
+        )
+        leaves = role.leaves(host)
+        if leaves:
+            due = {"base": [], **due, "leave": ["what all apps share"]}
+        result.update(
+            changed=False,
+            host=host,
+            due={stage: what for stage, what in due.items() if what},
+            leaves=leaves,
+            apps=answer["apps"] if not due.get("base") else {},
+        )
+        return result if result["due"] else self._settled(result, answer)
+
+    def _complete(self, host: dict[str, Any]) -> bool:
+        """Whether a host with these facts has what the rest is looked at with."""
+        role = self._role
+        return not (role.host_problems(host) or role.lacks(host) or role.leaves(host))
+
+    def _call(self, host: dict[str, Any] | None) -> dict[str, Any]:
+        """Ask for the facts, and for the rest if they are these."""
+        everything: dict[str, Any] = {}
+        if host is not None:
+            try:
+                everything = self._role.everything(
+                    host,
+                    by=_controller.operator(),
+                    read_key=lambda path: _controller.read_key(self._loader, path),
+                )
+            except _sources.SourceError as error:
+                # Told by the task that needs it, app by app.
+                self._display.v(str(error))
+        self._specs = everything.get("apps", [])
+        answer: dict[str, Any] = self._execute_module(
+            module_name="asgi.host.look",
+            module_args={**self._role.question(), **everything},
+            task_vars=self._task_vars,
+        )
+        return answer
+
+    def _settled(self, result: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        """The end of a play that had nothing to do, for a host that is as it must be."""
+        for spec in self._specs:
+            for warning in _specs.warnings(spec, answer["apps"].get(spec["name"], {})):
+                self._display.warning(warning)
+        if self._task.check_mode:
+            return result
+        address = self._task_vars.get("ansible_host") or self._task_vars["inventory_hostname"]
+        found = _doors.conclude(self._role.doors(), answer["self_test"], address, self._display)
+        result["self_test"] = found
+        if found["differences"]:
+            result.update(failed=True, msg="\n\n".join(found["differences"].values()))
+        return result

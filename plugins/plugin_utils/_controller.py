@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the action plugins ask of this machine: who is at work, where files lie, and what hosts were like the last time."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+
+
+def operator() -> str:
+    """Who deploys, for the ledger."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def bases(task_vars: Mapping[str, Any]) -> list[str]:
+    """Where a relative path of the inventory may lie."""
+    return [task_vars.get("inventory_dir") or ".", task_vars.get("playbook_dir") or ".", "."]
+
+
+def read_key(loader: Any, path: str) -> bytes:
+    """A deploy key, which may lie encrypted by ansible-vault."""
+    return Path(loader.get_real_file(path)).read_bytes()
+
+
+def cache(name: str) -> Path | None:
+    """A folder of our own among those of Ansible, nobody else's; None on a disk that takes none."""
+    folder = Path(constants.config.get_config_value("ANSIBLE_HOME")) / "asgi-host" / name
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if folder.stat().st_uid == os.geteuid() else None
+
+
+class Remembered:
+    """The facts of a host as they were the last time.
+
+    They are a guess, by which the host can be asked everything in one call; the host compares them with its own
+    before anything that was made from them counts. Losing them costs one call.
+    """
+
+    def __init__(self, task_vars: Mapping[str, Any]) -> None:
+        names = ("inventory_dir", "inventory_hostname", "ansible_host", "ansible_port")
+        folder = cache("facts")
+        which = json.dumps([str(task_vars.get(name)) for name in names])
+        self._path = folder / f"{hashlib.sha256(which.encode()).hexdigest()[:24]}.json" if folder else None
+
+    def read(self) -> dict[str, Any] | None:
+        """The facts; None where there are none that can be read."""
+        if self._path is None:
+            return None
+        try:
+            found = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Keep them. A disk that takes none is no reason to fail."""
+        if self._path is None:
+            return
+        with (
+            contextlib.suppress(OSError),
+            tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as stream,
+        ):
+            json.dump(facts, stream)
+            stream.flush()
+            os.replace(stream.name, self._path)

@@ -1,0 +1,199 @@
+"""How often a host is asked, and what its answers lead to; what the module finds is tested on hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.asgi.host.plugins.action import look
+from ansible_collections.asgi.host.plugins.plugin_utils import _controller
+
+FACTS: dict[str, Any] = {
+    "user": "root",
+    "distribution": "debian",
+    "release": "13",
+    "cores": 2,
+    "memory_mb": 4096,
+    "python": {"path": "/usr/bin/python3", "version": "3.13.5"},
+    "pythons": [{"path": "/usr/bin/python3.13", "version": "3.13.5"}],
+    "missing_packages": [],
+    "users": ["root"],
+    "listeners": [],
+    "nginx": {
+        "version": "1.26.3",
+        "packaged_default": False,
+        "foreign_sites": [],
+        "foreign_files": [],
+        "foreign_default_servers": [],
+    },
+    "acme": {"sites": [], "set_up": False},
+    "wheels": {},
+    "folders": [],
+    "apps": ["shop"],
+}
+NOTHING = {"base": [], "releases": [], "sites": []}
+QUIET = {"asked": 0, "differences": {}, "untested": {}, "tickets": {}}
+
+
+class Host:
+    """What the module look would say on a host with these facts."""
+
+    def __init__(self) -> None:
+        self.facts = FACTS
+        self.due: dict[str, list[str]] = NOTHING
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, *, module_args: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """One call of the module."""
+        self.calls.append(module_args)
+        if module_args.get("host") != self.facts:
+            return {"host": self.facts, "compared": False}
+        apps = {spec["name"]: {"status": "current", "reasons": []} for spec in module_args["apps"]}
+        return {"host": self.facts, "compared": True, "due": self.due, "apps": apps, "self_test": QUIET}
+
+
+@pytest.fixture
+def host() -> Host:
+    """A host where nothing is due."""
+    return Host()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Facts of one test are not those of another."""
+    monkeypatch.setattr(_controller.constants.config, "get_config_value", lambda _: str(tmp_path / "ansible"))
+
+
+def play(host: Host, folder: Path, *, check: bool = False, **variables: Any) -> dict[str, Any]:
+    """The task's result."""
+    (folder / "shop" / "shop").mkdir(parents=True, exist_ok=True)
+    (folder / "shop" / "shop" / "main.py").write_text("app = None\n", encoding="utf-8")
+    arguments = {
+        "apps": [{"name": "shop", "app": "shop.main:app", "source": {"path": "shop"}}],
+        "app_defaults": {},
+        "build_packages": [],
+        "ca_file": "",
+        "environment": "",
+        "package_index": "",
+        "proxy": False,
+        "proxy_protocol": [],
+        "python_downloads": "",
+        "python_mirror": "",
+        "root": "/srv/asgi",
+        "self_test": True,
+        "server_pins": [],
+        "tls_policy": "intermediate",
+        "uv_requirements": "uv==1 --hash=sha256:0\n",
+        "wheels": "",
+        **variables,
+    }
+    action = object.__new__(look.ActionModule)
+    action._task = SimpleNamespace(
+        args=arguments, async_val=0, check_mode=check, action="asgi.host.look", diff=False
+    )
+    action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+    action._display = SimpleNamespace(v=lambda _: None, warning=lambda _: None)
+    action._loader = None
+    action._execute_module = host
+    return dict(action.run(task_vars={"inventory_dir": str(folder), "inventory_hostname": "one"}))
+
+
+def test_known_host_is_asked_once(host: Host, tmp_path: Path) -> None:
+    """The first play learns the facts, the next one guesses them."""
+    assert play(host, tmp_path)["due"] == {}
+    assert len(host.calls) == 2
+    assert play(host, tmp_path)["due"] == {}
+    assert len(host.calls) == 3
+
+
+def test_wrong_guess_costs_a_call_and_counts_for_nothing(host: Host, tmp_path: Path) -> None:
+    play(host, tmp_path)
+    host.facts = {**FACTS, "memory_mb": 8192}
+    assert play(host, tmp_path)["due"] == {}
+    assert host.calls[-2]["host"]["memory_mb"] == 4096
+    assert host.calls[-1]["host"]["memory_mb"] == 8192
+    assert len(host.calls) == 4
+
+
+def test_damaged_memory_costs_a_call(host: Host, tmp_path: Path) -> None:
+    play(host, tmp_path)
+    (kept,) = (tmp_path / "ansible" / "asgi-host" / "facts").iterdir()
+    kept.write_text("{", encoding="utf-8")
+    assert play(host, tmp_path)["due"] == {}
+    assert len(host.calls) == 4
+
+
+def test_two_hosts_of_one_name_have_facts_of_their_own(tmp_path: Path) -> None:
+    one = _controller.Remembered({"inventory_dir": "/a", "inventory_hostname": "one"})
+    one.write({"cores": 2})
+    assert one.read() == {"cores": 2}
+    assert _controller.Remembered({"inventory_dir": "/b", "inventory_hostname": "one"}).read() is None
+
+
+def test_what_lacks_comes_first(host: Host, tmp_path: Path) -> None:
+    """A host without its packages is not compared: half of the commands would be missing."""
+    host.facts = {**FACTS, "missing_packages": ["nginx"]}
+    assert play(host, tmp_path)["due"] == {"base": ["the package nginx"]}
+    assert len(host.calls) == 1
+
+
+def test_bad_inventory_asks_no_host(host: Host, tmp_path: Path) -> None:
+    result = play(host, tmp_path, apps=[{"name": "Shop", "app": "shop.main:app", "source": {"path": "shop"}}])
+    assert result["failed"]
+    assert "name" in result["msg"][0]
+    assert host.calls == []
+
+
+def test_bad_host_is_refused(host: Host, tmp_path: Path) -> None:
+    host.facts = {**FACTS, "release": "11"}
+    result = play(host, tmp_path)
+    assert result["failed"]
+    assert "Debian 12" in result["msg"][0]
+
+
+def test_drift_is_due_with_its_reasons(host: Host, tmp_path: Path) -> None:
+    host.due = {**NOTHING, "releases": ["shop: asgi-shop@1.socket was inactive"]}
+    result = play(host, tmp_path)
+    assert result["due"] == {"releases": ["shop: asgi-shop@1.socket was inactive"]}
+    assert "shop" in result["apps"]
+
+
+def test_what_was_found_of_apps_is_not_passed_on_beside_a_base_that_changes(
+    host: Host, tmp_path: Path
+) -> None:
+    """A unit that is about to be written anew may be what an app lacks."""
+    host.due = {**NOTHING, "base": ["/etc/systemd/system/asgi-shop@.service"]}
+    assert play(host, tmp_path)["apps"] == {}
+
+
+def test_source_that_is_away_is_left_to_the_task_that_needs_it(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise look._sources.UnreachableError("the repository does not answer")
+
+    play(host, tmp_path)
+    monkeypatch.setattr(look.Role, "everything", away)
+    assert play(host, tmp_path)["due"] == {"base": ["what could not be compared"]}
+
+
+def test_last_app_leaves(host: Host, tmp_path: Path) -> None:
+    result = play(host, tmp_path, apps=[{"name": "shop", "state": "absent"}])
+    assert result["leaves"]
+    assert "leave" in result["due"]
+
+
+def test_app_that_believes_a_forgery_fails_the_play(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {
+        "asked": {"host": 1, "outside": 1},
+        "differences": {"https://a": "shop: believes"},
+        "untested": {},
+    }
+    monkeypatch.setattr(look._doors, "conclude", lambda *_: found)
+    result = play(host, tmp_path)
+    assert (result["failed"], result["msg"]) == (True, "shop: believes")
+    assert "failed" not in play(host, tmp_path, check=True)
