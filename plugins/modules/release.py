@@ -34,6 +34,9 @@ options:
   archive:
     description: With O(mode=deploy) the path on the host of the app's source.
     type: path
+  content:
+    description: The source itself, in base64, in place of O(archive).
+    type: str
   migrate:
     description: With O(mode=deploy) whether the hooks V(migrate) run; not where another host of the fleet has run them.
     type: bool
@@ -67,6 +70,7 @@ apps:
   type: dict
 """
 
+import base64
 import signal
 import sys
 from pathlib import Path
@@ -92,6 +96,8 @@ def main() -> None:
             "apps": {"type": "list", "elements": "dict", "required": True},
             "private": {"type": "str", "no_log": True},
             "archive": {"type": "path"},
+            # Not secret, but nothing to be logged either.
+            "content": {"type": "str", "no_log": True},
             "migrate": {"type": "bool", "default": True},
             "release": {"type": "str"},
             "uv": {"type": "path", "required": True},
@@ -100,6 +106,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     private = unwrap(module.params["private"])
+    if content := module.params["content"]:
+        archive = Path(module.tmpdir) / "source.tar.gz"
+        archive.write_bytes(base64.b64decode(content))
+        module.params["archive"] = str(archive)
     tools = Tools(uv=module.params["uv"], index=private.get("index"), wheels=module.params["wheels"])
     results, failures = {}, {}
     changed = False
