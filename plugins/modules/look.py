@@ -105,6 +105,7 @@ from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._host import ARGUMENTS, facts
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
+from ansible_collections.asgi.host.plugins.module_utils._release import units
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
 from ansible_collections.asgi.host.plugins.module_utils._release.deploy import DeployError, Deployment
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
@@ -130,7 +131,9 @@ def main() -> None:
     if host != given["host"]:
         module.exit_json(changed=False, host=host, compared=False)
     private = unwrap(given["private"])
-    apps, reasons = look_at_apps(given["apps"], private, Tools(uv=given["uv"] or "", index=None, wheels=None))
+    tools = Tools(uv=given["uv"] or "", index=None, wheels=None)
+    with units.overview():
+        apps, reasons = look_at_apps(given["apps"], private, tools)
     due = {
         "base": lacking(given["base"], {}),
         "releases": reasons,

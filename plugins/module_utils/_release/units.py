@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,15 +51,40 @@ class UnitState:
     """When it became active, on the clock of time.monotonic()."""
 
 
+class _Overview:
+    """What systemd said of all units of the apps; None where each function is to ask for itself."""
+
+    known: dict[str, UnitState] | None = None
+
+
+@contextlib.contextmanager
+def overview() -> Iterator[None]:
+    """Ask systemd once for everything that is asked of it in this block, in which nothing may be changed."""
+    _Overview.known = _ask(["asgi-*"])
+    try:
+        yield
+    finally:
+        _Overview.known = None
+
+
 def states(units: Sequence[str]) -> dict[str, UnitState]:
     """The state of each unit, in one call of systemctl."""
-    if not units:
-        return {}
+    known = _Overview.known or {}
+    found = {unit: known[unit] for unit in units if unit in known}
+    if missing := [unit for unit in units if unit not in found]:
+        found.update(_ask(missing))
+    return found
+
+
+def _ask(units: Sequence[str]) -> dict[str, UnitState]:
+    """The state of each unit by name, and of each loaded one that fits a pattern among the names."""
     asked = "Id,ActiveState,UnitFileState,NRestarts,MainPID,ActiveEnterTimestampMonotonic"
     text = run(["systemctl", "show", f"--property={asked}", *units])
     found = {}
     for block in text.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if "Id" not in values:
+            continue
         found[values["Id"]] = UnitState(
             active=values.get("ActiveState", ""),
             enabled=values.get("UnitFileState") == "enabled",
@@ -73,8 +100,24 @@ def state(unit: str) -> UnitState:
     return states([unit])[unit]
 
 
+def state_now(unit: str) -> UnitState:
+    """The same of this moment, in an overview as well: for who waits."""
+    known, _Overview.known = _Overview.known, None
+    try:
+        return state(unit)
+    finally:
+        _Overview.known = known
+
+
 def listed(pattern: str, *options: str) -> list[str]:
     """The names of the units that match, as ``systemctl list-units`` has them: with ``--all`` also the idle ones."""
+    if _Overview.known is not None:
+        ends = () if "--all" in options else ("inactive", "failed")
+        return [
+            name
+            for name, state in _Overview.known.items()
+            if fnmatch.fnmatchcase(name, pattern) and state.active not in ends
+        ]
     said = run(["systemctl", "list-units", *options, "--plain", "--no-legend", "--full", pattern])
     return [line.split()[0] for line in said.splitlines() if line.strip()]
 
