@@ -74,12 +74,9 @@ class ActionModule(ActionBase):
                 # Told by the task that needs it, app by app.
                 self._display.v(str(error))
         self._specs = everything.get("apps", [])
-        answer: dict[str, Any] = self._execute_module(
-            module_name="asgi.host.look",
-            module_args={**self._role.question(), **everything},
-            task_vars=self._task_vars,
-        )
-        return answer
+        private = everything.pop("private", None)
+        arguments = {"question": self._role.question(), **everything}
+        return _controller.on_host(self, self._task_vars, "look", arguments, private)
 
     def _settled(self, result: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         """The end of a play that had nothing to do, for a host that is as it must be."""

@@ -41,11 +41,8 @@ class ActionModule(ActionBase):
         )
         self._origins = told.origins
         described, failures = told.specs, told.failures
-        common = {
-            "private": wrap(told.private),
-            "uv": arguments["uv"],
-            "wheels": arguments.get("wheels") or None,
-        }
+        self._private = told.private
+        common = {"uv": arguments["uv"], "wheels": arguments.get("wheels") or None}
         looked = arguments.get("looked") or {}
         if looked and all(looked.get(spec["name"], {}).get("status") in SETTLED for spec in described):
             answer: dict[str, Any] = {"apps": dict(looked), "failures": {}, "changed": False}
@@ -121,7 +118,7 @@ class ActionModule(ActionBase):
             if local is None:
                 return self._call(wanted)
             if local.stat().st_size <= SMALL:
-                return self._call({**wanted, "content": base64.b64encode(local.read_bytes()).decode()})
+                return self._call(wanted, {"source": base64.b64encode(local.read_bytes()).decode()})
             folder = self._make_tmp_path()
             try:
                 remote = self._transfer_file(
@@ -131,8 +128,7 @@ class ActionModule(ActionBase):
             finally:
                 self._remove_tmp_path(folder)
 
-    def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._execute_module(
-            module_name="asgi.host.release", module_args=arguments, task_vars=self._task_vars
-        )
-        return answer
+    def _call(self, arguments: dict[str, Any], more: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Have the host do it; ``more`` goes with what is private."""
+        private = wrap({**self._private, **(more or {})})
+        return _controller.on_host(self, self._task_vars, "release", arguments, private)

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: the facts about a host that the role uses."""
+"""The documentation of an action plugin; what it does on a host is in host.py."""
 
 from __future__ import annotations
 
@@ -51,16 +51,3 @@ host:
   returned: always
   type: dict
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.host.plugins.module_utils._host import ARGUMENTS, facts
-
-
-def main() -> None:
-    """Gather and report."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    module.exit_json(changed=False, host=facts(**module.params))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: what of a host is not as it must be."""
+"""The documentation of an action plugin; what it does on a host is in host.py."""
 
 from __future__ import annotations
 
@@ -9,60 +9,29 @@ DOCUMENTATION = r"""
 module: look
 short_description: Look at everything that a host must have, in one call
 description:
-  - Gathers the facts about a host and, where they are those of O(host), compares all that was made for them with what
-    is there, files, units, releases and running apps. Changes nothing, in any mode.
-  - When nothing is due, each app is asked with forged headers, as the module P(asgi.host.stage#module) does it.
-  - Its action plugin of the same name takes the role's variables, checks them, and makes these arguments.
+  - Checks the role's variables and the files that they name, and refuses what cannot work.
+  - Then gathers the facts about the host and compares all that it must have with what is there, files, units, releases and
+    running apps. Changes nothing, in any mode.
+  - When nothing is due, each app is asked with forged headers, on the host and from the controller.
 version_added: 0.1.0
 author: The asgi.host authors (@asgi-host)
 options:
-  packages:
-    description: Debian packages whose absence is to be reported.
-    type: list
-    elements: str
-    default: []
-  interpreters:
-    description: Paths of Pythons to be tried beside those in the usual places.
-    type: list
-    elements: str
-    default: []
-  wheels:
-    description: A folder of wheels, whose files are to be named with their SHA-256.
-    type: path
-  folders:
-    description: Folders, of which those that are there are to be named.
-    type: list
-    elements: str
-    default: []
-  host:
-    description: The facts that the other options were made for; without them only the facts are gathered.
-    type: dict
-  base:
-    description: The steps of the packages, accounts, folders and units, as the module P(asgi.host.stage#module) takes them.
-    type: list
-    elements: dict
-    default: []
-  apps:
-    description: The apps, as the module P(asgi.host.release#module) takes them.
-    type: list
-    elements: dict
-    default: []
-  uv:
-    description: Path of uv on the host.
-    type: path
-  sites:
-    description: The steps of nginx and its sites.
-    type: list
-    elements: dict
-    default: []
-  doors:
-    description: What apps are asked, as the filter P(asgi.host.doors#filter) describes it. Not in check mode.
-    type: list
-    elements: dict
-    default: []
-  private:
-    description: Environment, secrets and credentials by app, and secret contents of files, wrapped.
-    type: str
+  apps: {description: As C(asgi_host_apps)., type: list, elements: dict, required: true}
+  app_defaults: {description: As C(asgi_host_app_defaults)., type: dict, required: true}
+  build_packages: {description: As C(asgi_host_build_packages)., type: list, elements: str, required: true}
+  ca_file: {description: As C(asgi_host_ca_file)., type: str, required: true}
+  environment: {description: As C(asgi_host_environment)., type: str, required: true}
+  package_index: {description: As C(asgi_host_package_index)., type: str, required: true}
+  proxy: {description: As C(asgi_host_proxy)., type: bool, required: true}
+  proxy_protocol: {description: As C(asgi_host_proxy_protocol)., type: list, elements: str, required: true}
+  python_downloads: {description: As C(asgi_host_python_downloads)., type: str, required: true}
+  python_mirror: {description: As C(asgi_host_python_mirror)., type: str, required: true}
+  root: {description: As C(asgi_host_root)., type: str, required: true}
+  self_test: {description: As C(asgi_host_self_test)., type: bool, required: true}
+  server_pins: {description: Requirements of the server's packages., type: list, elements: str, required: true}
+  tls_policy: {description: As C(asgi_host_tls_policy)., type: str, required: true}
+  uv_requirements: {description: The hashed requirement of uv., type: str, required: true}
+  wheels: {description: As C(asgi_host_wheels)., type: str, required: true}
 attributes:
   check_mode:
     support: full
@@ -80,101 +49,24 @@ host:
   description: The facts by name.
   returned: always
   type: dict
-compared:
-  description: Whether the facts were those of O(host).
+due:
+  description:
+    - What is not as it must be, by stage (V(base), V(releases), V(sites), V(leave)), with the reasons. Stages where nothing
+      is due are left out.
+  returned: always
+  type: dict
+leaves:
+  description: Whether the last app is to go.
   returned: always
   type: bool
-due:
-  description: What is not as it must be, by stage (V(base), V(releases), V(sites)); an empty list where nothing is.
-  returned: when compared
-  type: dict
 apps:
-  description: For each app its status and the reasons, as the module P(asgi.host.release#module) returns them.
-  returned: when compared
+  description:
+    - For each app its status and the reasons, as the module P(asgi.host.release#module) returns them. Empty where the base
+      of the host is due, for what is found of the apps then may come from it.
+  returned: always
   type: dict
 self_test:
-  description: As the module P(asgi.host.stage#module) returns it.
-  returned: when compared
+  description: What the self-test found, as the module P(asgi.host.self_test#module) returns it.
+  returned: when nothing is due, and not in check mode
   type: dict
 """
-
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.host.plugins.module_utils import _self_test
-from ansible_collections.asgi.host.plugins.module_utils._host import ARGUMENTS, facts
-from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
-from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.module_utils._release import units
-from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
-from ansible_collections.asgi.host.plugins.module_utils._release.deploy import DeployError, Deployment
-from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
-
-
-def main() -> None:
-    """Gather, compare, report."""
-    module = AnsibleModule(
-        argument_spec={
-            **ARGUMENTS,
-            "host": {"type": "dict"},
-            "base": {"type": "list", "elements": "dict", "default": []},
-            "apps": {"type": "list", "elements": "dict", "default": []},
-            "uv": {"type": "path"},
-            "sites": {"type": "list", "elements": "dict", "default": []},
-            "doors": {"type": "list", "elements": "dict", "default": []},
-            "private": {"type": "str", "no_log": True},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
-    host = facts(**{name: given[name] for name in ARGUMENTS})
-    if host != given["host"]:
-        module.exit_json(changed=False, host=host, compared=False)
-    private = unwrap(given["private"])
-    tools = Tools(uv=given["uv"] or "", index=None, wheels=None)
-    with units.overview():
-        apps, reasons = look_at_apps(given["apps"], private, tools)
-    due = {
-        "base": lacking(given["base"], {}),
-        "releases": reasons,
-        "sites": lacking(given["sites"], private.get("sites", {})),
-    }
-    settled = not any(due.values()) and not module.check_mode
-    module.exit_json(
-        changed=False,
-        host=host,
-        compared=True,
-        due=due,
-        apps=apps,
-        self_test=_self_test.of_apps(given["doors"] if settled else [], reloaded=False),
-    )
-
-
-def lacking(steps: list[dict[str, Any]], private: dict[str, Any]) -> list[str]:
-    """The steps of a stage that are due; what cannot be told is."""
-    try:
-        return Stage(dry=True, private=private).carry_out(steps).changed
-    except StageError as error:
-        return [mask(str(error), private)]
-
-
-def look_at_apps(
-    apps: list[dict[str, Any]], private: dict[str, Any], tools: Tools
-) -> tuple[dict[str, Any], list[str]]:
-    """What there is to say of each app, and all that is to be done about them."""
-    found, reasons = {}, []
-    for app in apps:
-        name, own = app["name"], private.get("apps", {}).get(app["name"], {})
-        try:
-            found[name] = Deployment(app, own, tools).examine()
-        except (DeployError, CommandError, OSError) as error:
-            # The module release meets it as well, and says all that there is to it.
-            reasons.append(mask(f"{name}: {error}", own))
-            continue
-        if found[name]["status"] != "current" or found[name].get("unsynced"):
-            reasons += [f"{name}: {reason}" for reason in found[name]["reasons"] or ["its live folder"]]
-    return found, reasons
-
-
-if __name__ == "__main__":
-    main()

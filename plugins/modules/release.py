@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: look at, deploy, roll back and remove the releases of ASGI apps."""
+"""The documentation of an action plugin; what it does on a host is in host.py."""
 
 from __future__ import annotations
 
@@ -17,40 +17,45 @@ author: The asgi.host authors (@asgi-host)
 options:
   mode:
     description:
-      - V(look) reports for each app whether the wanted release serves, repairs what is not as it must be, and removes
-        apps whose state is V(absent).
-      - V(deploy) builds, proves and switches to a new release; V(rollback) goes back to an earlier one.
-    choices: [look, deploy, rollback]
-    default: look
+      - V(converge) reports for each app whether the wanted release serves, repairs what is not as it must be, removes apps
+        whose state is V(absent), and deploys those that need a new release. V(rollback) goes back to an earlier one.
+    choices: [converge, rollback]
+    default: converge
     type: str
   apps:
-    description: The apps, as the action plugin describes them.
+    description: The apps as in C(asgi_host_apps), with all their keys.
     type: list
     elements: dict
     required: true
-  private:
-    description: Environment, secrets and credentials by app, wrapped.
+  host:
+    description: The facts about the host, as the module P(asgi.host.host_info#module) returns them.
+    type: dict
+    required: true
+  looked:
+    description: What the module P(asgi.host.look#module) returned of the apps, where nothing has changed since.
+    type: dict
+  root:
+    description: As C(asgi_host_root).
     type: str
-  archive:
-    description: With O(mode=deploy) the path on the host of the app's source.
-    type: path
-  content:
-    description: The source itself, in base64, in place of O(archive).
-    type: str
-  migrate:
-    description: With O(mode=deploy) whether the hooks V(migrate) run; not where another host of the fleet has run them.
-    type: bool
-    default: true
+    required: true
+  server_pins:
+    description: Requirements of the server's packages.
+    type: list
+    elements: str
+    required: true
   release:
     description: With O(mode=rollback) the release to go back to; the previous one by default.
     type: str
+  index:
+    description: As C(asgi_host_package_index).
+    type: str
   uv:
     description: Path of uv on the host.
-    type: path
+    type: str
     required: true
   wheels:
     description: Folder of wheels on the host that is installed from instead of an index.
-    type: path
+    type: str
 attributes:
   check_mode:
     support: full
@@ -69,91 +74,3 @@ apps:
   returned: always
   type: dict
 """
-
-import base64
-import signal
-import sys
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
-from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.module_utils._release import hints
-from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
-from ansible_collections.asgi.host.plugins.module_utils._release.deploy import DeployError, Deployment
-
-
-def main() -> None:
-    """Do what is asked for each app; one that fails does not keep the others from going on."""
-    # A controller that vanishes closes the session; what was begun is brought to its end all the same.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Any other request to end is an exception, so that what was begun is taken back.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
-    module = AnsibleModule(
-        argument_spec={
-            "mode": {"type": "str", "choices": ["look", "deploy", "rollback"], "default": "look"},
-            "apps": {"type": "list", "elements": "dict", "required": True},
-            "private": {"type": "str", "no_log": True},
-            "archive": {"type": "path"},
-            # Not secret, but nothing to be logged either.
-            "content": {"type": "str", "no_log": True},
-            "migrate": {"type": "bool", "default": True},
-            "release": {"type": "str"},
-            "uv": {"type": "path", "required": True},
-            "wheels": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
-    private = unwrap(module.params["private"])
-    if content := module.params["content"]:
-        archive = Path(module.tmpdir) / "source.tar.gz"
-        archive.write_bytes(base64.b64decode(content))
-        module.params["archive"] = str(archive)
-    tools = Tools(uv=module.params["uv"], index=private.get("index"), wheels=module.params["wheels"])
-    results, failures = {}, {}
-    changed = False
-    for app in module.params["apps"]:
-        own = private.get("apps", {}).get(app["name"], {})
-        deployment = Deployment(app, own, tools)
-        served = deployment.app.active()
-        try:
-            results[app["name"]] = act(deployment, app, module.params, dry=module.check_mode)
-        except (DeployError, CommandError, OSError) as error:
-            # What fails after the switch has changed what serves.
-            changed |= deployment.app.active() != served or bool(deployment.synced)
-            words = str(error)
-            if not isinstance(error, DeployError):
-                words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}"
-            failures[app["name"]] = mask(
-                words,
-                [
-                    own.get("secrets", {}),
-                    own.get("credentials", {}),
-                    (own.get("registry") or {}).get("password", ""),
-                    private.get("index") or "",
-                ],
-            )
-    changed |= any(result["status"] not in ("current", "needed") for result in results.values())
-    module.exit_json(changed=changed, apps=results, failures=failures)
-
-
-def act(deployment: Deployment, app: dict[str, Any], params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
-    """Do for one app what is asked. Raises DeployError, CommandError, OSError."""
-    if params["mode"] == "rollback":
-        if app["state"] == "absent":
-            raise DeployError(
-                f"{app['name']}: the inventory says state: absent; nothing was rolled back, and nothing removed"
-            )
-        return deployment.rollback(params["release"], dry=dry)
-    if app["state"] == "absent":
-        removed = deployment.remove(purge=app["purge"], dry=dry)
-        return {"status": "removed" if removed else "current", "reasons": removed}
-    if params["mode"] == "look":
-        return deployment.look(dry=dry)
-    archive = Path(params["archive"]) if params["archive"] else None
-    return deployment.deploy(archive, migrate=params["migrate"])
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ansible module: bring about one stage of a host in one call."""
+"""The documentation of an action plugin; what it does on a host is in host.py."""
 
 from __future__ import annotations
 
@@ -79,40 +79,3 @@ failures:
   type: list
   elements: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.host.plugins.module_utils import _self_test
-from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
-from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
-
-
-def main() -> None:
-    """Read the parameters, carry out the steps, report."""
-    module = AnsibleModule(
-        argument_spec={
-            "steps": {"type": "list", "elements": "dict", "required": True},
-            "private": {"type": "str", "no_log": True},
-            "doors": {"type": "list", "elements": "dict", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    private = unwrap(module.params["private"])
-    try:
-        outcome = Stage(dry=module.check_mode, private=private).carry_out(module.params["steps"])
-    except StageError as error:
-        module.fail_json(msg=mask(str(error), private))
-    for notice in outcome.notices:
-        module.warn(notice)
-    doors = [] if module.check_mode else module.params["doors"]
-    module.exit_json(
-        changed=bool(outcome.changed),
-        steps=outcome.changed,
-        backups=outcome.backups,
-        diff=outcome.diff,
-        self_test=_self_test.of_apps(doors, reloaded=bool(outcome.changed)),
-        failures=[mask(words, private) for words in outcome.failures],
-    )
-
-
-if __name__ == "__main__":
-    main()

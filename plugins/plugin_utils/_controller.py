@@ -33,6 +33,22 @@ def read_key(loader: Any, path: str) -> bytes:
     return Path(loader.get_real_file(path)).read_bytes()
 
 
+def on_host(
+    action: Any,
+    task_vars: Mapping[str, Any] | None,
+    task: str,
+    arguments: Mapping[str, Any],
+    private: str | None = None,
+) -> dict[str, Any]:
+    """What the module host answers to one task of an action plugin; ``private`` is wrapped already."""
+    answer: dict[str, Any] = action._execute_module(
+        module_name="asgi.host.host",
+        module_args={"task": task, "arguments": arguments, "private": private},
+        task_vars=task_vars,
+    )
+    return answer
+
+
 def cache(name: str) -> Path | None:
     """A folder of our own among those of Ansible, nobody else's; None on a disk that takes none."""
     folder = Path(constants.config.get_config_value("ANSIBLE_HOME")) / "asgi-host" / name

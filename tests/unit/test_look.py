@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible import constants
 from ansible_collections.asgi.host.plugins.action import look
-from ansible_collections.asgi.host.plugins.plugin_utils import _controller
+from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _doors, _role, _sources
 
 FACTS: dict[str, Any] = {
     "user": "root",
@@ -33,7 +34,7 @@ FACTS: dict[str, Any] = {
     "folders": [],
     "apps": ["shop"],
 }
-NOTHING = {"base": [], "releases": [], "sites": []}
+NOTHING: dict[str, list[str]] = {"base": [], "releases": [], "sites": []}
 QUIET = {"asked": 0, "differences": {}, "untested": {}, "tickets": {}}
 
 
@@ -47,10 +48,11 @@ class Host:
 
     def __call__(self, *, module_args: dict[str, Any], **_: Any) -> dict[str, Any]:
         """One call of the module."""
-        self.calls.append(module_args)
-        if module_args.get("host") != self.facts:
+        given = module_args["arguments"]
+        self.calls.append(given)
+        if given.get("host") != self.facts:
             return {"host": self.facts, "compared": False}
-        apps = {spec["name"]: {"status": "current", "reasons": []} for spec in module_args["apps"]}
+        apps = {spec["name"]: {"status": "current", "reasons": []} for spec in given["apps"]}
         return {"host": self.facts, "compared": True, "due": self.due, "apps": apps, "self_test": QUIET}
 
 
@@ -63,7 +65,7 @@ def host() -> Host:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Facts of one test are not those of another."""
-    monkeypatch.setattr(_controller.constants.config, "get_config_value", lambda _: str(tmp_path / "ansible"))
+    monkeypatch.setattr(constants.config, "get_config_value", lambda _: str(tmp_path / "ansible"))
 
 
 def play(host: Host, folder: Path, *, check: bool = False, **variables: Any) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def play(host: Host, folder: Path, *, check: bool = False, **variables: Any) -> 
         "wheels": "",
         **variables,
     }
-    action = object.__new__(look.ActionModule)
+    action: Any = object.__new__(look.ActionModule)
     action._task = SimpleNamespace(
         args=arguments, async_val=0, check_mode=check, action="asgi.host.look", diff=False
     )
@@ -172,10 +174,10 @@ def test_source_that_is_away_is_left_to_the_task_that_needs_it(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any, **__: Any) -> None:
-        raise look._sources.UnreachableError("the repository does not answer")
+        raise _sources.UnreachableError("the repository does not answer")
 
     play(host, tmp_path)
-    monkeypatch.setattr(look.Role, "everything", away)
+    monkeypatch.setattr(_role.Role, "everything", away)
     assert play(host, tmp_path)["due"] == {"base": ["what could not be compared"]}
 
 
@@ -193,7 +195,7 @@ def test_app_that_believes_a_forgery_fails_the_play(
         "differences": {"https://a": "shop: believes"},
         "untested": {},
     }
-    monkeypatch.setattr(look._doors, "conclude", lambda *_: found)
+    monkeypatch.setattr(_doors, "conclude", lambda *_: found)
     result = play(host, tmp_path)
     assert (result["failed"], result["msg"]) == (True, "shop: believes")
     assert "failed" not in play(host, tmp_path, check=True)

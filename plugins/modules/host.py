@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: everything that runs on a host, so that one play packs it once."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host
+short_description: What the collection's action plugins run on a host
+description:
+  - Does one task of P(asgi.host.host_info#module), P(asgi.host.look#module), P(asgi.host.stage#module) or
+    P(asgi.host.release#module), which are the ones to use, and which describe arguments and results.
+  - Ansible packs a module with all that it imports, in about half a second, and keeps it for the rest of the play. One
+    module for all tasks is packed once.
+version_added: 0.1.0
+author: The asgi.host authors (@asgi-host)
+options:
+  task:
+    description: Whose task it is.
+    choices: [host_info, look, stage, release]
+    required: true
+    type: str
+  arguments:
+    description: As that module has them.
+    required: true
+    type: dict
+  private:
+    description: What must not be shown, wrapped by the filter P(asgi.host.wrap#filter).
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would change and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the changed lines of files, never of secret ones.
+"""
+
+EXAMPLES = r"""
+- name: Deploy the apps
+  ansible.builtin.include_role:
+    name: asgi.host.asgi_host
+"""
+
+RETURN = r""" # """
+
+import base64
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.asgi.host.plugins.module_utils import _host, _self_test
+from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
+from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
+from ansible_collections.asgi.host.plugins.module_utils._release import hints, units
+from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
+from ansible_collections.asgi.host.plugins.module_utils._release.deploy import DeployError, Deployment
+from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
+
+Arguments = dict[str, Any]
+
+
+def main() -> None:
+    """Read the parameters, do the task, report."""
+    module = AnsibleModule(
+        argument_spec={
+            "task": {"type": "str", "choices": list(TASKS), "required": True},
+            "arguments": {"type": "dict", "required": True},
+            "private": {"type": "str", "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    module.exit_json(**TASKS[given["task"]](module, given["arguments"], unwrap(given["private"])))
+
+
+def host_info(_module: AnsibleModule, given: Arguments, _private: Any) -> dict[str, Any]:
+    """The facts."""
+    return {"changed": False, "host": _host.facts(**given)}
+
+
+def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
+    """Gather the facts and, where they are those that the rest was made for, compare everything."""
+    host = _host.facts(**given["question"])
+    if host != given.get("host"):
+        return {"changed": False, "host": host, "compared": False}
+    tools = Tools(uv=given["uv"], index=None, wheels=None)
+    with units.overview():
+        apps, reasons = look_at_apps(given["apps"], private, tools)
+    due = {
+        "base": lacking(given["base"], {}),
+        "releases": reasons,
+        "sites": lacking(given["sites"], private["sites"]),
+    }
+    settled = not any(due.values()) and not module.check_mode
+    return {
+        "changed": False,
+        "host": host,
+        "compared": True,
+        "due": due,
+        "apps": apps,
+        "self_test": _self_test.of_apps(given["doors"] if settled else [], reloaded=False),
+    }
+
+
+def lacking(steps: list[dict[str, Any]], private: dict[str, Any]) -> list[str]:
+    """The steps of a stage that are due; what cannot be told is."""
+    try:
+        return Stage(dry=True, private=private).carry_out(steps).changed
+    except StageError as error:
+        return [mask(str(error), private)]
+
+
+def look_at_apps(
+    apps: list[dict[str, Any]], private: dict[str, Any], tools: Tools
+) -> tuple[dict[str, Any], list[str]]:
+    """What there is to say of each app, and all that is to be done about them."""
+    found, reasons = {}, []
+    for app in apps:
+        name, own = app["name"], private.get("apps", {}).get(app["name"], {})
+        try:
+            found[name] = Deployment(app, own, tools).examine()
+        except (DeployError, CommandError, OSError) as error:
+            # The module release meets it as well, and says all that there is to it.
+            reasons.append(mask(f"{name}: {error}", own))
+            continue
+        if found[name]["status"] != "current" or found[name].get("unsynced"):
+            reasons += [f"{name}: {reason}" for reason in found[name]["reasons"] or ["its live folder"]]
+    return found, reasons
+
+
+def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
+    """Carry out the steps; then ask the apps."""
+    try:
+        outcome = Stage(dry=module.check_mode, private=private).carry_out(given["steps"])
+    except StageError as error:
+        module.fail_json(msg=mask(str(error), private))
+    for notice in outcome.notices:
+        module.warn(notice)
+    doors = [] if module.check_mode else given["doors"]
+    return {
+        "changed": bool(outcome.changed),
+        "steps": outcome.changed,
+        "backups": outcome.backups,
+        "diff": outcome.diff,
+        "self_test": _self_test.of_apps(doors, reloaded=bool(outcome.changed)),
+        "failures": [mask(words, private) for words in outcome.failures],
+    }
+
+
+def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
+    """Do what is asked for each app; one that fails does not keep the others from going on."""
+    # A controller that vanishes closes the session; what was begun is brought to its end all the same.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Any other request to end is an exception, so that what was begun is taken back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
+    if "source" in private:
+        archive = Path(module.tmpdir) / "source"
+        archive.write_bytes(base64.b64decode(private["source"]))
+        given = {**given, "archive": str(archive)}
+    tools = Tools(uv=given["uv"], index=private.get("index"), wheels=given.get("wheels"))
+    results, failures = {}, {}
+    changed = False
+    for app in given["apps"]:
+        own = private.get("apps", {}).get(app["name"], {})
+        deployment = Deployment(app, own, tools)
+        served = deployment.app.active()
+        try:
+            results[app["name"]] = act(deployment, app, given, dry=module.check_mode)
+        except (DeployError, CommandError, OSError) as error:
+            # What fails after the switch has changed what serves.
+            changed |= deployment.app.active() != served or bool(deployment.synced)
+            words = str(error)
+            if not isinstance(error, DeployError):
+                words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}"
+            failures[app["name"]] = mask(
+                words,
+                [
+                    own.get("secrets", {}),
+                    own.get("credentials", {}),
+                    (own.get("registry") or {}).get("password", ""),
+                    private.get("index") or "",
+                ],
+            )
+    changed |= any(result["status"] not in ("current", "needed") for result in results.values())
+    return {"changed": changed, "apps": results, "failures": failures}
+
+
+def act(deployment: Deployment, app: dict[str, Any], params: Arguments, *, dry: bool) -> dict[str, Any]:
+    """Do for one app what is asked. Raises DeployError, CommandError, OSError."""
+    if params["mode"] == "rollback":
+        if app["state"] == "absent":
+            raise DeployError(
+                f"{app['name']}: the inventory says state: absent; nothing was rolled back, and nothing removed"
+            )
+        return deployment.rollback(params.get("release"), dry=dry)
+    if app["state"] == "absent":
+        removed = deployment.remove(purge=app["purge"], dry=dry)
+        return {"status": "removed" if removed else "current", "reasons": removed}
+    if params["mode"] == "look":
+        return deployment.look(dry=dry)
+    archive = Path(params["archive"]) if params.get("archive") else None
+    return deployment.deploy(archive, migrate=params.get("migrate", True))
+
+
+TASKS = {"host_info": host_info, "look": look, "stage": stage, "release": release}
+
+
+if __name__ == "__main__":
+    main()
