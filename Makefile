@@ -2,6 +2,8 @@
 SHELL := bash
 export ANSIBLE_HOME ?= $(CURDIR)/.cache/ansible
 export DEMO_SUITE ?= trixie
+# Ansible takes twice as long to start where its modules are compiled each time.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
