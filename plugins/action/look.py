@@ -51,9 +51,19 @@ class ActionModule(ActionBase):
             host=host,
             due={stage: what for stage, what in due.items() if what},
             leaves=leaves,
-            apps=answer["apps"] if not due.get("base") else {},
+            apps=self._new(host) if due.get("base") else answer["apps"],
         )
         return result if result["due"] else self._settled(result, answer)
+
+    def _new(self, host: dict[str, Any]) -> dict[str, Any]:
+        """The apps of a host that has none yet: of them there is nothing to be found out."""
+        if host["apps"]:
+            return {}
+        return {
+            app["name"]: {"status": "needed", "reasons": ["no release serves yet"]}
+            for app in self._role.apps
+            if app["state"] == "present"
+        }
 
     def _complete(self, host: dict[str, Any]) -> bool:
         """Whether a host with these facts has what the rest is looked at with."""

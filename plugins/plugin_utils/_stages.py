@@ -24,6 +24,7 @@ TOOLS = "/usr/local/lib/asgi-host"
 UNITS = "/etc/systemd/system"
 NGINX = "/etc/nginx"
 NGINX_USER = "www-data"
+PIP = "/usr/share/python-wheels/pip-*.whl"
 WHEELS = "/var/cache/asgi/wheels"
 AUTHORITY = "/usr/local/share/ca-certificates/asgi-host.crt"
 DEFAULT_SITE = f"{NGINX}/sites-enabled/default"
@@ -93,6 +94,11 @@ def base(
     # Made when all else is on disk: after a power cut any other file may be there and empty.
     complete = f"{folder}/complete"
     pip = [
+        "sh",
+        "-c",
+        # From the wheel that Debian's python3-venv brings: to copy pip into the virtualenv takes as long as to use it.
+        f'PYTHONPATH=$(echo {PIP}) exec "$@"',
+        "sh",
         "env",
         "PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
         f"{folder}/bin/python",
@@ -116,7 +122,7 @@ def base(
         *([] if wheels else [{"absent": WHEELS}]),
         {"file": f"{TOOLS}/uv-requirements.txt", "content": uv_requirements},
         {
-            "command": ["python3", "-m", "venv", "--clear", folder],
+            "command": ["python3", "-m", "venv", "--clear", "--without-pip", folder],
             "creates": complete,
             "unless": ["test", "-s", uv],
             "name": "uv's virtualenv",

@@ -141,6 +141,15 @@ def test_what_lacks_comes_first(host: Host, tmp_path: Path) -> None:
     assert len(host.calls) == 1
 
 
+def test_apps_of_a_new_host_need_no_look(host: Host, tmp_path: Path) -> None:
+    host.facts = {**FACTS, "missing_packages": ["nginx"], "apps": []}
+    assert play(host, tmp_path)["apps"] == {
+        "shop": {"status": "needed", "reasons": ["no release serves yet"]}
+    }
+    host.facts = {**FACTS, "missing_packages": ["nginx"]}
+    assert play(host, tmp_path)["apps"] == {}
+
+
 def test_bad_inventory_asks_no_host(host: Host, tmp_path: Path) -> None:
     result = play(host, tmp_path, apps=[{"name": "Shop", "app": "shop.main:app", "source": {"path": "shop"}}])
     assert result["failed"]

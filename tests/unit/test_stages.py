@@ -43,7 +43,7 @@ def converge(world: dict[str, Any]) -> list[str]:
 
 def test_uv_is_installed_once_and_synced_before_it_counts(uv: dict[str, Any]) -> None:
     assert converge(uv)
-    assert [command.split()[0] for command in uv["ran"]] == ["python3", "env", "sh"]
+    assert [command.split()[0] for command in uv["ran"]] == ["python3", "sh", "sh"]
     assert "sync" in uv["ran"][-1]
     assert converge(uv) == []
     assert uv["ran"] == []

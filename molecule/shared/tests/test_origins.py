@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane, pytest.mark.in_
 
 PASSWORD = "s3cr3t-of-the-index"
 UV = "$(ls -d /usr/local/lib/asgi-host/uv-*/bin/uv)"
+PIP = "/usr/share/python-wheels/pip-*.whl"
 # What the app and its server need at run time, and for building a project.
 NEEDED = ("gunicorn==27.0.1", "uvicorn[standard]==0.54.0", "uvicorn-worker==0.4.0", "fastapi", "humanize")
 
@@ -405,7 +406,7 @@ def wheels(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheels that the app needs on this host, uv included."""
     folder = tmp_path_factory.mktemp("wheels")
     packed = shop.target.run(
-        f"d=$(mktemp -d); python=$(dirname {UV})/python; {environment(shop.target)} $python -m pip download --quiet "
+        f"d=$(mktemp -d); python=$(dirname {UV})/python; export PYTHONPATH=$(echo {PIP}); {environment(shop.target)} $python -m pip download --quiet "
         f"--disable-pip-version-check --only-binary=:all: --dest=$d {' '.join(NEEDED)} >&2; "
         f"{environment(shop.target)} $python -m pip download --quiet --disable-pip-version-check --no-deps --dest=$d "
         "--requirement=/usr/local/lib/asgi-host/uv-requirements.txt >&2; tar -C $d -c . | base64; rm -r $d"
