@@ -51,6 +51,8 @@ SOCKET_MODE = 0o660
 LOCK_WAIT = 600.0
 # Seconds that a converge gives a release which already serves to answer its health checks: slow is not dead.
 STILL_HEALTHY = 20.0
+# Seconds for the same where it is only to be found out whether there is something to do.
+QUICK = 5.0
 # Seconds that one which does not answer has for its end. It may hang, and would take its whole graceful time.
 SILENT_PATIENCE = 10.0
 # Seconds that one in development mode has to answer before it is said that it does not; nothing else is done then.
@@ -139,11 +141,12 @@ class Deployment:
         if self.spec["state"] == "absent":
             there = self.remove(purge=self.spec["purge"], dry=True)
             return {"status": "removed" if there else "current", "reasons": there}
-        return self.look(dry=True)
+        return self.look(dry=True, patience=QUICK)
 
-    def look(self, *, dry: bool) -> dict[str, Any]:
+    def look(self, *, dry: bool, patience: float = STILL_HEALTHY) -> dict[str, Any]:
         """Whether the wanted release serves; repairs it where it does, unless ``dry``.
 
+        It has ``patience`` (seconds) to answer its health checks.
         The answer holds ``status``: ``current``, ``repaired`` or ``needed`` (a new release), with ``reasons``.
         """
         active = self.app.active()
@@ -160,7 +163,7 @@ class Deployment:
             return {"status": "needed", "reasons": reasons, "previous": active.id}
         try:
             with self._lock(wait=0.0):
-                found = [*self._finish(active, dry=dry), *self._repair(active, dry=dry)]
+                found = [*self._finish(active, dry=dry), *self._repair(active, patience, dry=dry)]
         except BusyError:
             # Whoever is at work looks after it; its candidate is no leftover.
             found = []
@@ -205,7 +208,7 @@ class Deployment:
             )
         )
 
-    def _repair(self, release: Release, *, dry: bool) -> list[str]:
+    def _repair(self, release: Release, patience: float, *, dry: bool) -> list[str]:
         """Bring the serving release back to what it must be; returns what was wrong.
 
         The background processes come last: they may ask the app.
@@ -216,10 +219,12 @@ class Deployment:
         # They share the environment and the credentials with the app, and nothing else that is a file.
         shared = any(path.is_relative_to(release.secrets) for path in own)
         stale = [unit for path, unit in processes.items() if shared or path in differed]
-        wrong = self._repair_app(release, wrong, restart=bool(own), dry=dry)
+        wrong = self._repair_app(release, wrong, patience, restart=bool(own), dry=dry)
         return [*wrong, *self._repair_processes(release, stale, dry=dry)]
 
-    def _repair_app(self, release: Release, wrong: list[str], *, restart: bool, dry: bool) -> list[str]:
+    def _repair_app(
+        self, release: Release, wrong: list[str], patience: float, *, restart: bool, dry: bool
+    ) -> list[str]:
         """Bring the app itself back, of which so much is ``wrong`` already; returns that and what else was."""
         wrong = [*wrong, *self._repair_socket(release, dry=dry)]
         seen = units.states([release.socket, release.service])
@@ -242,7 +247,7 @@ class Deployment:
         if self._live:
             return []
         try:
-            self._gate.passes(release, STILL_HEALTHY)
+            self._gate.passes(release, patience)
         except GateError as error:
             if not dry:
                 began = time.time()
