@@ -96,8 +96,9 @@ class Ground:
 
     def ssh(self, script: str, stdin: str = "") -> str:
         """Run a script as root on the host. Raises RuntimeError with its own words where it fails."""
-        argv = ["ssh", "-F", str(self.ssh_config), self.host, script]
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            self._way(script), input=stdin, capture_output=True, text=True, check=False, timeout=300
+        )
         if done.returncode:
             raise RuntimeError(f"{script}\n{done.stdout}{done.stderr}")
         return done.stdout.strip()
@@ -136,10 +137,29 @@ class Ground:
         (self.source / self.module / "version.py").write_text(text, encoding="utf-8")
         return str(self.number)
 
+    def send(self, source: Path, script: str) -> None:
+        """Run a script as root on the host with a file as its standard input. Raises CalledProcessError."""
+        with source.open("rb") as stream:
+            subprocess.run(self._way(script), stdin=stream, check=True, timeout=300)
+
+    def receive(self, script: str, target: Path) -> None:
+        """Write what a script prints on the host, as root, into a file. Raises CalledProcessError."""
+        with target.open("wb") as stream:
+            subprocess.run(
+                self._way(script), stdin=subprocess.DEVNULL, stdout=stream, check=True, timeout=300
+            )
+
+    def _way(self, script: str) -> list[str]:
+        return ["ssh", "-F", str(self.ssh_config), self.host, script]
+
     def serves(self, name: str) -> str:
-        """The version that answers; what is wrong where none does."""
+        """The version of an app that answers; what is wrong where none does."""
+        return self.serves_at(f"{name}.test")
+
+    def serves_at(self, domain: str) -> str:
+        """The version that answers at a domain; what is wrong where none does."""
         try:
-            answer = self.door.ask(f"{name}.test")
+            answer = self.door.ask(domain)
         except OSError as error:
             return type(error).__name__
         return str(answer.json()["version"]) if answer.status == 200 else f"status {answer.status}"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ PACKAGES = (
     "python3-dev",
     "python3-venv",
 )
-WORKERS = 2
+WORKERS = 1
 CERTIFICATE = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN={domain} "
     "-addext subjectAltName=DNS:{domain} -keyout /etc/nginx/peer/tls/{name}.key -out /etc/nginx/peer/tls/{name}.pem"
@@ -73,8 +74,8 @@ def by_script(output: str) -> int | None:
 class Peers:
     """The work for one host: the apps of a ground, under other names."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
+    def __init__(self, ground: Ground, requirements: Sequence[str]) -> None:
+        self.ground, self.requirements = ground, requirements
         found = hosts.load(ground.host)
         if found is None:
             raise RuntimeError(f"{ground.host} is not up")
@@ -92,8 +93,6 @@ class Peers:
             keep_trailing_newline=True,
             autoescape=False,  # noqa: S701 - these are no web pages
         )
-        lock = ground.ssh("cat $(ls -d /srv/asgi/*/current | head -n 1)/requirements.lock")
-        self.requirements = [line for line in lock.splitlines() if "==" in line]
         uv = (ROOT / "roles" / "asgi_host" / "files" / "uv.txt").read_text(encoding="utf-8")
         self.uv = uv.split("==", 1)[1].split()[0]
 
@@ -122,7 +121,7 @@ class Peers:
             "packages": list(PACKAGES),
             "uv": self.uv,
             "environment_of_peers": settings,
-            "requirements": self.requirements,
+            "requirements": list(self.requirements),
             "source": str(self.ground.source),
             "files": sorted(self._source()),
             "apps": [
@@ -183,12 +182,23 @@ class Peers:
         return Command(argv, env, PEER)
 
 
-def contenders(ground: Ground, peers: Peers) -> dict[str, Contender]:
+def resolved(ground: Ground) -> list[str]:
+    """The versions that the collection has chosen for the first app: the peers install the same."""
+    lock = ground.ssh(f"cat /srv/asgi/{ground.names[0]}/current/requirements.lock")
+    return [line for line in lock.splitlines() if "==" in line]
+
+
+def ours(ground: Ground) -> Contender:
+    """The collection, as it ships."""
+    return Contender("asgi.host", ground.command, by_ansible, lambda name: f"{name}.test")
+
+
+def contenders(peers: Peers) -> dict[str, Contender]:
     """All of them, the collection first."""
     return {
-        "ours": Contender("asgi.host", ground.command, by_ansible, lambda name: f"{name}.test"),
-        "pyinfra": Contender("pyinfra", lambda: peers.pyinfra(nodelay=False), by_pyinfra),
-        "nodelay": Contender("pyinfra, TCP_NODELAY", lambda: peers.pyinfra(nodelay=True), by_pyinfra),
-        "script": Contender("a script over ssh", peers.script, by_script),
-        "playbook": Contender("a playbook of one task for each thing", peers.playbook, by_ansible),
+        "ours": ours(peers.ground),
+        "pyinfra": Contender("pyinfra", partial(peers.pyinfra, nodelay=False), by_pyinfra),
+        "nodelay": Contender("pyinfra with TCP_NODELAY", partial(peers.pyinfra, nodelay=True), by_pyinfra),
+        "script": Contender("script over ssh", peers.script, by_script),
+        "playbook": Contender("playbook of many tasks", peers.playbook, by_ansible),
     }
