@@ -10,8 +10,8 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,10 +36,43 @@ class Play:
     output: str
 
 
+@dataclass(frozen=True)
+class Command:
+    """What brings hosts to where they are wanted."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What is added to this process's own environment."""
+    cwd: Path = ROOT
+    stdin: str = ""
+
+    def run(self, prefix: Sequence[str] = ()) -> Play:
+        """Run it, after the words of ``prefix``."""
+        began = time.monotonic()
+        done = subprocess.run(
+            [*prefix, *self.argv],
+            cwd=self.cwd,
+            env={**os.environ, **self.env},
+            input=self.stdin,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return Play(done.returncode == 0, time.monotonic() - began, done.stdout)
+
+
 class Ground:
     """The host, the source that is deployed on it, and its apps; a key that is None is left out of an app."""
 
-    def __init__(self, host: str, folder: Path, apps: Sequence[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        host: str,
+        folder: Path,
+        apps: Sequence[dict[str, Any]],
+        source: Path = HERE / "app",
+        module: str = "work",
+    ) -> None:
         found = hosts.load(host)
         if found is None:
             raise RuntimeError(f"{host} is not up: run `tools/hosts.py up {host} --suite trixie`")
@@ -47,11 +80,13 @@ class Ground:
         self.door = Door(
             *((str(address), int(port)) for address, port in (found.reach["http"], found.reach["https"]))
         )
-        self.source = folder / "app"
-        shutil.copytree(HERE / "app", self.source, ignore=shutil.ignore_patterns("__pycache__"))
-        common = {"app": "work.main:app", "source": {"path": str(self.source)}, "health": {"path": "/"}}
+        self.source, self.module = folder / "app", module
+        shutil.copytree(source, self.source, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        common = {"app": f"{module}.main:app", "source": {"path": str(self.source)}, "health": {"path": "/"}}
         whole = [{**common, "domains": [f"{app['name']}.test"], **app} for app in apps]
         self.apps = [{key: value for key, value in app.items() if value is not None} for app in whole]
+        # Variables of the role, beside the apps.
+        self.settings: dict[str, Any] = {}
         self.number = 1
 
     @property
@@ -61,24 +96,24 @@ class Ground:
 
     def ssh(self, script: str, stdin: str = "") -> str:
         """Run a script as root on the host. Raises RuntimeError with its own words where it fails."""
-        argv = ["ssh", "-F", str(self.ssh_config), self.host, script]
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            self._way(script), input=stdin, capture_output=True, text=True, check=False, timeout=300
+        )
         if done.returncode:
             raise RuntimeError(f"{script}\n{done.stdout}{done.stderr}")
         return done.stdout.strip()
 
-    def play(self, *only: str) -> Play:
-        """Run the playbook that ships, for all apps or some of them."""
+    def command(self, *only: str, also: Sequence[str] = (), options: Sequence[str] = ()) -> Command:
+        """The playbook that ships, for all apps or some of them, on this host and ``also`` others."""
         apps = [app for app in self.apps if not only or app["name"] in only]
         chosen = self.folder / "apps.json"
-        chosen.write_text(json.dumps({"asgi_host_apps": apps}), encoding="utf-8")
-        argv = ["ansible-playbook", "site.yml", "-i", str(HERE / "inventory"), "-e", f"@{chosen}"]
-        env = {**os.environ, "BENCH_HOST": self.host}
-        began = time.monotonic()
-        done = subprocess.run(
-            argv, cwd=ROOT, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        return Play(done.returncode == 0, time.monotonic() - began, done.stdout)
+        chosen.write_text(json.dumps({"asgi_host_apps": apps, **self.settings}), encoding="utf-8")
+        argv = ["ansible-playbook", "site.yml", "-i", str(HERE / "inventory"), "-e", f"@{chosen}", *options]
+        return Command(argv, {"BENCH_HOST": " ".join([self.host, *also])})
+
+    def play(self, *only: str) -> Play:
+        """Run the playbook that ships, for all apps or some of them."""
+        return self.command(*only).run()
 
     def provision(self) -> None:
         """Bring the host to where every app serves, and what loads it. Raises RuntimeError where that fails."""
@@ -99,13 +134,32 @@ class Ground:
         self.number += 1
         text = f'"""What a deploy changes."""\n\nVERSION = "{self.number}"\n'
         text += "import no_such_module\n" if broken else ""
-        (self.source / "work" / "version.py").write_text(text, encoding="utf-8")
+        (self.source / self.module / "version.py").write_text(text, encoding="utf-8")
         return str(self.number)
 
+    def send(self, source: Path, script: str) -> None:
+        """Run a script as root on the host with a file as its standard input. Raises CalledProcessError."""
+        with source.open("rb") as stream:
+            subprocess.run(self._way(script), stdin=stream, check=True, timeout=300)
+
+    def receive(self, script: str, target: Path) -> None:
+        """Write what a script prints on the host, as root, into a file. Raises CalledProcessError."""
+        with target.open("wb") as stream:
+            subprocess.run(
+                self._way(script), stdin=subprocess.DEVNULL, stdout=stream, check=True, timeout=300
+            )
+
+    def _way(self, script: str) -> list[str]:
+        return ["ssh", "-F", str(self.ssh_config), self.host, script]
+
     def serves(self, name: str) -> str:
-        """The version that answers; what is wrong where none does."""
+        """The version of an app that answers; what is wrong where none does."""
+        return self.serves_at(f"{name}.test")
+
+    def serves_at(self, domain: str) -> str:
+        """The version that answers at a domain; what is wrong where none does."""
         try:
-            answer = self.door.ask(f"{name}.test")
+            answer = self.door.ask(domain)
         except OSError as error:
             return type(error).__name__
         return str(answer.json()["version"]) if answer.status == 200 else f"status {answer.status}"

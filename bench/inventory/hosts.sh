@@ -1,3 +1,4 @@
 #!/bin/sh
-# The host of `make bench-workers` and `make bench-servers`, which boot it on this machine.
-exec "$(dirname "$0")/../../tools/hosts.py" inventory "${BENCH_HOST:-bench}" "$@"
+# The host, or hosts, of the benchmarks that boot them on this machine by BENCH_HOST.
+# shellcheck disable=SC2086 # several names are several words
+exec "$(dirname "$0")/../../tools/hosts.py" inventory ${BENCH_HOST:-bench} "$@"
