@@ -62,6 +62,7 @@ GOALS = (
     second_run("5 near", "script", "the script", 2.0),
     second_run("5 far", "pyinfra", "pyinfra", 1.0, below=True),
     second_run("5 far", "nodelay", "pyinfra with TCP_NODELAY", 1.0, below=True),
+    second_run("5 far", "script", "the script", 2.0),
     Goal("nothing to change: ten apps against one", ("10 near", "ours"), ("1 near", "ours"), 1.5),
     Goal("nothing to change: many hosts against one", ("fleet", "many"), ("fleet", "one"), 3.0),
     Goal(
