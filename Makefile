@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint unit bench-deploys bench-workers bench-servers update clean
+.PHONY: help setup demo test test-fast lint unit bench-converge bench-deploys bench-workers bench-servers update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,11 +32,16 @@ lint: setup ## ansible-lint, yamllint, ruff and mypy
 unit: setup ## unit tests
 	@$(BIN)/python tools/test.py unit
 
+bench-converge: setup ## measure converges and redeploys against pyinfra, a script and a playbook, and fill docs/bench.md
+	@tools/setup bench
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:bench/converge:tools:molecule/shared/tests $(BIN)/python bench/converge/converge_measure.py .cache/converge.json --rounds $(or $(ROUNDS),5)
+	@PYTHONPATH=bench .cache/bench/bin/python bench/converge/converge_picture.py .cache/converge.json docs
+
 bench-deploys: setup ## measure a deploy against a HUP and a restart, and draw docs/images/deploys
 	@tools/setup bench
 	@tools/hosts.py up bench --suite trixie
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=molecule/shared/tests $(BIN)/python bench/deploys/measure.py .cache/deploys.json
-	@.cache/bench/bin/python bench/deploys/picture.py .cache/deploys.json docs
+	@PYTHONPATH=bench .cache/bench/bin/python bench/deploys/picture.py .cache/deploys.json docs
 	@tools/hosts.py down bench
 
 bench-workers: setup ## measure each number of workers, and draw docs/images/workers

@@ -29,6 +29,7 @@ TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 PACKET = 65536
 # Packets that wait in a device while the program is not on the processor; 500 by default, which a window of TCP exceeds.
 QUEUE = 10000
+STDIN = 0
 # Addresses for benchmarks (RFC 2544), which are nobody's.
 INSIDE, OUTSIDE = "198.18.77.2", "198.18.77.1"
 CONNECT = """
@@ -61,14 +62,16 @@ def device(name: str) -> int:
 
 
 def carry(inside: int, outside: int, seconds: float) -> None:
-    """Hand packets on between two devices, each ``seconds`` after it came; does not end by itself."""
+    """Hand packets on between two devices, each ``seconds`` after it came, until standard input ends."""
     with contextlib.suppress(PermissionError):
         os.nice(-10)
     waiting: dict[int, deque[tuple[float, bytes]]] = {inside: deque(), outside: deque()}
     other = {inside: outside, outside: inside}
     while True:
         due = min((queue[0][0] for queue in waiting.values() if queue), default=time.monotonic() + 60)
-        readable = select.select(list(waiting), [], [], max(0.0, due - time.monotonic()))[0]
+        readable = select.select([STDIN, *waiting], [], [], max(0.0, due - time.monotonic()))[0]
+        if STDIN in readable:
+            return
         for descriptor in readable:
             with contextlib.suppress(BlockingIOError):
                 while True:
@@ -104,7 +107,8 @@ def late(milliseconds: float) -> Iterator[list[str]]:
     with contextlib.ExitStack() as stack:
 
         def started(argv: list[str], *descriptors: int) -> subprocess.Popen[bytes]:
-            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=descriptors)
+            # Whose standard input ends with this process, however that ends.
+            process = subprocess.Popen(argv, stdin=subprocess.PIPE, pass_fds=descriptors)
             stack.callback(process.wait)
             stack.callback(process.kill)
             return process
@@ -113,7 +117,7 @@ def late(milliseconds: float) -> Iterator[list[str]]:
         descriptors = [device(name) for name in names]
         for descriptor in descriptors:
             stack.callback(os.close, descriptor)
-        holder = started(["unshare", "--net", "sleep", "infinity"])
+        holder = started(["unshare", "--net", "cat"])
         _namespace(holder)
         into = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
         _ip("link", "set", names[0], "netns", str(holder.pid))
@@ -143,6 +147,7 @@ def main() -> None:
     """Carry packets for ``late``, or show what it does."""
     if sys.argv[1] == "carry":
         carry(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+        return
     address, port = sys.argv[1], int(sys.argv[2])
     asked = float(sys.argv[3]) if len(sys.argv) > 3 else 30.0
     if reason := why_not():

@@ -29,7 +29,6 @@ from pages import median
 from playbook import Run
 
 SUITE = "trixie"
-FLEET = 8
 # Milliseconds of a round trip to a host in another country, and what the way may differ from it.
 FAR, TOLERANCE = 30.0, 2.0
 # A first provision takes minutes with its boot: the spread of a few says enough.
@@ -264,14 +263,14 @@ def first_provision(site: Site, folder: Path, rounds: int, others: Disturbance) 
     return in_turn({key: partial(run, key) for key in places}, rounds, others)
 
 
-def fleet(folder: Path, host: str, rounds: int, others: Disturbance) -> Seconds:
+def fleet(folder: Path, host: str, count: int, rounds: int, others: Disturbance) -> Seconds:
     """The collection for one host, and for several with one app each."""
-    names = [f"{host}-{number}" for number in range(1, FLEET + 1)]
+    names = [f"{host}-{number}" for number in range(1, count + 1)]
     try:
         sites = [Site(name, folder, 1) for name in names]
         first = sites[0].ground
         # The playbook for all of them is that of the first, and further hosts.
-        say(f"provisioning {FLEET} hosts")
+        say(f"provisioning {count} hosts")
         must_run("the collection", first.command(also=names[1:]))
 
         def run(also: Sequence[str]) -> float:
@@ -281,7 +280,7 @@ def fleet(folder: Path, host: str, rounds: int, others: Disturbance) -> Seconds:
             must(sites[0].all["ours"].changed(play.output) == 0, "the collection", "changed something", play)
             return play.seconds
 
-        return in_turn({"one": partial(run, []), str(FLEET): partial(run, names[1:])}, rounds, others)
+        return in_turn({"one": partial(run, []), "many": partial(run, names[1:])}, rounds, others)
     finally:
         hosts.down(*names)
 
@@ -327,7 +326,8 @@ def measure(asked: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[s
         tell(one, "first provision", found["rows"]["fresh"])
     hosts.down(asked.host)
     if "fleet" in asked.parts:
-        found["rows"]["fleet"] = fleet(folder, asked.host, asked.rounds, others)
+        found["fleet"] = asked.fleet
+        found["rows"]["fleet"] = fleet(folder, asked.host, asked.fleet, asked.rounds, others)
         tell(one, "hosts", found["rows"]["fleet"])
     found["others"] = others.share
     say(f"others took {others.share:.0f} % of the machine" + (f"; {ADVICE}" if others.share > 10 else ""))
@@ -342,6 +342,7 @@ def main() -> int:
     parser.add_argument(
         "--host", default="bench", help="its name, and the start of the others' (%(default)s)"
     )
+    parser.add_argument("--fleet", type=int, default=8, help="hosts at once (%(default)s)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all, unless some are named")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
