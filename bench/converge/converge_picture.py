@@ -104,15 +104,16 @@ def goals(found: dict[str, Any]) -> str:
     """Each goal, what was found, and whether it is met."""
     rows = []
     for goal in GOALS:
+        what = goal.what.replace("many hosts", f"{found.get('fleet', 'many')} hosts")
         pairs = list(zip(series(found, *goal.over), series(found, *goal.under), strict=True))
         if not pairs:
-            rows.append([goal.what, "not measured", "", ""])
+            rows.append([what, "not measured", "", ""])
             continue
         ratios = [over / under for over, under in pairs]
         middle = statistics.median(ratios)
         met = middle < goal.most if goal.below else middle <= goal.most
         sign = "<" if goal.below else "≤"
-        rows.append([goal.what, median(ratios, ".2f"), f"{sign} {goal.most:g}", "yes" if met else "**no**"])
+        rows.append([what, median(ratios, ".2f"), f"{sign} {goal.most:g}", "yes" if met else "**no**"])
     for apps, each in found["calls"].items():
         count = sum(each["modules"].values())
         names = ", ".join(f"{name} {number}" for name, number in sorted(each["modules"].items()))
@@ -236,7 +237,7 @@ def draw_redeploys(found: dict[str, Any], images: Path) -> None:
     firsts = {key: runs[0] for key, runs in found.get("redeploy", {}).items()}
     if not firsts:
         return
-    end = sorted(each["ended"] for each in firsts.values())[-2] + 2
+    end = max(each["ended"] for each in firsts.values()) + 1
     figure, all_axes = plt.subplots(len(firsts), 1, figsize=(10, 1.9 * len(firsts)), sharex=True, sharey=True)
     for axes, (key, result) in zip(all_axes, firsts.items(), strict=True):
         panel(axes, result, -1, end)
@@ -247,7 +248,7 @@ def draw_redeploys(found: dict[str, Any], images: Path) -> None:
     all_axes[-1].set_xlabel("seconds after the command was started")
     text = (
         "Longest wait of each 50 ms. Dotted: the command starts; dashed green: the new version answers; red: lost "
-        "requests. GET over a kept connection and over new ones, through nginx with TLS."
+        "requests.\nGET over a kept connection and over new ones, through nginx with TLS."
     )
     figure.text(0.5, 0.005, text, ha="center", fontsize=8)
     figure.tight_layout(rect=(0, 0.02, 1, 1))
