@@ -5,7 +5,7 @@ export DEMO_SUITE ?= trixie
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint unit bench-deploys bench-workers bench-servers update clean
+.PHONY: help setup demo test test-fast lint unit bench-deploys bench-workers bench-servers bench-serving update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,13 @@ bench-servers: setup ## measure the same app by each server, and write docs/serv
 	@tools/hosts.py up bench --suite trixie
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/servers/servers_measure.py .cache/servers.json
 	@PYTHONPATH=bench $(BIN)/python bench/servers/servers_table.py .cache/servers.json docs
+	@tools/hosts.py down bench
+
+bench-serving: setup ## measure the same app by this collection and by others, and fill docs/bench.md
+	@tools/setup bench
+	@tools/hosts.py up bench --suite trixie
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/serving/serving_measure.py .cache/serving.json
+	@PYTHONPATH=bench .cache/bench/bin/python bench/serving/serving_picture.py .cache/serving.json docs
 	@tools/hosts.py down bench
 
 update: ## write the locks of the Python tools anew

@@ -39,7 +39,15 @@ class Play:
 class Ground:
     """The host, the source that is deployed on it, and its apps; a key that is None is left out of an app."""
 
-    def __init__(self, host: str, folder: Path, apps: Sequence[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        host: str,
+        folder: Path,
+        apps: Sequence[dict[str, Any]],
+        *,
+        source: Path = HERE / "app",
+        app: str = "work.main:app",
+    ) -> None:
         found = hosts.load(host)
         if found is None:
             raise RuntimeError(f"{host} is not up: run `tools/hosts.py up {host} --suite trixie`")
@@ -48,10 +56,11 @@ class Ground:
             *((str(address), int(port)) for address, port in (found.reach["http"], found.reach["https"]))
         )
         self.source = folder / "app"
-        shutil.copytree(HERE / "app", self.source, ignore=shutil.ignore_patterns("__pycache__"))
-        common = {"app": "work.main:app", "source": {"path": str(self.source)}, "health": {"path": "/"}}
-        whole = [{**common, "domains": [f"{app['name']}.test"], **app} for app in apps]
-        self.apps = [{key: value for key, value in app.items() if value is not None} for app in whole]
+        shutil.copytree(source, self.source, ignore=shutil.ignore_patterns("__pycache__"))
+        self.package = app.partition(".")[0]
+        common = {"app": app, "source": {"path": str(self.source)}, "health": {"path": "/"}}
+        whole = [{**common, "domains": [f"{each['name']}.test"], **each} for each in apps]
+        self.apps = [{key: value for key, value in each.items() if value is not None} for each in whole]
         self.number = 1
 
     @property
@@ -99,7 +108,7 @@ class Ground:
         self.number += 1
         text = f'"""What a deploy changes."""\n\nVERSION = "{self.number}"\n'
         text += "import no_such_module\n" if broken else ""
-        (self.source / "work" / "version.py").write_text(text, encoding="utf-8")
+        (self.source / self.package / "version.py").write_text(text, encoding="utf-8")
         return str(self.number)
 
     def serves(self, name: str) -> str:
@@ -113,6 +122,17 @@ class Ground:
     def load(self, name: str, path: str, seconds: int) -> dict[str, float]:
         """One round of load on one app; see on_host.py."""
         found: dict[str, float] = self._ask("load", name, path, str(seconds), str(CONNECTIONS))
+        return found
+
+    def cost(self, url: str, seconds: int, services: dict[str, str]) -> dict[str, float]:
+        """One round of load on any URL, and what each of ``services`` spent on it; see on_host.py."""
+        named = (f"{who}={service}" for who, service in services.items())
+        found: dict[str, float] = self._ask("cost", url, str(seconds), str(CONNECTIONS), *named)
+        return found
+
+    def start(self, service: str, url: str) -> float:
+        """Seconds from the start of a stopped service to its first answer; see on_host.py."""
+        found: float = self._ask("start", service, url)
         return found
 
     def memory(self) -> dict[str, dict[str, float]]:

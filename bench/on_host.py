@@ -1,6 +1,8 @@
 """What runs on the benchmark's host, so that no way to it is measured; its answer is JSON.
 
 usage: on_host.py load APP PATH SECONDS CONNECTIONS     requests through nginx with TLS, and what they cost
+       on_host.py cost URL SECONDS CONNECTIONS WHO=SERVICE...       requests to any URL, and what they cost each service
+       on_host.py start SERVICE URL                     how long a stopped service needs to its first answer
        on_host.py memory APP...                         what each app takes while no other one runs
 """
 
@@ -10,9 +12,12 @@ import json
 import os
 import re
 import resource
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +37,8 @@ FOUND = re.compile(r"^BENCH (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)
 TIMEOUT = "10s"
 # Seconds that an app may take to start.
 PATIENCE = 60.0
+# Seconds between two looks whether a service answers.
+LOOK = 0.003
 
 
 def said(*argv: str) -> str:
@@ -63,11 +70,11 @@ def machine() -> float:
     return (user + nice + system + interrupts + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def wrk(app: str, path: str, seconds: int, connections: int) -> dict[str, float]:
+def wrk(url: str, seconds: int, connections: int) -> dict[str, float]:
     """Requests over kept connections, each as soon as the one before it was answered."""
     SCRIPT.write_text(LUA, encoding="ascii")
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", TIMEOUT, "-s", str(SCRIPT)]
-    text = said(*argv, f"https://{app}.test{path}")
+    text = said(*argv, url)
     found = FOUND.search(text)
     if not found:
         raise SystemExit(f"wrk said no more than: {text}")
@@ -76,21 +83,46 @@ def wrk(app: str, path: str, seconds: int, connections: int) -> dict[str, float]
 
 
 def load(app: str, path: str, seconds: str, connections: str) -> dict[str, float]:
+    """One round through nginx on an app of the collection; see ``cost``."""
+    return cost(f"https://{app}.test{path}", seconds, connections, f"app={unit(app)}", "nginx=nginx.service")
+
+
+def cost(url: str, seconds: str, connections: str, *services: str) -> dict[str, float]:
     """One round: requests per second, the wait that 99 of 100 do not exceed, and seconds of processor time by whom."""
-    own, nginx = cgroup(unit(app)), cgroup("nginx.service")
+    groups = {who: cgroup(service) for who, _, service in (each.partition("=") for each in services)}
 
     def spent() -> dict[str, float]:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {
-            "app": cpu(own), "nginx": cpu(nginx), "wrk": used.ru_utime + used.ru_stime, "all": machine(),
+            **{who: cpu(folder) for who, folder in groups.items()},
+            "wrk": used.ru_utime + used.ru_stime, "all": machine(),
         }  # fmt: skip
 
     before, began = spent(), time.monotonic()
-    found = wrk(app, path, int(seconds), int(connections))
+    found = wrk(url, int(seconds), int(connections))
     took = time.monotonic() - began
     used = {who: after - before[who] for who, after in spent().items()}
-    used["others"] = max(0.0, used.pop("all") - sum(used[who] for who in ("app", "nginx", "wrk")))
+    everything = used.pop("all")
+    used["others"] = max(0.0, everything - sum(used.values()))
     return {**found, "rate": found["requests"] / found["duration"], "took": took, **used}
+
+
+def start(service: str, url: str) -> float:
+    """Seconds from `systemctl start` of a stopped service to its first answer of 200."""
+    said("systemctl", "stop", service)
+    # A client that believes any certificate: those of the benchmarks are self-signed.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    began = time.monotonic()
+    said("systemctl", "start", "--no-block", service)
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE, context=context):  # noqa: S310 -- http and https
+                return time.monotonic() - began
+        except (urllib.error.URLError, ConnectionError) as error:
+            if time.monotonic() - began > PATIENCE:
+                raise SystemExit(f"{url} does not answer: {error}") from error
+        time.sleep(LOOK)
 
 
 def pss(folder: Path) -> list[float]:
@@ -107,7 +139,7 @@ def answers(app: str) -> None:
     """Wait until an app answers."""
     end = time.monotonic() + PATIENCE
     while True:
-        found = wrk(app, "/", 1, 1)
+        found = wrk(f"https://{app}.test/", 1, 1)
         if found["requests"] > found["errors"]:
             return
         if time.monotonic() > end:
@@ -122,7 +154,7 @@ def memory(*apps: str) -> dict[str, dict[str, float]]:
     for app, service in services.items():
         said("systemctl", "start", service)
         answers(app)
-        wrk(app, "/", 1, 16)
+        wrk(f"https://{app}.test/", 1, 16)
         sizes = pss(cgroup(service))
         found[app] = {"pss": sum(sizes), "processes": len(sizes)}
         said("systemctl", "stop", service)
@@ -134,7 +166,7 @@ def memory(*apps: str) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Do what the arguments say."""
-    does: dict[str, Callable[..., Any]] = {"load": load, "memory": memory}
+    does: dict[str, Callable[..., Any]] = {"load": load, "cost": cost, "start": start, "memory": memory}
     print(json.dumps(does[sys.argv[1]](*sys.argv[2:])))
 
 
