@@ -371,8 +371,11 @@ def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     uvicorn.Server = type("Server", (), {})  # type: ignore[attr-defined]
     uvicorn.Config = types.SimpleNamespace  # type: ignore[attr-defined]
     supervisors.ChangeReload = ChangeReload  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "uvicorn", uvicorn)
-    monkeypatch.setitem(sys.modules, "uvicorn.supervisors", supervisors)
+    auto = types.ModuleType("uvicorn.protocols.http.auto")
+    auto.AutoHTTPProtocol = type("Protocol", (), {})  # type: ignore[attr-defined]
+    packages = (types.ModuleType(name) for name in ("uvicorn.protocols", "uvicorn.protocols.http"))
+    for module in (uvicorn, supervisors, auto, *packages):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     text = described(app="broken_of_the_tests:app", source={"path": str(tmp_path)}, reload=True)["files"][
         "serve.py"
