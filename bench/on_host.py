@@ -8,10 +8,12 @@ usage: on_host.py load APP PATH SECONDS CONNECTIONS     requests through nginx w
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import resource
+import signal
 import ssl
 import subprocess
 import sys
@@ -37,6 +39,8 @@ FOUND = re.compile(r"^BENCH (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)
 TIMEOUT = "10s"
 # Seconds that an app may take to start.
 PATIENCE = 60.0
+# Seconds of a turn, where contenders take turns.
+SLICE = 0.1
 # Seconds between two looks whether a service answers.
 LOOK = 0.003
 
@@ -70,11 +74,20 @@ def machine() -> float:
     return (user + nice + system + interrupts + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def wrk(url: str, seconds: int, connections: int) -> dict[str, float]:
-    """Requests over kept connections, each as soon as the one before it was answered."""
+def wrk_command(url: str, seconds: int, connections: int) -> list[str]:
+    """The client: requests over kept connections, each as soon as the one before it was answered."""
     SCRIPT.write_text(LUA, encoding="ascii")
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", TIMEOUT, "-s", str(SCRIPT)]
-    text = said(*argv, url)
+    return [*argv, url]
+
+
+def wrk(url: str, seconds: int, connections: int) -> dict[str, float]:
+    """One run of the client."""
+    return understood(said(*wrk_command(url, seconds, connections)))
+
+
+def understood(text: str) -> dict[str, float]:
+    """What the client found, in seconds."""
     found = FOUND.search(text)
     if not found:
         raise SystemExit(f"wrk said no more than: {text}")
@@ -105,6 +118,46 @@ def cost(url: str, seconds: str, connections: str, *services: str) -> dict[str, 
     everything = used.pop("all")
     used["others"] = max(0.0, everything - sum(used.values()))
     return {**found, "rate": found["requests"] / found["duration"], "took": took, **used}
+
+
+def duel(seconds: str, connections: str, *sides: str) -> list[dict[str, float]]:
+    """A round on several by turns, each given as ``URL,WHO=SERVICE,...``, with ``seconds`` for each in slices of 0.1 s.
+
+    What else the machine does, and what its own host gives it, changes from one second to the next; in turns so short it
+    is the same for all. A client is stopped while it is not its turn, so its ``p99`` and ``duration`` say nothing.
+    """
+    split = [side.split(",") for side in sides]
+    groups = [
+        {who: cgroup(unit) for who, _, unit in (each.partition("=") for each in rest)} for _, *rest in split
+    ]
+    whole = int(seconds) * len(split)
+
+    def spent() -> list[dict[str, float]]:
+        return [{who: cpu(folder) for who, folder in each.items()} for each in groups]
+
+    before = spent()
+    clients = [
+        subprocess.Popen(wrk_command(url, whole, int(connections)), stdout=subprocess.PIPE, text=True)
+        for url, *_ in split
+    ]
+    for client in clients:
+        client.send_signal(signal.SIGSTOP)
+    end, active = time.monotonic() + whole, dict.fromkeys(range(len(clients)), 0.0)
+    for number in itertools.cycle(active):
+        began = time.monotonic()
+        if began > end:
+            break
+        clients[number].send_signal(signal.SIGCONT)
+        time.sleep(SLICE)
+        clients[number].send_signal(signal.SIGSTOP)
+        active[number] += time.monotonic() - began
+    for client in clients:
+        client.send_signal(signal.SIGCONT)
+    found = [understood(client.communicate()[0]) for client in clients]
+    return [
+        {**each, "rate": each["requests"] / active[number], **{who: used[who] - old[who] for who in used}}
+        for number, (each, used, old) in enumerate(zip(found, spent(), before, strict=True))
+    ]
 
 
 def start(service: str, url: str) -> float:
@@ -166,7 +219,13 @@ def memory(*apps: str) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Do what the arguments say."""
-    does: dict[str, Callable[..., Any]] = {"load": load, "cost": cost, "start": start, "memory": memory}
+    does: dict[str, Callable[..., Any]] = {
+        "load": load,
+        "cost": cost,
+        "duel": duel,
+        "start": start,
+        "memory": memory,
+    }
     print(json.dumps(does[sys.argv[1]](*sys.argv[2:])))
 
 

@@ -1,3 +1,3 @@
 #!/bin/sh
-# The host of `make bench-workers` and `make bench-servers`, which boot it on this machine.
+# The host of the benchmarks other than `make bench-deploys`, which boot it on this machine.
 exec "$(dirname "$0")/../../tools/hosts.py" inventory "${BENCH_HOST:-bench}" "$@"

@@ -129,6 +129,11 @@ print(took("import " + sys.argv[2]) - took("pass"))"""
         return found
 
 
+def per_request(run: dict[str, float]) -> float:
+    """Processor time for one request, in seconds, of app and nginx."""
+    return (run["app"] + run.get("nginx", 0.0)) / max(1, run["requests"])
+
+
 def main() -> int:
     """Measure all; returns the exit status."""
     asked = arguments(__doc__ or "")
@@ -137,6 +142,8 @@ def main() -> int:
         found: dict[str, dict[str, Any]] = {
             name: {
                 "title": each.title, "workers": each.workers, "nginx": bool(each.nginx), "load": [],
+                # Each takes turns with bare uvicorn: two cores may be two threads of one, and are slower when both work.
+                "turns": [{"ratio": 1.0}] if name == "uvicorn" else [],
                 "seen": bench.check(name),
             }
             for name, each in CONTENDERS.items()
@@ -146,14 +153,25 @@ def main() -> int:
             bench.ground.cost(each.url, 1, units[name])
         for number, name in rotated(list(CONTENDERS), asked.rounds):
             found[name]["load"].append(bench.ground.cost(CONTENDERS[name].url, asked.seconds, units[name]))
+            if name == "uvicorn":
+                continue
+            first, own = bench.ground.duel(
+                asked.seconds,
+                (CONTENDERS["uvicorn"].url, units["uvicorn"]),
+                (CONTENDERS[name].url, units[name]),
+            )
+            found[name]["turns"].append({"ratio": per_request(own) / per_request(first)})
             if all(len(each["load"]) == number + 1 for each in found.values()):
                 say(f"round {number + 1} of {asked.rounds}")
         rounds = [each for result in found.values() for each in result["load"]]
         say(f"others took {busy(rounds):.0f} % of the machine" + (f"; {ADVICE}" if busy(rounds) > 10 else ""))
         for name, result in found.items():
-            cost = [1000 * (each["app"] + each.get("nginx", 0)) / each["requests"] for each in result["load"]]
+            cost = [1000 * per_request(each) for each in result["load"]]
             rates = [each["rate"] for each in result["load"]]
-            say(f"{name}: {median(rates)} requests/s, {median(cost, '.3f')} CPU s per 1000")
+            say(
+                f"{name}: {median(rates)} requests/s, {median(cost, '.3f')} CPU s per 1000, "
+                f"{median([each['ratio'] for each in result['turns']], '.2f')} of bare uvicorn's by turns"
+            )
         starts = [bench.start() for _ in range(asked.rounds)]
         for key in starts[0]:
             say(f"start, {key}: {statistics.median(each[key] for each in starts):.3f} s")
