@@ -76,7 +76,9 @@ def machine() -> float:
 
 def wrk_command(url: str, seconds: int, connections: int) -> list[str]:
     """The client: requests over kept connections, each as soon as the one before it was answered."""
-    SCRIPT.write_text(LUA, encoding="ascii")
+    # Another client may just be reading it.
+    if not SCRIPT.exists():
+        SCRIPT.write_text(LUA, encoding="ascii")
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", TIMEOUT, "-s", str(SCRIPT)]
     return [*argv, url]
 

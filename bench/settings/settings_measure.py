@@ -78,7 +78,7 @@ SETTINGS = {
     "dates": Setting(
         "`Date` and `Server` of uvicorn", "on", "off",
         worker('"http": _Protocol', '"http": _Protocol, "date_header": False, "server_header": False'),
-        "kept: nginx sends its own anyway, but apps may read them",
+        "kept: nothing to gain; clients get nginx's own",
     ),
     "sandbox": Setting(
         "filters of system calls, app", "31", "none", (("unit", f"^({FILTERS}).*$", ""),), "kept: security",
