@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint unit bench-converge bench-deploys bench-workers bench-servers update clean
+.PHONY: help setup demo test test-fast lint unit bench-converge bench-deploys bench-workers bench-servers bench-serving bench-settings update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,6 +55,19 @@ bench-servers: setup ## measure the same app by each server, and write docs/serv
 	@tools/hosts.py up bench --suite trixie
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/servers/servers_measure.py .cache/servers.json
 	@PYTHONPATH=bench $(BIN)/python bench/servers/servers_table.py .cache/servers.json docs
+	@tools/hosts.py down bench
+
+bench-serving: setup ## measure the same app by this collection and by others, and fill docs/bench.md
+	@tools/setup bench
+	@tools/hosts.py up bench --suite trixie
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/serving/serving_measure.py .cache/serving.json
+	@PYTHONPATH=bench .cache/bench/bin/python bench/serving/serving_picture.py .cache/serving.json docs
+	@tools/hosts.py down bench
+
+bench-settings: setup ## measure what each setting costs or brings, and fill docs/bench.md
+	@tools/hosts.py up bench --suite trixie
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/settings/settings_measure.py .cache/settings.json
+	@PYTHONPATH=bench $(BIN)/python bench/settings/settings_table.py .cache/settings.json docs
 	@tools/hosts.py down bench
 
 update: ## write the locks of the Python tools anew

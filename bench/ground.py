@@ -169,6 +169,26 @@ class Ground:
         found: dict[str, float] = self._ask("load", name, path, str(seconds), str(CONNECTIONS))
         return found
 
+    def cost(self, url: str, seconds: int, services: dict[str, str]) -> dict[str, float]:
+        """One round of load on any URL, and what each of ``services`` spent on it; see on_host.py."""
+        named = (f"{who}={service}" for who, service in services.items())
+        found: dict[str, float] = self._ask("cost", url, str(seconds), str(CONNECTIONS), *named)
+        return found
+
+    def duel(self, seconds: int, *sides: tuple[str, dict[str, str]]) -> list[dict[str, float]]:
+        """One round of load on several URLs by turns, and what the services of each spent; see on_host.py."""
+        named = [
+            ",".join([url, *(f"{who}={service}" for who, service in services.items())])
+            for url, services in sides
+        ]
+        found: list[dict[str, float]] = self._ask("duel", str(seconds), str(CONNECTIONS), *named)
+        return found
+
+    def start(self, service: str, url: str) -> float:
+        """Seconds from the start of a stopped service to its first answer; see on_host.py."""
+        found: float = self._ask("start", service, url)
+        return found
+
     def memory(self) -> dict[str, dict[str, float]]:
         """What each app takes, in MiB, while no other one runs."""
         found: dict[str, dict[str, float]] = self._ask("memory", *self.names)
@@ -206,14 +226,19 @@ def busy(rounds: Sequence[dict[str, float]]) -> float:
     )
 
 
+def parser(text: str) -> argparse.ArgumentParser:
+    """What every benchmark is asked for: where to write, how often, how long, on which host."""
+    options = argparse.ArgumentParser(description=text.splitlines()[0])
+    options.add_argument("output", type=Path)
+    options.add_argument("--rounds", type=int, default=5, help="%(default)s")
+    options.add_argument("--seconds", type=int, default=2, help="of load in each round (%(default)s)")
+    options.add_argument("--host", default="bench", help="a host of tools/hosts.py (%(default)s)")
+    return options
+
+
 def arguments(text: str) -> argparse.Namespace:
-    """What a benchmark is asked for: where to write, how often, how long, on which host."""
-    parser = argparse.ArgumentParser(description=text.splitlines()[0])
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--rounds", type=int, default=5, help="%(default)s")
-    parser.add_argument("--seconds", type=int, default=2, help="of load in each round (%(default)s)")
-    parser.add_argument("--host", default="bench", help="a host of tools/hosts.py (%(default)s)")
-    return parser.parse_args()
+    """The arguments of a benchmark that has no others."""
+    return parser(text).parse_args()
 
 
 def say(text: str) -> None:

@@ -199,6 +199,99 @@ def test_websocket_ends_a_moment_after_its_close_frame(worker: Any) -> None:
     assert closed[0] - began >= worker.LINGER * 0.9
 
 
+def scope_of(worker: Any, kind: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """What the app gets as its scope."""
+    got: dict[str, Any] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        got.update(scope)
+
+    scope = {
+        "type": kind, "path": "/shop/x", "query_string": b"", "scheme": "ws" if kind == "websocket" else "http",
+        "client": None, "server": ("/run/app.sock", None), "root_path": "", "headers": headers,
+    }  # fmt: skip
+    asyncio.run(worker._WholeScope(app)(scope, None, None))
+    return {key: got[key] for key in ("client", "scheme", "server")}
+
+
+FORWARDED = [
+    (b"x-forwarded-for", OWN.encode()),
+    (b"x-forwarded-proto", b"https"),
+    (b"x-forwarded-port", b"443"),
+]
+
+
+@pytest.mark.parametrize(("kind", "scheme"), [("http", "https"), ("websocket", "wss")])
+def test_app_sees_what_nginx_says(worker: Any, kind: str, scheme: str) -> None:
+    seen = scope_of(worker, kind, [(b"host", b"shop.test"), *FORWARDED])
+    assert seen == {"client": (OWN, 0), "scheme": scheme, "server": ("shop.test", 443)}
+
+
+@pytest.mark.parametrize(
+    ("headers", "seen"),
+    [
+        ([], (None, "http", ("localhost", 80))),
+        ([(b"host", b"shop.test:8443"), *FORWARDED], ((OWN, 0), "https", ("shop.test", 8443))),
+        ([(b"host", b"shop.test"), *FORWARDED[:2]], ((OWN, 0), "https", ("shop.test", 443))),
+        ([(b"host", b"[::1]"), (b"x-forwarded-for", b"2001:db8::1")], (("2001:db8::1", 0), "http", ("[::1]", 80))),
+        # As uvicorn has it: the leftmost of several, and no scheme that is none.
+        ([(b"x-forwarded-for", b"10.0.0.1, 10.0.0.2")], (("10.0.0.1", 0), "http", ("localhost", 80))),
+        ([FORWARDED[0], (b"x-forwarded-for", b"10.0.0.2")], ((OWN, 0), "http", ("localhost", 80))),
+        ([(b"x-forwarded-proto", b"gopher"), (b"x-forwarded-port", b"x")], (None, "http", ("localhost", 80))),
+    ],
+)  # fmt: skip
+def test_scope_is_whole_whatever_is_missing(worker: Any, headers: Any, seen: Any) -> None:
+    assert tuple(scope_of(worker, "http", headers).values()) == seen
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "stopping", "closes"),
+    [(200, b"text/html", False, False), (500, b"text/html", False, True), (200, b"text/html", True, True)],
+)
+def test_nginx_is_told_when_a_connection_ends(
+    worker: Any, monkeypatch: pytest.MonkeyPatch, status: int, kind: bytes, stopping: bool, closes: bool
+) -> None:
+    monkeypatch.setattr(worker._PatientServer, "stopping", stopping)
+    sent: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": [(b"Content-Type", kind)]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(worker._with_a_proper_end(app, {}, None, send))
+    assert ((b"connection", b"close") in sent[0]["headers"]) is closes
+    assert len(sent) == 2
+
+
+@pytest.mark.parametrize("kind", [b"text/event-stream", b"text/event-stream; charset=utf-8"])
+def test_event_stream_that_is_ended_is_a_complete_answer(worker: Any, kind: bytes) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        # From a task of its own, as Starlette does.
+        await asyncio.create_task(
+            send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", kind)]})
+        )
+        await asyncio.sleep(60)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def ended() -> None:
+        request = asyncio.create_task(worker._with_a_proper_end(app, {}, None, send))
+        await asyncio.sleep(0.01)
+        worker._end_event_streams()
+        await request
+
+    asyncio.run(ended())
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+    assert not worker._event_streams
+    assert not worker._ended
+
+
 def answer(worker: Any, query: str) -> tuple[int, bytes]:
     """Status and body of a request with this query."""
     sent: list[dict[str, Any]] = []

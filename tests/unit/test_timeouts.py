@@ -156,7 +156,7 @@ def test_rendered_release() -> None:
         "keepalive = 75",
     ):
         assert f"\n{line}\n" in config, line
-    assert '"ws_ping_interval": 1.0}' in config
+    assert '"ws_ping_interval": 1.0,' in config
     assert "timeout_graceful_shutdown = 1\n" in config
 
 
