@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint unit bench-converge bench-deploys bench-workers bench-servers bench-serving bench-settings update clean
+.PHONY: help setup demo test test-fast lint unit bench bench-converge bench-deploys bench-workers bench-servers bench-serving bench-settings update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,9 +32,11 @@ lint: setup ## ansible-lint, yamllint, ruff and mypy
 unit: setup ## unit tests
 	@$(BIN)/python tools/test.py unit
 
+bench: bench-converge bench-serving bench-settings bench-deploys bench-workers bench-servers ## measure everything, in some hours
+
 bench-converge: setup ## measure converges and redeploys against pyinfra, a script and a playbook, and fill docs/bench.md
 	@tools/setup bench
-	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:bench/converge:tools:molecule/shared/tests $(BIN)/python bench/converge/converge_measure.py .cache/converge.json --rounds $(or $(ROUNDS),5)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:bench/converge:tools:molecule/shared/tests $(BIN)/python bench/converge/converge_measure.py .cache/converge.json --rounds $(or $(ROUNDS),5) $(if $(PARTS),--parts $(PARTS))
 	@PYTHONPATH=bench .cache/bench/bin/python bench/converge/converge_picture.py .cache/converge.json docs
 
 bench-deploys: setup ## measure a deploy against a HUP and a restart, and draw docs/images/deploys

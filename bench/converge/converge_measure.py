@@ -285,53 +285,80 @@ def fleet(folder: Path, host: str, count: int, rounds: int, others: Disturbance)
         hosts.down(*names)
 
 
-def measure(asked: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[str, Any]:
-    """All parts that were asked for."""
-    found: dict[str, Any] = {"rounds": asked.rounds, "rows": {}, "calls": {}, "workers": WORKERS}
-    others = Disturbance()
+class Measured:
+    """What was found so far: written as soon as a part is there, beside what runs for other parts have found."""
 
-    def site(name: str, count: int, *keys: str, requirements: Sequence[str] = ()) -> Site:
-        stack.callback(hosts.down, name)
-        made = Site(name, folder, count, requirements)
+    def __init__(self, asked: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
+        self.asked, self.folder, self.stack = asked, folder, stack
+        self.found: dict[str, Any] = {"rows": {}, "calls": {}}
+        if asked.output.exists() and set(asked.parts) != set(PARTS):
+            self.found = json.loads(asked.output.read_text(encoding="utf-8"))
+        self.found.update(rounds=asked.rounds, workers=WORKERS)
+        self.others = Disturbance()
+        self.one = self._site("", 1)
+
+    def _site(self, suffix: str, count: int, *keys: str) -> Site:
+        name = f"{self.asked.host}{suffix}"
+        self.stack.callback(hosts.down, name)
+        made = Site(name, self.folder, count, self.one.requirements if suffix else ())
         made.provision(*keys)
         return made
 
-    one = site(asked.host, 1)
-    say("what is broken by hand must be repaired by each")
-    check(one.ground, one.all)
-    found["titles"] = {key: each.title for key, each in one.all.items()}
-    found["where"] = one.ground.where("gunicorn", "uvicorn", "uvicorn-worker", "fastapi")
-    found["calls"]["1"] = calls(one)
-    if "near" in asked.parts:
-        ten = site(f"{asked.host}-ten", 10, "ours", "script", requirements=one.requirements)
-        found["calls"]["10"] = calls(ten)
+    def save(self) -> None:
+        """Write it all."""
+        self.found["others"] = self.others.share
+        self.asked.output.write_text(json.dumps(self.found), encoding="utf-8")
+
+    def begin(self) -> None:
+        """What has to be true, and what is said of all."""
+        one = self.one
+        say("what is broken by hand must be repaired by each")
+        check(one.ground, one.all)
+        self.found["titles"] = {key: each.title for key, each in one.all.items()}
+        self.found["where"] = one.ground.where("gunicorn", "uvicorn", "uvicorn-worker", "fastapi")
+        self.found["calls"]["1"] = calls(one)
+
+    def near(self) -> None:
+        """One app and ten, and one on a host that is far."""
+        one, rows = self.one, self.found["rows"]
+        ten = self._site("-ten", 10, "ours", "script")
+        self.found["calls"]["10"] = calls(ten)
         runs = {**second_runs(one), **{f"{key} ten": run for key, run in second_runs(ten).items()}}
-        row = in_turn(runs, asked.rounds, others)
-        found["rows"]["1 near"] = {key: row[key] for key in one.all}
-        found["rows"]["10 near"] = {key: row[f"{key} ten"] for key in ten.all}
-        tell(one, "1 near", found["rows"]["1 near"])
-        tell(ten, "10 near", found["rows"]["10 near"])
-        hosts.down(f"{asked.host}-ten")
-        far_row(one, "1", asked.rounds, found, others)
-    if "five" in asked.parts:
-        five = site(f"{asked.host}-five", 5, requirements=one.requirements)
-        found["rows"]["5 near"] = in_turn(second_runs(five), asked.rounds, others)
-        tell(five, "5 near", found["rows"]["5 near"])
-        far_row(five, "5", asked.rounds, found, others)
-        hosts.down(f"{asked.host}-five")
-    if "redeploy" in asked.parts:
-        found["redeploy"] = redeploys(one, asked.rounds, others)
-    if "fresh" in asked.parts:
-        found["rows"]["fresh"] = first_provision(one, folder, min(FRESH, asked.rounds), others)
-        tell(one, "first provision", found["rows"]["fresh"])
-    hosts.down(asked.host)
-    if "fleet" in asked.parts:
-        found["fleet"] = asked.fleet
-        found["rows"]["fleet"] = fleet(folder, asked.host, asked.fleet, asked.rounds, others)
-        tell(one, "hosts", found["rows"]["fleet"])
-    found["others"] = others.share
-    say(f"others took {others.share:.0f} % of the machine" + (f"; {ADVICE}" if others.share > 10 else ""))
-    return found
+        row = in_turn(runs, self.asked.rounds, self.others)
+        rows["1 near"] = {key: row[key] for key in one.all}
+        rows["10 near"] = {key: row[f"{key} ten"] for key in ten.all}
+        tell(one, "1 near", rows["1 near"])
+        tell(ten, "10 near", rows["10 near"])
+        hosts.down(ten.ground.host)
+        self.save()
+        far_row(one, "1", self.asked.rounds, self.found, self.others)
+
+    def five(self) -> None:
+        """Five apps, without the playbook, which takes minutes for each round."""
+        five = self._site("-five", 5, "ours", "pyinfra", "nodelay", "script")
+        row = in_turn(second_runs(five), self.asked.rounds, self.others)
+        self.found["rows"]["5 near"] = row
+        tell(five, "5 near", row)
+        self.save()
+        far_row(five, "5", self.asked.rounds, self.found, self.others)
+        hosts.down(five.ground.host)
+
+    def redeploy(self) -> None:
+        """A new version of the code."""
+        self.found["redeploy"] = redeploys(self.one, self.asked.rounds, self.others)
+
+    def fresh(self) -> None:
+        """A first provision."""
+        row = first_provision(self.one, self.folder, min(FRESH, self.asked.rounds), self.others)
+        self.found["rows"]["fresh"] = row
+        tell(self.one, "first provision", row)
+
+    def fleet(self) -> None:
+        """One host and several."""
+        self.found["fleet"] = self.asked.fleet
+        row = fleet(self.folder, self.asked.host, self.asked.fleet, self.asked.rounds, self.others)
+        self.found["rows"]["fleet"] = row
+        tell(self.one, "hosts", row)
 
 
 def main() -> int:
@@ -346,8 +373,14 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all, unless some are named")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        found = measure(asked, Path(folder), stack)
-    asked.output.write_text(json.dumps(found), encoding="utf-8")
+        measured = Measured(asked, Path(folder), stack)
+        measured.begin()
+        for part in PARTS:
+            if part in asked.parts:
+                getattr(measured, part)()
+                measured.save()
+        share = measured.others.share
+    say(f"others took {share:.0f} % of the machine" + (f"; {ADVICE}" if share > 10 else ""))
     return 0
 
 
