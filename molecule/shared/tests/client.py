@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect
 
 TIMEOUT = 20.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,37 @@ def trusting(alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+class Talk:
+    """A WebSocket that one thread alone reads and writes.
+
+    The synchronous client of websockets does it in two threads, and OpenSSL bears but one for a connection: of a hundred
+    handshakes one or two never saw their answer, which nginx had logged.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, opening: connect) -> None:
+        self._loop = loop
+        self._opened = self._do(_opened(opening))
+
+    def _do(self, what: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
+
+    def send(self, text: str) -> None:
+        """Raises ConnectionClosed."""
+        self._do(self._opened.send(text))
+
+    def recv(self, timeout: float) -> str | bytes:
+        """The next message. Raises TimeoutError after ``timeout`` seconds, or ConnectionClosed."""
+        return self._do(asyncio.wait_for(self._opened.recv(), timeout))
+
+    def close(self) -> None:
+        """Say farewell, or find that it is over."""
+        self._do(self._opened.close())
+
+
+async def _opened(opening: connect) -> ClientConnection:
+    return await opening
 
 
 class Connection(http.client.HTTPConnection):
@@ -126,15 +161,30 @@ class Door:
             raise
 
     @contextmanager
-    def websocket(self, domain: str, path: str, timeout: float = TIMEOUT) -> Iterator[ClientConnection]:
+    def websocket(self, domain: str, path: str, timeout: float = TIMEOUT) -> Iterator[Talk]:
         """A WebSocket; ``timeout`` is for its handshake, in seconds."""
-        plain = socket.create_connection(self.https, timeout)
-        with connect(
-            f"wss://{domain}{path}",
-            sock=plain,
-            ssl=trusting(),
-            server_hostname=domain,
-            proxy=None,
-            open_timeout=timeout,
-        ) as opened:
-            yield opened
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        host, port = self.https
+        try:
+            talk = Talk(
+                loop,
+                connect(
+                    f"wss://{domain}{path}",
+                    host=host,
+                    port=port,
+                    ssl=trusting(),
+                    server_hostname=domain,
+                    proxy=None,
+                    open_timeout=timeout,
+                ),
+            )
+            try:
+                yield talk
+            finally:
+                talk.close()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
