@@ -33,16 +33,13 @@ class ActionModule(ActionBase):
             remembered.write(host)
         if problems := role.host_problems(host):
             return {**result, "failed": True, "msg": problems}
-        if not answer["compared"] and self._complete(host):
+        lacks = [] if answer["compared"] else role.lacks(host)
+        if not (answer["compared"] or lacks or role.leaves(host)):
             answer = self._call(host)
             if "host" not in answer:
                 return {**result, **answer}
         # Not compared where something must come first, where a source cannot be had, or where the host just changed.
-        due = (
-            answer["due"]
-            if answer["compared"]
-            else {"base": role.lacks(host) or ["what could not be compared"]}
-        )
+        due = answer["due"] if answer["compared"] else {"base": lacks or ["what could not be compared"]}
         leaves = role.leaves(host)
         if leaves:
             due = {"base": [], **due, "leave": ["what all apps share"]}
@@ -83,20 +80,20 @@ class ActionModule(ActionBase):
             except _sources.SourceError as error:
                 # Told by the task that needs it, app by app.
                 self._display.v(str(error))
-        self._specs = everything.get("apps", [])
         private = everything.pop("private", None)
+        self._everything = everything
         arguments = {"question": self._role.question(), **everything}
         return _controller.on_host(self, self._task_vars, "look", arguments, private)
 
     def _settled(self, result: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         """The end of a play that had nothing to do, for a host that is as it must be."""
-        for spec in self._specs:
+        for spec in self._everything["apps"]:
             for warning in _specs.warnings(spec, answer["apps"].get(spec["name"], {})):
                 self._display.warning(warning)
         if self._task.check_mode:
             return result
         address = self._task_vars.get("ansible_host") or self._task_vars["inventory_hostname"]
-        found = _doors.conclude(self._role.doors(), answer["self_test"], address, self._display)
+        found = _doors.conclude(self._everything["doors"], answer["self_test"], address, self._display)
         result["self_test"] = found
         if found["differences"]:
             result.update(failed=True, msg="\n\n".join(found["differences"].values()))

@@ -57,7 +57,7 @@ from ansible_collections.asgi.host.plugins.module_utils._private import mask, un
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import hints, units
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
-from ansible_collections.asgi.host.plugins.module_utils._release.deploy import DeployError, Deployment
+from ansible_collections.asgi.host.plugins.module_utils._release.deploy import QUICK, DeployError, Deployment
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 
 Arguments = dict[str, Any]
@@ -122,7 +122,7 @@ def look_at_apps(
     for app in apps:
         name, own = app["name"], private.get("apps", {}).get(app["name"], {})
         try:
-            found[name] = Deployment(app, own, tools).examine()
+            found[name] = Deployment(app, own, tools).converge(dry=True, patience=QUICK)
         except (DeployError, CommandError, OSError) as error:
             # The module release meets it as well, and says all that there is to it.
             reasons.append(mask(f"{name}: {error}", own))
@@ -197,11 +197,8 @@ def act(deployment: Deployment, app: dict[str, Any], params: Arguments, *, dry: 
                 f"{app['name']}: the inventory says state: absent; nothing was rolled back, and nothing removed"
             )
         return deployment.rollback(params.get("release"), dry=dry)
-    if app["state"] == "absent":
-        removed = deployment.remove(purge=app["purge"], dry=dry)
-        return {"status": "removed" if removed else "current", "reasons": removed}
-    if params["mode"] == "look":
-        return deployment.look(dry=dry)
+    if params["mode"] == "look" or app["state"] == "absent":
+        return deployment.converge(dry=dry)
     archive = Path(params["archive"]) if params.get("archive") else None
     return deployment.deploy(archive, migrate=params.get("migrate", True))
 

@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible import constants
+from ansible_collections.asgi.host.plugins.module_utils._files import write_atomically
 
 
 def operator() -> str:
@@ -86,10 +86,6 @@ class Remembered:
         """Keep them. A disk that takes none is no reason to fail."""
         if self._path is None:
             return
-        with (
-            contextlib.suppress(OSError),
-            tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as stream,
-        ):
-            json.dump(facts, stream)
-            stream.flush()
-            os.replace(stream.name, self._path)
+        own = {"mode": 0o600, "uid": os.geteuid(), "gid": os.getegid()}
+        with contextlib.suppress(OSError):
+            write_atomically(self._path, json.dumps(facts).encode(), **own)

@@ -136,12 +136,12 @@ class Deployment:
 
     # -- converge -------------------------------------------------------------------------------------------
 
-    def examine(self) -> dict[str, Any]:
-        """What look() or remove() would find to do; neither of them does it."""
+    def converge(self, *, dry: bool, patience: float = STILL_HEALTHY) -> dict[str, Any]:
+        """What look() does; or remove(), where the app is to be absent."""
         if self.spec["state"] == "absent":
-            there = self.remove(purge=self.spec["purge"], dry=True)
+            there = self.remove(purge=self.spec["purge"], dry=dry)
             return {"status": "removed" if there else "current", "reasons": there}
-        return self.look(dry=True, patience=QUICK)
+        return self.look(dry=dry, patience=patience)
 
     def look(self, *, dry: bool, patience: float = STILL_HEALTHY) -> dict[str, Any]:
         """Whether the wanted release serves; repairs it where it does, unless ``dry``.
