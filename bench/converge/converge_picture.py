@@ -18,6 +18,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from latency import panel
 from pages import fill, median, table
+from pictures import save
 
 MAKER = "bench/converge/converge_picture.py"
 # Titles of the rows of second runs, in the order of the table.
@@ -202,13 +203,6 @@ def bars(axes: Any, row: dict[str, Sequence[float]], titles: dict[str, str]) -> 
     axes.invert_yaxis()
     axes.set_xlim(0, end)
     axes.grid(visible=True, axis="x", alpha=0.25)
-
-
-def save(figure: Any, images: Path, name: str) -> None:
-    """Write both forms, the same each time for the same numbers."""
-    figure.savefig(images / f"{name}.svg", metadata={"Date": None})
-    figure.savefig(images / f"{name}.png", dpi=110, metadata={"Software": None})
-    plt.close(figure)
 
 
 def draw_converges(found: dict[str, Any], images: Path) -> None:

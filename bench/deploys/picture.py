@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from latency import panel
+from pictures import save
 
 START, END = "<!-- made by bench/deploys/picture.py -->", "<!-- end -->"
 KINDS = {"good": "code that works", "broken": "code that does not import"}
@@ -59,8 +60,7 @@ def main() -> None:
         ha="center", fontsize=8,
     )  # fmt: skip
     figure.tight_layout(rect=(0, 0.02, 1, 1))
-    figure.savefig(folder / "images" / "deploys.svg", metadata={"Date": None})
-    figure.savefig(folder / "images" / "deploys.png", dpi=110, metadata={"Software": None})
+    save(figure, folder / "images", "deploys")
     page = folder / "bench-deploys.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(START)
     after = rest.partition(END)[2]

@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from pages import fill, median, table
+from pictures import save
 
 MAKER = "bench/serving/serving_picture.py"
 APP, NGINX = "#2a6f97", "#bc6c25"
@@ -180,9 +181,7 @@ def draw(found: dict[str, Any], images: Path) -> None:
         ha="center", fontsize=8,
     )  # fmt: skip
     figure.tight_layout(rect=(0, 0.035, 1, 1))
-    figure.savefig(images / "serving.svg", metadata={"Date": None})
-    figure.savefig(images / "serving.png", dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    save(figure, images, "serving")
 
 
 def limits(found: dict[str, Any]) -> str:

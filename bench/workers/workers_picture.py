@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from pages import fill, median, table
+from pictures import save
 
 MAKER = "bench/workers/workers_picture.py"
 TITLES = {
@@ -67,9 +68,7 @@ def draw(found: dict[str, Any], images: Path) -> None:
         ha="center", fontsize=8,
     )  # fmt: skip
     figure.tight_layout(rect=(0, 0.025, 1, 1))
-    figure.savefig(images / "workers.svg", metadata={"Date": None})
-    figure.savefig(images / "workers.png", dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    save(figure, images, "workers")
 
 
 def choices(runs: list[Run]) -> str:
