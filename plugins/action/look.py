@@ -7,12 +7,21 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _doors, _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils import (
+    _controller,
+    _doors,
+    _parcels,
+    _sources,
+    _specs,
+)
 from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 
 
 class ActionModule(ActionBase):
-    """Takes one call to the host where its facts are those of the last time, two elsewhere."""
+    """Takes one call to the host where its facts are those of the last time, two elsewhere.
+
+    A new source that is all there is to bring is brought by the same call.
+    """
 
     _supports_check_mode = True
 
@@ -24,13 +33,12 @@ class ActionModule(ActionBase):
         if problems := role.problems():
             return {**result, "failed": True, "msg": problems}
         remembered = _controller.Remembered(self._task_vars)
-        guess = remembered.read()
+        guess, self._known = remembered.read()
+        self._notes = self._known
         answer = self._call(guess if guess and self._complete(guess) else None)
         if "host" not in answer:
             return {**result, **answer}
         host = answer["host"]
-        if host != guess:
-            remembered.write(host)
         if problems := role.host_problems(host):
             return {**result, "failed": True, "msg": problems}
         lacks = [] if answer["compared"] else role.lacks(host)
@@ -38,13 +46,24 @@ class ActionModule(ActionBase):
             answer = self._call(host)
             if "host" not in answer:
                 return {**result, **answer}
+        remembered.write(host, self._notes)
+        for name, app in answer.get("apps", {}).items():
+            if app["status"] == "deployed":
+                self._display.display(f"    {name}: release {app['release']['id']} serves")
+        if failures := answer.get("failures"):
+            return {
+                **result,
+                "failed": True,
+                "changed": answer["changed"],
+                "msg": "\n\n".join(failures.values()),
+            }
         # Not compared where something must come first, where a source cannot be had, or where the host just changed.
         due = answer["due"] if answer["compared"] else {"base": lacks or ["what could not be compared"]}
         leaves = role.leaves(host)
         if leaves:
             due = {"base": [], **due, "leave": ["what all apps share"]}
         result.update(
-            changed=False,
+            changed=answer.get("changed", False),
             host=host,
             due={stage: what for stage, what in due.items() if what},
             leaves=leaves,
@@ -72,11 +91,7 @@ class ActionModule(ActionBase):
         everything: dict[str, Any] = {}
         if host is not None:
             try:
-                everything = self._role.everything(
-                    host,
-                    by=_controller.operator(),
-                    read_key=lambda path: _controller.read_key(self._loader, path),
-                )
+                everything = self._ask_for(host)
             except _sources.SourceError as error:
                 # Told by the task that needs it, app by app.
                 self._display.v(str(error))
@@ -84,6 +99,21 @@ class ActionModule(ActionBase):
         self._everything = everything
         arguments = {"question": self._role.question(), **everything}
         return _controller.on_host(self, self._task_vars, "look", arguments, private)
+
+    def _ask_for(self, host: dict[str, Any]) -> dict[str, Any]:
+        """What a host with these facts is asked for. Raises SourceError."""
+        told = self._role.told(
+            host,
+            by=_controller.operator(),
+            read_key=lambda path: _controller.read_key(self._loader, path),
+        )
+        parcels: dict[str, str] = {}
+        # Whoever wants all hosts or none changes none before all were looked at.
+        if not (self._task.check_mode or self._task.any_errors_fatal):
+            parcels, self._notes = _parcels.changed(told, self._known)
+        for name in parcels:
+            self._display.display(f"    {name}: its source has changed")
+        return self._role.everything(host, told, parcels)
 
     def _settled(self, result: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         """The end of a play that had nothing to do, for a host that is as it must be."""

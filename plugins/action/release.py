@@ -4,19 +4,16 @@
 
 from __future__ import annotations
 
-import base64
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
-from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _fleet, _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _fleet, _parcels, _sources, _specs
 
 # Of an app that was looked at: nothing is to be repaired.
 SETTLED = ("current", "needed")
-# Bytes of a packed source that goes along with the call; an upload of its own is three more calls.
-SMALL = 256 * 1024
 
 
 class ActionModule(ActionBase):
@@ -117,8 +114,8 @@ class ActionModule(ActionBase):
             wanted = {**common, "apps": [spec], "mode": "deploy"}
             if local is None:
                 return self._call(wanted)
-            if local.stat().st_size <= SMALL:
-                return self._call(wanted, {"source": base64.b64encode(local.read_bytes()).decode()})
+            if text := _parcels.small(local):
+                return self._call(wanted, {"parcels": {name: text}})
             folder = self._make_tmp_path()
             try:
                 remote = self._transfer_file(

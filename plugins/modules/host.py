@@ -83,11 +83,14 @@ def host_info(_module: AnsibleModule, given: Arguments, _private: Any) -> dict[s
 
 
 def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
-    """Gather the facts and, where they are those that the rest was made for, compare everything."""
+    """Gather the facts and, where they are those that the rest was made for, compare everything.
+
+    Where a source that came along is all that is new, a release is made of it at once.
+    """
     host = _host.facts(**given["question"])
     if host != given.get("host"):
         return {"changed": False, "host": host, "compared": False}
-    tools = Tools(uv=given["uv"], index=None, wheels=None)
+    tools = Tools(uv=given["uv"], index=private["index"], wheels=given["wheels"])
     with units.overview():
         apps, reasons = look_at_apps(given["apps"], private, tools)
     due = {
@@ -95,15 +98,40 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
         "releases": reasons,
         "sites": lacking(given["sites"], private["sites"]),
     }
-    settled = not any(due.values()) and not module.check_mode
+    brought: Arguments = {"changed": False, "failures": {}}
+    if new := only_new(given["apps"], apps, due, private["parcels"]):
+        brought = release(module, {**given, "apps": new, "mode": "deploy"}, private)
+        apps.update(brought["apps"])
+        due["releases"] = []
+    settled = not (any(due.values()) or brought["failures"] or module.check_mode)
     return {
-        "changed": False,
+        "changed": brought["changed"],
+        "failures": brought["failures"],
         "host": host,
         "compared": True,
         "due": due,
         "apps": apps,
         "self_test": _self_test.of_apps(given["doors"] if settled else [], reloaded=False),
     }
+
+
+def only_new(
+    apps: list[dict[str, Any]],
+    found: dict[str, Any],
+    due: dict[str, list[str]],
+    parcels: dict[str, str],
+) -> list[dict[str, Any]]:
+    """The apps that need a new release of a source that is here, where that is all there is to do; else none."""
+    left = [app for app in apps if not as_wanted(found.get(app["name"], {}))]
+    new = [
+        app for app in left if app["name"] in parcels and found.get(app["name"], {}).get("status") == "needed"
+    ]
+    return new if len(new) == len(left) and not (due["base"] or due["sites"]) else []
+
+
+def as_wanted(found: dict[str, Any]) -> bool:
+    """Whether nothing is to be done about an app that was found so."""
+    return found.get("status") == "current" and not found.get("unsynced")
 
 
 def lacking(steps: list[dict[str, Any]], private: dict[str, Any]) -> list[str]:
@@ -127,7 +155,7 @@ def look_at_apps(
             # The module release meets it as well, and says all that there is to it.
             reasons.append(mask(f"{name}: {error}", own))
             continue
-        if found[name]["status"] != "current" or found[name].get("unsynced"):
+        if not as_wanted(found[name]):
             reasons += [f"{name}: {reason}" for reason in found[name]["reasons"] or ["its live folder"]]
     return found, reasons
 
@@ -157,10 +185,6 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Any other request to end is an exception, so that what was begun is taken back.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
-    if "source" in private:
-        archive = Path(module.tmpdir) / "source"
-        archive.write_bytes(base64.b64decode(private["source"]))
-        given = {**given, "archive": str(archive)}
     tools = Tools(uv=given["uv"], index=private.get("index"), wheels=given.get("wheels"))
     results, failures = {}, {}
     changed = False
@@ -168,8 +192,13 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
         own = private.get("apps", {}).get(app["name"], {})
         deployment = Deployment(app, own, tools)
         served = deployment.app.active()
+        wanted = given
+        if parcel := private.get("parcels", {}).get(app["name"]):
+            archive = Path(module.tmpdir) / app["name"]
+            archive.write_bytes(base64.b64decode(parcel))
+            wanted = {**given, "archive": str(archive)}
         try:
-            results[app["name"]] = act(deployment, app, given, dry=module.check_mode)
+            results[app["name"]] = act(deployment, app, wanted, dry=module.check_mode)
         except (DeployError, CommandError, OSError) as error:
             # What fails after the switch has changed what serves.
             changed |= deployment.app.active() != served or bool(deployment.synced)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: look
-short_description: Look at everything that a host must have, in one call
+short_description: Look at everything that a host must have, and deploy new code, in one call
 description:
   - Checks the role's variables and the files that they name, and refuses what cannot work.
   - Then gathers the facts about the host and compares all that it must have with what is there, files, units, releases and
-    running apps. Changes nothing, in any mode.
+    running apps.
+  - Where a new source is all that is due, and small, it has come along, and is built, proved and switched to in the same
+    call, as the module P(asgi.host.release#module) does it. Changes nothing else. Not for apps with migrations, which go
+    from host to host, and not in a play with C(any_errors_fatal), which wants all hosts looked at first.
   - When nothing is due, each app is asked with forged headers, on the host and from the controller.
 version_added: 0.1.0
 author: The asgi.host authors (@asgi-host)
@@ -35,7 +38,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Only looks, in every mode.
+    description: Only looks.
 """
 
 EXAMPLES = r"""
@@ -61,7 +64,8 @@ leaves:
   type: bool
 apps:
   description:
-    - For each app its status and the reasons, as the module P(asgi.host.release#module) returns them. Empty where the base
+    - For each app its status and the reasons, or the release that was deployed, as the module
+      P(asgi.host.release#module) returns them. Empty where the base
       of the host is due, for what is found of the apps then may come from it.
   returned: always
   type: dict

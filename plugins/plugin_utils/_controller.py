@@ -60,10 +60,11 @@ def cache(name: str) -> Path | None:
 
 
 class Remembered:
-    """The facts of a host as they were the last time.
+    """What a host was like the last time, and which sources it was asked for.
 
-    They are a guess, by which the host can be asked everything in one call; the host compares them with its own
-    before anything that was made from them counts. Losing them costs one call.
+    The facts are a guess, by which the host can be asked everything in one call; the host compares them with its own
+    before anything that was made from them counts. By the sources it is known which are new, and worth being sent
+    along. Losing all of it costs one call.
     """
 
     def __init__(self, task_vars: Mapping[str, Any]) -> None:
@@ -72,20 +73,19 @@ class Remembered:
         which = json.dumps([str(task_vars.get(name)) for name in names])
         self._path = folder / f"{hashlib.sha256(which.encode()).hexdigest()[:24]}.json" if folder else None
 
-    def read(self) -> dict[str, Any] | None:
-        """The facts; None where there are none that can be read."""
-        if self._path is None:
-            return None
+    def read(self) -> tuple[dict[str, Any] | None, dict[str, str]]:
+        """The facts, and the sources by app; None and nothing where none can be read."""
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
+            found = json.loads(self._path.read_text(encoding="utf-8")) if self._path else {}
+            return found["facts"], found["sources"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, {}
 
-    def write(self, facts: Mapping[str, Any]) -> None:
-        """Keep them. A disk that takes none is no reason to fail."""
-        if self._path is None:
+    def write(self, facts: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+        """Keep them, where they are others. A disk that takes none is no reason to fail."""
+        if self._path is None or (facts, sources) == self.read():
             return
         own = {"mode": 0o600, "uid": os.geteuid(), "gid": os.getegid()}
+        text = json.dumps({"facts": facts, "sources": sources})
         with contextlib.suppress(OSError):
-            write_atomically(self._path, json.dumps(facts).encode(), **own)
+            write_atomically(self._path, text.encode(), **own)

@@ -91,12 +91,9 @@ class Role:
             *(["the folder of wheels"] if any(wheels.values()) else []),
         ]
 
-    def everything(
-        self, host: dict[str, Any], *, by: str, read_key: Callable[[str], bytes]
-    ) -> dict[str, Any]:
-        """All that a host with these facts must have, as the module look is told of it. Raises SourceError."""
+    def told(self, host: dict[str, Any], *, by: str, read_key: Callable[[str], bytes]) -> _specs.Told:
+        """The apps, as a host with these facts is told of them. Raises SourceError."""
         given = self.variables
-        wheels = _stages.WHEELS if given["wheels"] else ""
         common = {
             "root": given["root"],
             "host": host,
@@ -106,6 +103,17 @@ class Role:
         told = _specs.tell(self.apps, common, self.bases, read_key, by=by)
         if told.failures:
             raise _sources.SourceError("\n".join(told.failures.values()))
+        return told
+
+    def everything(
+        self, host: dict[str, Any], told: _specs.Told, parcels: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """All that a host with these facts must have, as the module look is told of it.
+
+        ``parcels`` are packed sources by app, of which a release may be made in the same call.
+        """
+        given = self.variables
+        wheels = _stages.WHEELS if given["wheels"] else ""
         sites: dict[str, Any] = {"steps": [], "private": {}}
         if given["proxy"]:
             sites = _stages.proxy(
@@ -129,9 +137,10 @@ class Role:
             ),
             "apps": told.specs,
             "uv": _stages.uv_path(given["uv_requirements"]),
+            "wheels": wheels or None,
             "sites": sites["steps"],
             "doors": self.doors(),
-            "private": wrap({**told.private, "sites": sites["private"]}),
+            "private": wrap({**told.private, "sites": sites["private"], "parcels": dict(parcels)}),
         }
 
     def doors(self) -> list[dict[str, Any]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +12,9 @@ from typing import Any
 import pytest
 from ansible import constants
 from ansible_collections.asgi.host.plugins.action import look
-from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _doors, _role, _sources
+from ansible_collections.asgi.host.plugins.module_utils._private import unwrap
+from ansible_collections.asgi.host.plugins.modules import host as module
+from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _doors, _parcels, _role, _sources
 
 FACTS: dict[str, Any] = {
     "user": "root",
@@ -45,6 +50,8 @@ class Host:
         self.facts = FACTS
         self.due: dict[str, list[str]] = NOTHING
         self.calls: list[dict[str, Any]] = []
+        self.parcels: dict[str, bytes] = {}
+        self.more: dict[str, Any] = {}
 
     def __call__(self, *, module_args: dict[str, Any], **_: Any) -> dict[str, Any]:
         """One call of the module."""
@@ -52,8 +59,11 @@ class Host:
         self.calls.append(given)
         if given.get("host") != self.facts:
             return {"host": self.facts, "compared": False}
+        packed: dict[str, str] = unwrap(module_args["private"])["parcels"]
+        self.parcels = {name: base64.b64decode(text) for name, text in packed.items()}
         apps = {spec["name"]: {"status": "current", "reasons": []} for spec in given["apps"]}
-        return {"host": self.facts, "compared": True, "due": self.due, "apps": apps, "self_test": QUIET}
+        found = {"host": self.facts, "compared": True, "due": self.due, "apps": apps, "self_test": QUIET}
+        return {**found, **self.more}
 
 
 @pytest.fixture
@@ -68,10 +78,18 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants.config, "get_config_value", lambda _: str(tmp_path / "ansible"))
 
 
-def play(host: Host, folder: Path, *, check: bool = False, **variables: Any) -> dict[str, Any]:
+def play(
+    host: Host,
+    folder: Path,
+    code: str = "app = None\n",
+    *,
+    check: bool = False,
+    fatal: bool = False,
+    **variables: Any,
+) -> dict[str, Any]:
     """The task's result."""
     (folder / "shop" / "shop").mkdir(parents=True, exist_ok=True)
-    (folder / "shop" / "shop" / "main.py").write_text("app = None\n", encoding="utf-8")
+    (folder / "shop" / "shop" / "main.py").write_text(code, encoding="utf-8")
     arguments = {
         "apps": [{"name": "shop", "app": "shop.main:app", "source": {"path": "shop"}}],
         "app_defaults": {},
@@ -93,10 +111,15 @@ def play(host: Host, folder: Path, *, check: bool = False, **variables: Any) -> 
     }
     action: Any = object.__new__(look.ActionModule)
     action._task = SimpleNamespace(
-        args=arguments, async_val=0, check_mode=check, action="asgi.host.look", diff=False
+        args=arguments,
+        async_val=0,
+        check_mode=check,
+        action="asgi.host.look",
+        diff=False,
+        any_errors_fatal=fatal,
     )
     action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
-    action._display = SimpleNamespace(v=lambda _: None, warning=lambda _: None)
+    action._display = SimpleNamespace(v=lambda _: None, warning=lambda _: None, display=lambda _: None)
     action._loader = None
     action._execute_module = host
     return dict(action.run(task_vars={"inventory_dir": str(folder), "inventory_hostname": "one"}))
@@ -129,9 +152,10 @@ def test_damaged_memory_costs_a_call(host: Host, tmp_path: Path) -> None:
 
 def test_two_hosts_of_one_name_have_facts_of_their_own(tmp_path: Path) -> None:
     one = _controller.Remembered({"inventory_dir": "/a", "inventory_hostname": "one"})
-    one.write({"cores": 2})
-    assert one.read() == {"cores": 2}
-    assert _controller.Remembered({"inventory_dir": "/b", "inventory_hostname": "one"}).read() is None
+    one.write({"cores": 2}, {"shop": "abc"})
+    assert one.read() == ({"cores": 2}, {"shop": "abc"})
+    other = _controller.Remembered({"inventory_dir": "/b", "inventory_hostname": "one"})
+    assert other.read() == (None, {})
 
 
 def test_what_lacks_comes_first(host: Host, tmp_path: Path) -> None:
@@ -186,8 +210,81 @@ def test_source_that_is_away_is_left_to_the_task_that_needs_it(
         raise _sources.UnreachableError("the repository does not answer")
 
     play(host, tmp_path)
-    monkeypatch.setattr(_role.Role, "everything", away)
+    monkeypatch.setattr(_role.Role, "told", away)
     assert play(host, tmp_path)["due"] == {"base": ["what could not be compared"]}
+
+
+def test_new_source_goes_along(host: Host, tmp_path: Path) -> None:
+    """Of a source that was asked for before, or was not known, there is nothing to send."""
+    play(host, tmp_path)
+    assert host.parcels == {}
+    play(host, tmp_path)
+    assert host.parcels == {}
+    play(host, tmp_path, "app = 1\n")
+    assert len(host.calls) == 4
+    with tarfile.open(fileobj=io.BytesIO(host.parcels["shop"])) as archive:
+        packed = archive.extractfile("shop/main.py")
+        assert packed
+        assert packed.read() == b"app = 1\n"
+    play(host, tmp_path, "app = 1\n")
+    assert host.parcels == {}
+
+
+def test_new_source_goes_along_with_the_call_that_counts(host: Host, tmp_path: Path) -> None:
+    play(host, tmp_path)
+    host.facts = {**FACTS, "memory_mb": 8192}
+    play(host, tmp_path, "app = 1\n")
+    assert len(host.calls) == 4
+    assert "shop" in host.parcels
+
+
+@pytest.mark.parametrize("how", [{"check": True}, {"fatal": True}], ids=str)
+def test_new_source_stays_where_nothing_may_be_changed_yet(
+    host: Host, tmp_path: Path, how: dict[str, bool]
+) -> None:
+    """The next play sends it, if it may."""
+    play(host, tmp_path)
+    play(host, tmp_path, "app = 1\n", **how)
+    assert host.parcels == {}
+    play(host, tmp_path, "app = 1\n")
+    assert "shop" in host.parcels
+
+
+def test_source_of_an_app_with_migrations_stays(host: Host, tmp_path: Path) -> None:
+    app = {
+        "name": "shop",
+        "app": "shop.main:app",
+        "source": {"path": "shop"},
+        "hooks": {"migrate": ["true"]},
+    }
+    play(host, tmp_path, apps=[app])
+    play(host, tmp_path, "app = 1\n", apps=[app])
+    assert host.parcels == {}
+
+
+def test_large_source_is_packed_for_that_once(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_parcels, "SMALL", 1)
+    play(host, tmp_path)
+    play(host, tmp_path, "app = 1\n")
+    assert host.parcels == {}
+    monkeypatch.undo()
+    play(host, tmp_path, "app = 2\n")
+    assert host.parcels == {}
+
+
+def test_release_that_was_brought_at_once_is_a_change(host: Host, tmp_path: Path) -> None:
+    deployed = {"shop": {"status": "deployed", "release": {"id": "20261129T160923-0dcedf"}}}
+    host.more = {"changed": True, "apps": deployed, "failures": {}}
+    result = play(host, tmp_path)
+    assert (result["changed"], result["due"], "failed" in result) == (True, {}, False)
+
+
+def test_release_that_was_not_good_enough_fails_the_play(host: Host, tmp_path: Path) -> None:
+    host.more = {"changed": False, "failures": {"shop": "shop: it does not answer"}}
+    result = play(host, tmp_path)
+    assert (result["failed"], result["changed"], result["msg"]) == (True, False, "shop: it does not answer")
 
 
 def test_last_app_leaves(host: Host, tmp_path: Path) -> None:
@@ -208,3 +305,27 @@ def test_app_that_believes_a_forgery_fails_the_play(
     result = play(host, tmp_path)
     assert (result["failed"], result["msg"]) == (True, "shop: believes")
     assert "failed" not in play(host, tmp_path, check=True)
+
+
+CURRENT, NEEDED = {"status": "current"}, {"status": "needed"}
+
+
+@pytest.mark.parametrize(
+    ("found", "due", "new"),
+    [
+        ({"shop": NEEDED, "blog": CURRENT}, NOTHING, ["shop"]),
+        ({"shop": CURRENT, "blog": CURRENT}, NOTHING, []),
+        ({"shop": NEEDED, "blog": NEEDED}, NOTHING, []),
+        ({"shop": NEEDED, "blog": {"status": "repaired"}}, NOTHING, []),
+        ({"shop": NEEDED, "blog": {**CURRENT, "unsynced": True}}, NOTHING, []),
+        ({"shop": NEEDED}, NOTHING, []),
+        ({"shop": NEEDED, "blog": CURRENT}, {**NOTHING, "base": ["a unit"]}, []),
+        ({"shop": NEEDED, "blog": CURRENT}, {**NOTHING, "sites": ["a site"]}, []),
+    ],
+)
+def test_only_code_is_brought_at_once(
+    found: dict[str, Any], due: dict[str, list[str]], new: list[str]
+) -> None:
+    """The source of shop came along; blog's is not here, and what else is due comes in an order of its own."""
+    apps = [{"name": "shop"}, {"name": "blog"}]
+    assert [app["name"] for app in module.only_new(apps, found, due, {"shop": "H4sI"})] == new

@@ -21,6 +21,35 @@ STARTS = "    DELIVERED.mkdir(exist_ok=True)\n"
 WAITS = f'    while not (DELIVERED.parent / "go").exists():\n        await asyncio.sleep(0.1)\n{STARTS}'
 
 
+def test_new_code_is_one_call(shop: Shop) -> None:
+    """It comes along with the call that looks, and may come with new settings."""
+    target = shop.target
+    shop.succeeded(shop.deploy())
+    with shop.load() as seen:
+        version = shop.new_version()
+        run = shop.succeeded(play("-vvv", inventory=shop.inventory(), targets=[target]))
+        assert (shop.answers()["version"], run.changed(target.name)) == (version, 1)
+        assert run.remote_calls(target.door.https[0]) == 1, dict(run.modules())
+        version = shop.new_version()
+        shop.succeeded(shop.deploy(env={"NEW": "1"}))
+        assert shop.answers()["version"] == version
+    assert seen.lost_count == 0
+
+
+def test_new_code_waits_for_what_else_is_due(shop: Shop) -> None:
+    """A unit that was changed by hand is put right first; the source is sent once more, and nothing is lost."""
+    template = f"/etc/systemd/system/asgi-{APP}@.service"
+    shop.succeeded(shop.deploy())
+    shop.target.run(f"echo '# by hand' >>{template}")
+    version = shop.new_version()
+    with shop.load() as seen:
+        run = shop.succeeded(shop.deploy())
+    assert "by hand" not in shop.target.run(f"cat {template}")
+    assert shop.answers()["version"] == version
+    assert run.changed(shop.target.name) > 1
+    assert seen.lost_count == 0
+
+
 def test_warm_up_asks_before_the_switch(shop: Shop) -> None:
     """The gate's own question and those of the warm-up, the paths in turn; the app counts them."""
     counts = (
