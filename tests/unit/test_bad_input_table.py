@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps
+from ansible_collections.asgi.host.plugins.module_utils._apps.defaults import SOURCES
 
 TABLE = Path(__file__).resolve().parent.parent / "integration" / "bad_input.py"
 _spec = importlib.util.spec_from_file_location("bad_input", TABLE)
@@ -103,7 +104,7 @@ def test_never_raises() -> None:
     chance = random.Random(20261123)
     keys = ["name", *_apps.APP_DEFAULTS, "other"]
     inner = sorted({key for value in _apps.APP_DEFAULTS.values() if isinstance(value, dict) for key in value})
-    inner += [*_apps.SOURCES, "file", "url", "data", "command", "creates", "certificate", "repo", "sha256"]
+    inner += [*SOURCES, "file", "url", "data", "command", "creates", "certificate", "repo", "sha256"]
 
     def anything(depth: int) -> Any:
         kind = chance.random()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps
+from ansible_collections.asgi.host.plugins.module_utils._apps.table import IMAGE_CHECKS
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import build, gate, images, ledger, units
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
@@ -264,7 +265,7 @@ def test_archives(tmp_path: Path) -> None:
 
 
 def test_origins(tmp_path: Path) -> None:
-    given: dict[str, Any] = dict.fromkeys(_apps.IMAGE_CHECKS)
+    given: dict[str, Any] = dict.fromkeys(IMAGE_CHECKS)
     folder = {**given, "path": str(tmp_path), "build_args": {}}
     with pytest.raises(_origins.SourceError, match="no file Dockerfile or Containerfile"):
         _origins.image(folder, ["."]).describe()

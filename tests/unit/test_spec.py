@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.asgi.host.plugins.module_utils import _apps
+from ansible_collections.asgi.host.plugins.module_utils._apps.defaults import SERVERS, SOURCES
+from ansible_collections.asgi.host.plugins.module_utils._apps.table import CHECKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROLE = ROOT / "roles" / "asgi_host"
@@ -58,7 +60,7 @@ def test_role_defaults_are_the_spec_s() -> None:
 
 def test_app_defaults_are_the_spec_s() -> None:
     assert {"name", *_apps.APP_DEFAULTS} == set(APP)
-    assert set(_apps.CHECKS) == set(_apps.APP_DEFAULTS)
+    assert set(CHECKS) == set(_apps.APP_DEFAULTS)
     spec = set_only(spec_defaults(APP))
     python = set_only(_apps.APP_DEFAULTS)
     assert spec == python
@@ -68,7 +70,7 @@ def test_app_defaults_are_the_spec_s() -> None:
 
 @pytest.mark.parametrize("key", ["source", "hooks", "health", "tls", "proxy", "sandbox"])
 def test_keys_of_mappings_are_the_spec_s(key: str) -> None:
-    has = set(_apps.APP_DEFAULTS[key]) | (set(_apps.SOURCES) if key == "source" else set())
+    has = set(_apps.APP_DEFAULTS[key]) | (set(SOURCES) if key == "source" else set())
     assert has == set(APP[key]["options"])
     unknown = _apps.problems([{"name": "a", "app": "a:b", "source": {"path": "x"}, key: {"?": 1}}])
     words = next(message for message in unknown if "no such key" in message)
@@ -76,7 +78,7 @@ def test_keys_of_mappings_are_the_spec_s(key: str) -> None:
 
 
 def test_choices_are_the_checked_ones() -> None:
-    assert APP["server"]["choices"] == list(_apps.SERVERS)
+    assert APP["server"]["choices"] == list(SERVERS)
     for key, option in every_option(APP):
         if "choices" in option and "." in key:
             top, name = key.split(".")

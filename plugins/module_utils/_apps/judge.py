@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every problem of the list: each app by itself, and the apps against each other."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import rules
+from .checks import Say, a_bool, each, unknown
+from .defaults import APP_DEFAULTS, merge, with_server
+from .program_values import NAME
+from .reading import as_bool, as_list, as_text, is_list, matches, show
+from .table import CHECKS
+from .web_values import network
+
+ENVIRONMENTS = ("production", "development", "")
+
+
+def problems(
+    apps: object,
+    defaults: object = None,
+    *,
+    proxy: bool = True,
+    proxy_protocol: object = (),
+    environment: object = "",
+) -> list[str]:
+    """Every problem of ``asgi_host_apps`` that shows without a file or a host; none, and the list is valid.
+
+    ``defaults`` is ``asgi_host_app_defaults``, ``proxy_protocol`` is ``asgi_host_proxy_protocol``, ``environment`` is
+    ``asgi_host_environment``. With ``proxy`` false no site is made, so sites cannot clash. Takes any object and never
+    raises.
+    """
+    found: list[str] = []
+    each(network, '["10.0.0.0/24"]')(
+        lambda key, words: found.append(f"{key}: {words}"), "asgi_host_proxy_protocol", proxy_protocol
+    )
+    _environment(lambda key, words: found.append(f"{key}: {words}"), "asgi_host_environment", environment)
+    base: Mapping[Any, Any] = {}
+    if isinstance(defaults, Mapping):
+        base = defaults
+        _fragment(_teller(found, "asgi_host_app_defaults"), base, set(APP_DEFAULTS), "asgi_host_app_defaults")
+    elif defaults is not None:
+        found.append(
+            f"asgi_host_app_defaults: {show(defaults)} is not a mapping; give keys of an app, or {{}}"
+        )
+    if not is_list(apps):
+        found.append(
+            f"asgi_host_apps: {show(apps)} is not a list; give a list of apps with name, app and source"
+        )
+        return found
+    checked: list[tuple[Say, Mapping[Any, Any]]] = []
+    for number, app in enumerate(as_list(apps)):
+        where = f"asgi_host_apps[{number}]"
+        if not isinstance(app, Mapping):
+            found.append(f"{where}: {show(app)} is not a mapping; give an app with name, app and source")
+            continue
+        name = app.get("name")
+        say = _teller(found, f"{where} ({name})" if matches(NAME, name) else where)
+        _name(say, app)
+        merged = with_server(merge(merge(APP_DEFAULTS, base), app), app)
+        if as_text(merged.get("state")) == "absent":
+            unknown(say, app, {"name", *APP_DEFAULTS})
+            if "purge" in app:
+                a_bool(say, "purge", app["purge"])
+        else:
+            _fragment(say, app, {"name", *APP_DEFAULTS}, "an app")
+            rules.whole(say, app, merged)
+            if environment == "production" and as_bool(merged.get("reload")):
+                say(
+                    "reload",
+                    "true is the development mode, and asgi_host_environment says that this host is for production; "
+                    "set reload: false, or leave the app to an inventory that is not for production",
+                )
+        checked.append((say, merged))
+    _same_names(checked)
+    if proxy:
+        wanted = [(say, app) for say, app in checked if as_text(app.get("state")) != "absent"]
+        _same_sites(wanted)
+        if proxy_protocol:
+            _one_word(wanted)
+    return found
+
+
+def _teller(found: list[str], where: str) -> Say:
+    def say(key: str, words: str) -> None:
+        found.append(f"{where}: {key}: {words}")
+
+    return say
+
+
+def _environment(say: Say, key: str, value: Any) -> None:
+    if not isinstance(value, str) or value not in ENVIRONMENTS:
+        close = difflib.get_close_matches(as_text(value).lower(), ENVIRONMENTS[:2], n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        say(key, f"{show(value)} is not known; {hint}give production or development, or leave it empty")
+
+
+def _name(say: Say, app: Mapping[Any, Any]) -> None:
+    fix = "give 1 to 31 lower-case letters, digits and -, a letter first, such as shop"
+    if "name" not in app:
+        say("name", f"is missing; {fix}")
+    elif not matches(NAME, app["name"]):
+        say("name", f"{show(app['name'])} is not a name; {fix}")
+
+
+def _fragment(say: Say, given: Mapping[Any, Any], known: set[str], what: str) -> None:
+    """Each key by itself, as far as it is given."""
+    if what == "asgi_host_app_defaults" and "name" in given:
+        say("name", "names one app, so it has no default; give it in asgi_host_apps")
+        known = known | {"name"}
+    unknown(say, given, known)
+    for key, check in CHECKS.items():
+        if key in given:
+            check(say, key, given[key])
+    rules.request_outlives_its_worker(say, given)
+
+
+def _same_names(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
+    seen: set[str] = set()
+    for say, app in apps:
+        name = app.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            say("name", f"{show(name)} is the name of two apps; rename one")
+        seen.add(name)
+
+
+def _same_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
+    """Two apps may share a domain on different mount points; then they also share its certificate."""
+    mounts: dict[tuple[str, str], str] = {}
+    urls: dict[tuple[str, str], str] = {}
+    certificates: dict[str, tuple[str, Any]] = {}
+    for say, app in apps:
+        name, root = show(app.get("name")), as_text(app.get("root_path"))
+        for number, domain in enumerate(
+            dict.fromkeys(filter(as_text, map(as_text, as_list(app.get("domains")))))
+        ):
+            key = f"domains[{number}]"
+            if (domain, root) in mounts:
+                say(
+                    key,
+                    f"{show(domain)} is a domain of {mounts[domain, root]} as well; "
+                    "give each its own domain, or a different root_path",
+                )
+            elif domain in certificates and not _same(certificates[domain][1], app.get("tls")):
+                say(
+                    "tls",
+                    f"differs from that of {certificates[domain][0]}, which shares {show(domain)}; give one",
+                )
+            mounts.setdefault((domain, root), name)
+            certificates.setdefault(domain, (name, app.get("tls")))
+            for index, item in enumerate(as_list(app.get("static"))):
+                url = as_text(item.get("url")) if isinstance(item, Mapping) else ""
+                # nginx serves it below the app's own mount point.
+                place = (domain, root + url)
+                if url and urls.get(place, name) != name:
+                    say(
+                        f"static[{index}].url",
+                        f"{show(url)} on {show(domain)} is a static path of {urls[place]} as well; give another",
+                    )
+                urls.setdefault(place, name)
+
+
+def _same(one: object, other: object) -> bool:
+    try:
+        return one == other
+    except RecursionError:
+        return False
+
+
+def _one_word(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
+    """With the PROXY protocol it alone says who the client is: nginx takes one source for a site."""
+    for say, app in apps:
+        given = app.get("proxy")
+        if not isinstance(given, Mapping):
+            continue
+        if given.get("trusted_proxies"):
+            say(
+                "proxy.trusted_proxies",
+                "the load balancers of asgi_host_proxy_protocol say who the client is; keep one of the two",
+            )
+        if as_bool(given.get("http3")):
+            say("proxy.http3", "knows no PROXY protocol, which asgi_host_proxy_protocol asks for; keep one")
