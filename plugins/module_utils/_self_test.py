@@ -41,8 +41,10 @@ TICKET_SECONDS = 600
 # Seconds for an answer on the host, and for a connection from the controller, which may not reach the door at all.
 PATIENCE = 5.0
 OUTSIDE_PATIENCE = 2.0
-# Seconds that nginx gets to take up a configuration that was just loaded, and in which it must have.
+# Seconds that nginx's workers from before a reload get to end, between two looks at them, and in which what nginx has just
+# loaded must be there.
 RELOADING = 1.0
+LOOK = 0.05
 SETTLING = 5.0
 PAUSE = 0.5
 # A difference is one when it is there this many times: a worker of nginx from before a reload may still answer once.
@@ -449,15 +451,38 @@ def _judged(
     return findings
 
 
-def on_the_host(doors: Sequence[Door], keys: Mapping[str, str], *, reloaded: bool) -> dict[str, Any]:
-    """Ask every door by the host's own addresses. ``reloaded`` says that nginx may still be taking up its sites.
+def nginx_workers() -> set[int]:
+    """The numbers of nginx's workers that take requests. One that ends says so in its title, from when it listens no more."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if title.startswith(b"nginx: worker process") and b"shutting down" not in title:
+            found.add(int(process.name))
+    return found
 
-    ``keys`` holds each app's view key. Returns asked, differences, untested, and a ticket for each app.
+
+def _await_end_of(workers: set[int]) -> None:
+    """Wait until none of these takes requests any more: ``systemctl reload`` does not. What keeps them keeps us not for long."""
+    end = time.monotonic() + RELOADING
+    while workers & nginx_workers() and time.monotonic() < end:
+        time.sleep(LOOK)
+
+
+def on_the_host(
+    doors: Sequence[Door], keys: Mapping[str, str], *, reloaded: set[int] | None = None
+) -> dict[str, Any]:
+    """Ask every door by the host's own addresses.
+
+    ``keys`` holds each app's view key. ``reloaded`` are nginx's workers from before a change of its sites, None where there
+    was none. Returns asked, differences, untested, and a ticket for each app.
     """
     tickets = {name: ticket(key, time.time()) for name, key in keys.items()}
     if reloaded and tickets:
-        time.sleep(RELOADING)
-    end = time.monotonic() + (SETTLING if reloaded else PAUSE)
+        _await_end_of(reloaded)
+    end = time.monotonic() + (PAUSE if reloaded is None else SETTLING)
     jobs = [
         (door, path, _Place(f"the host itself ({own})", (own, PORT), own, PATIENCE))
         for own in own_addresses()
@@ -480,8 +505,8 @@ def on_the_host(doors: Sequence[Door], keys: Mapping[str, str], *, reloaded: boo
     }
 
 
-def of_apps(doors: Sequence[Mapping[str, Any]], *, reloaded: bool) -> dict[str, Any]:
-    """Ask those apps that a release was built for on this host, on the host; ``doors`` hold the fields of Door."""
+def of_apps(doors: Sequence[Mapping[str, Any]], *, reloaded: set[int] | None = None) -> dict[str, Any]:
+    """Ask those apps that a release was built for on this host, as on_the_host(); ``doors`` hold the fields of Door."""
     apps = {door["app"]: App(Path(), door["app"], "") for door in doors}
     keys = {name: view_key(app) for name, app in apps.items() if app.secrets.is_dir()}
     return on_the_host([Door(**door) for door in doors], keys, reloaded=reloaded)

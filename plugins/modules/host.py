@@ -111,7 +111,7 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
         "compared": True,
         "due": due,
         "apps": apps,
-        "self_test": _self_test.of_apps(given["doors"] if settled else [], reloaded=False),
+        "self_test": _self_test.of_apps(given["doors"] if settled else []),
     }
 
 
@@ -162,6 +162,7 @@ def look_at_apps(
 
 def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
     """Carry out the steps; then ask the apps."""
+    workers = _self_test.nginx_workers()
     try:
         outcome = Stage(dry=module.check_mode, private=private).carry_out(given["steps"])
     except StageError as error:
@@ -174,7 +175,7 @@ def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, An
         "steps": outcome.changed,
         "backups": outcome.backups,
         "diff": outcome.diff,
-        "self_test": _self_test.of_apps(doors, reloaded=bool(outcome.changed)),
+        "self_test": _self_test.of_apps(doors, reloaded=workers if outcome.changed else None),
         "failures": [mask(words, private) for words in outcome.failures],
     }
 

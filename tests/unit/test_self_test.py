@@ -487,3 +487,21 @@ def test_key_is_roots_alone(tmp_path: Path) -> None:
     assert key == environment.view_key(app), "constant, or every converge would be a new release"
     assert environment.keyed_digest(app, "x") != key
     assert (tmp_path / "etc" / "digest.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_workers_from_before_a_reload_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until they have closed their sockets a question may meet the configuration of before."""
+    seen = iter([{1, 2}, {2, 3}, {3, 4}])
+    asked: list[float] = []
+    monkeypatch.setattr(_self_test, "nginx_workers", lambda: next(seen))
+    monkeypatch.setattr(_self_test.time, "sleep", asked.append)
+    _self_test._await_end_of({1, 2})
+    assert len(asked) == 2
+
+
+def test_workers_that_stay_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_self_test, "nginx_workers", lambda: {1})
+    monkeypatch.setattr(_self_test, "RELOADING", 0.1)
+    began = time.monotonic()
+    _self_test._await_end_of({1})
+    assert 0.1 <= time.monotonic() - began < 5
