@@ -56,27 +56,26 @@ KEEPALIVE = r"    keepalive 64;\n(?: *#.*\n)*    keepalive_time .*\n    keepaliv
 DEBIAN = "Debian's; the role leaves nginx.conf to its owner"
 
 # One of the worker's settings, beside which others can be put.
-PLACE = '"proxy_headers": False'
+PLACE = r'("ws_ping_interval": [\d.]+)'
 
 SETTINGS = {
     "nothing": Setting("nothing", "the same", "the same", (), "how far chance goes"),
     "headers": Setting(
-        "who reads the forwarded headers", "the worker's one look", "uvicorn's `ProxyHeadersMiddleware`",
-        worker(PLACE, '"proxy_headers": True, "forwarded_allow_ips": "*"'), "kept",
+        "uvicorn's `ProxyHeadersMiddleware`", "on", "off", worker(PLACE, r'\1, "proxy_headers": False'), "kept: true client",
     ),
     "wrapper": Setting(
         "the worker's wrapper around the app", "on", "off", worker(r"_WholeScope\((_taking_three\(self\.wsgi\))\)", r"\1"),
         "kept: true client, and streams that end well",
     ),
     "h11": Setting(
-        "HTTP parser", "httptools", "h11", worker(PLACE, f'{PLACE}, "http": "h11"'), "kept",
+        "HTTP parser", "httptools", "h11", worker(PLACE, r'\1, "http": "h11"'), "kept",
     ),
     "asyncio": Setting(
-        "event loop", "uvloop", "asyncio", worker(PLACE, f'{PLACE}, "loop": "asyncio"'), "kept",
+        "event loop", "uvloop", "asyncio", worker(PLACE, r'\1, "loop": "asyncio"'), "kept",
     ),
     "dates": Setting(
         "`Date` and `Server` of uvicorn", "on", "off",
-        worker(PLACE, f'{PLACE}, "date_header": False, "server_header": False'),
+        worker(PLACE, r'\1, "date_header": False, "server_header": False'),
         "kept: nothing to gain; clients get nginx's own",
     ),
     "sandbox": Setting(
