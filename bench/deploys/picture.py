@@ -13,9 +13,10 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from latency import panel
+from pages import fill
 from pictures import save
 
-START, END = "<!-- made by bench/deploys/picture.py -->", "<!-- end -->"
+MAKER = "bench/deploys/picture.py"
 KINDS = {"good": "code that works", "broken": "code that does not import"}
 
 
@@ -61,11 +62,8 @@ def main() -> None:
     )  # fmt: skip
     figure.tight_layout(rect=(0, 0.02, 1, 1))
     save(figure, folder / "images", "deploys")
-    page = folder / "bench-deploys.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(START)
-    after = rest.partition(END)[2]
     where = f"{found['machine']}; {', '.join(found['versions'])}."
-    page.write_text(f"{before}{START}\n\n{table(found)}\n{where}\n\n{END}{after}", encoding="utf-8")
+    fill(folder / "bench-deploys.md", MAKER, f"{table(found)}\n{where}")
 
 
 if __name__ == "__main__":
