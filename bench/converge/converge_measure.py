@@ -234,7 +234,7 @@ def warm(ground: Ground, cache: Path, uv_cache: str) -> None:
     """Bring what either contender would fetch: Debian's packages and lists, and uv's cache where it looks for it."""
     ground.ssh(
         "export DEBIAN_FRONTEND=noninteractive; apt-get -q update && "
-        f"apt-get -q -y install --no-install-recommends --download-only {' '.join(PACKAGES)} python3-apt && "
+        f"apt-get -q -y install --no-install-recommends --download-only {' '.join(PACKAGES)} && "
         "mkdir -p /var/lib/apt/periodic && touch /var/lib/apt/periodic/update-success-stamp"
     )
     ground.ssh(f"install -d -m 700 $(dirname {uv_cache})")

@@ -110,12 +110,23 @@ def brought(folder: Path) -> list[str]:
 
 
 def installed(status: Path) -> set[str]:
-    """The names of the installed packages, read from dpkg's own list."""
+    """What apt can be asked for and is installed, by dpkg's own list: names, with architecture and version as well."""
     names = set()
     for entry in status.read_text(encoding="utf-8", errors="replace").split("\n\n"):
-        if "\nStatus: install ok installed\n" in entry:
-            names.add(entry.partition("\n")[0].removeprefix("Package: "))
+        if "\nStatus: install ok installed\n" not in entry:
+            continue
+        name = entry.partition("\n")[0].removeprefix("Package: ")
+        version = _field(entry, "Version")
+        for each in (name, f"{name}:{_field(entry, 'Architecture')}"):
+            names |= {each, f"{each}={version}"}
+        # A virtual package is there where another stands for it.
+        names |= {each.partition("(")[0].strip() for each in _field(entry, "Provides").split(",")}
     return names
+
+
+def _field(entry: str, name: str) -> str:
+    """A field of a package's entry that fits into one line; empty where it has none."""
+    return entry.partition(f"\n{name}: ")[2].partition("\n")[0]
 
 
 def listening(net: Path) -> dict[str, int]:

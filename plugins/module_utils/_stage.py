@@ -60,6 +60,9 @@ class Stage:
                 for undo in reversed(self._undo):
                     undo()
                 reason = f"the host has no {error}" if isinstance(error, KeyError) else str(error)
+                if isinstance(error, CommandError) and "name" in step:
+                    # The name says what it was about; a command may be a whole script.
+                    reason = error.words
                 put_back = " Every file that this call had written is back as it was." if self._undo else ""
                 name = step.get("name") or step[kind]
                 raise StageError(f"{name}: {reason}{put_back}") from error

@@ -46,6 +46,18 @@ CHECK: dict[str, Any] = {
     "check": True,
     "name": "nginx's configuration",
 }
+# By apt itself: Ansible's module needs python3-apt, which a bare host lacks, and begins anew when it has brought it. Lists of
+# the last hour serve, unless a mirror has moved on since.
+INSTALL = """\
+install() {
+    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \\
+        --no-install-recommends install -- "$@"
+}
+if [ -n "$(find /var/lib/apt/lists -maxdepth 0 -mmin -60)" ] && install "$@"; then exit; fi
+apt-get -qq -o DPkg::Lock::Timeout=300 update && install "$@" && exit
+echo "Correct an app's packages or asgi_host_build_packages, or the sources of the host's apt."
+exit 1
+"""
 # A self-signed certificate is a placeholder for a real one; ten years, in days, so that it never is the trouble.
 SELF_SIGNED_DAYS = "3650"
 
@@ -87,7 +99,7 @@ def base(
     authority: str,
     wheels: str,
 ) -> list[dict[str, Any]]:
-    """Accounts, folders, units and uv. ``wheels`` is the folder that is installed from, empty for an index."""
+    """Packages, accounts, folders, units and uv. ``wheels`` is the folder that is installed from, empty for an index."""
     wanted = present(apps)
     uv = uv_path(uv_requirements)
     folder = uv.removesuffix("/bin/uv")
@@ -110,6 +122,14 @@ def base(
         "--require-hashes",
     ]
     steps: list[dict[str, Any]] = []
+    if missing := host["missing_packages"]:
+        steps.append(
+            {
+                "command": ["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", INSTALL, "sh", *missing],
+                "unless": ["false"],
+                "name": f"Debian packages: {', '.join(missing)}",
+            }
+        )
     if authority:
         content = Path(authority).read_text(encoding="utf-8")
         steps += [
@@ -145,8 +165,8 @@ def base(
             {"file": f"/etc/sysusers.d/{app['user']}.conf", "content": f"# Written by asgi.host.\n{account}"}
         )
     if wanted:
-        missing = any(app["user"] not in host["users"] for app in wanted)
-        always: dict[str, Any] = {"unless": ["false"]} if missing else {}
+        lacking = any(app["user"] not in host["users"] for app in wanted)
+        always: dict[str, Any] = {"unless": ["false"]} if lacking else {}
         steps.append(
             {
                 "command": ["systemd-sysusers"],

@@ -16,7 +16,12 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The steps that install uv, with what they ran; ``cut`` is where the power goes."""
     monkeypatch.setattr(_stages, "TOOLS", str(tmp_path))
     steps = _stages.base(
-        [], host={"users": []}, root="/srv/asgi", uv_requirements="uv==1", authority="", wheels=""
+        [],
+        host={"users": [], "missing_packages": []},
+        root="/srv/asgi",
+        uv_requirements="uv==1",
+        authority="",
+        wheels="",
     )
     commands = [step for step in steps if "uv" in str(step.get("name"))]
     world: dict[str, Any] = {"steps": commands, "ran": [], "cut": "", "uv": Path(_stages.uv_path("uv==1"))}
