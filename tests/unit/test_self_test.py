@@ -480,7 +480,7 @@ def test_workers_from_before_a_reload_are_waited_for(monkeypatch: pytest.MonkeyP
     seen = iter([{1, 2}, {2, 3}, {3, 4}])
     asked: list[float] = []
     monkeypatch.setattr(_self_test, "nginx_workers", lambda: next(seen))
-    monkeypatch.setattr(_self_test.time, "sleep", asked.append)
+    monkeypatch.setattr(time, "sleep", asked.append)
     _self_test._await_end_of({1, 2})
     assert len(asked) == 2
 
