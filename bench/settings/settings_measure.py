@@ -181,7 +181,14 @@ def main() -> int:
         app = {"name": "shop", "workers": WORKERS}
         ground = Ground(asked.host, Path(folder), [app], HERE / "shop", "shop")
         ground.provision()
-        where = ground.where("gunicorn", "uvicorn", "uvicorn-worker", "uvloop", "httptools")
+        written = {
+            "workers": WORKERS,
+            "connections": CONNECTIONS,
+            "rounds": asked.rounds,
+            "seconds": asked.seconds,
+            "where": ground.where("gunicorn", "uvicorn", "uvicorn-worker", "uvloop", "httptools"),
+            "settings": found,
+        }
         stack(ground, *SHIPPED, ())
         for name, setting in chosen.items():
             runs = compare(ground, setting, asked.rounds, asked.seconds)
@@ -195,14 +202,6 @@ def main() -> int:
             cpu = [per_request(each["other"]) / per_request(each["shipped"]) for each in runs]
             rate = [each["other"]["rate"] / each["shipped"]["rate"] for each in runs]
             say(f"{name}: CPU {median(cpu, '.3f')}, requests/s {median(rate, '.3f')}")
-            written = {
-                "workers": WORKERS,
-                "connections": CONNECTIONS,
-                "rounds": asked.rounds,
-                "seconds": asked.seconds,
-                "where": where,
-                "settings": found,
-            }
             # Whoever ends it has what was measured until then.
             asked.output.write_text(json.dumps(written), encoding="utf-8")
     return 0

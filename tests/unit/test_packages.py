@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _host
-from ansible_collections.asgi.host.plugins.plugin_utils import _stages
+from base_stage import base_steps
 
 STATUS = """\
 Package: libpq5
@@ -76,14 +76,7 @@ def test_lists_are_renewed_when_they_must_be(tmp_path: Path, age: int, fails: bo
     os.utime(lists, (time.time() - age,) * 2)
     if fails:
         Path(f"{apt}.fails").touch()
-    steps = _stages.base(
-        [],
-        host={"users": [], "missing_packages": ["nginx", "openssl"]},
-        root="/srv/asgi",
-        uv_requirements="uv==1",
-        authority="",
-        wheels="",
-    )
+    steps = base_steps("nginx", "openssl")
     command = [word.replace("/var/lib/apt/lists", str(lists)) for word in steps[0]["command"]]
     assert steps[0]["name"] == "Debian packages: nginx, openssl"
     subprocess.run(command, check=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
@@ -91,12 +84,5 @@ def test_lists_are_renewed_when_they_must_be(tmp_path: Path, age: int, fails: bo
 
 
 def test_nothing_is_installed_where_nothing_is_missing() -> None:
-    steps = _stages.base(
-        [],
-        host={"users": [], "missing_packages": []},
-        root="/srv/asgi",
-        uv_requirements="uv==1",
-        authority="",
-        wheels="",
-    )
+    steps = base_steps()
     assert "Debian packages" not in str(steps)

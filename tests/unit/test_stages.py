@@ -9,20 +9,14 @@ import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _stage
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.plugin_utils import _stages
+from base_stage import base_steps
 
 
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The steps that install uv, with what they ran; ``cut`` is where the power goes."""
     monkeypatch.setattr(_stages, "TOOLS", str(tmp_path))
-    steps = _stages.base(
-        [],
-        host={"users": [], "missing_packages": []},
-        root="/srv/asgi",
-        uv_requirements="uv==1",
-        authority="",
-        wheels="",
-    )
+    steps = base_steps()
     commands = [step for step in steps if "uv" in str(step.get("name"))]
     world: dict[str, Any] = {"steps": commands, "ran": [], "cut": "", "uv": Path(_stages.uv_path("uv==1"))}
 
