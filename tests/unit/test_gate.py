@@ -41,7 +41,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Release
     release = App(tmp_path, "a", "asgi-a").release("r")
     release.folder.mkdir(parents=True)
     alive = units.UnitState(active="active", enabled=True, restarts=0, main_pid=1)
-    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, alive))
+    monkeypatch.setattr(units, "states_now", lambda names: dict.fromkeys(names, alive))
     Handler.status = 200
     with socketserver.ThreadingUnixStreamServer(str(release.socket_path), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -73,13 +73,13 @@ def test_missing_text_fails(release: Release) -> None:
 def test_dead_process_ends_the_wait_at_once(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     Handler.status = 503
     seen = itertools.chain([3], itertools.repeat(4))
-    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, restarted(next(seen))))
+    monkeypatch.setattr(units, "states_now", lambda names: dict.fromkeys(names, restarted(next(seen))))
     with pytest.raises(gate.GateError, match="the process ended while it started"):
         gate.Gate([CHECK], "h", "").passes(release, 60)
 
 
 def test_restart_of_weeks_ago_is_no_death(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(units, "states", lambda names: dict.fromkeys(names, restarted(3)))
+    monkeypatch.setattr(units, "states_now", lambda names: dict.fromkeys(names, restarted(3)))
     gate.Gate([CHECK], "h", "").passes(release, 60)
     Handler.status = 503
     with pytest.raises(gate.GateError, match="answered 503"):

@@ -79,7 +79,7 @@ def _fallen(seen: Mapping[str, units.UnitState]) -> dict[str, str]:
     }
     while young and time.monotonic() < now + STAYS_UP:
         time.sleep(LOOK)
-        for unit, state in units.states(list(young)).items():
+        for unit, state in units.states_now(list(young)).items():
             if state.active != "active" or state.restarts > young[unit]:
                 fallen[unit] = f"ending again and again (started {state.restarts + 1} times)"
     return fallen

@@ -132,7 +132,7 @@ class Gate:
         last = "no answer"
 
         def still_there() -> None:
-            state = units.state_now(release.service)
+            state = units.states_now([release.service])[release.service]
             if state.restarts > before or state.active == "failed":
                 raise GateError(f"{url}: the process ended while it started ({last})")
 

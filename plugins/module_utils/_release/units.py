@@ -60,7 +60,7 @@ class _Overview:
 @contextlib.contextmanager
 def overview() -> Iterator[None]:
     """Ask systemd once for everything that is asked of it in this block, in which nothing may be changed."""
-    _Overview.known = _ask(["asgi-*"])
+    _Overview.known = states_now(["asgi-*"])
     try:
         yield
     finally:
@@ -72,12 +72,15 @@ def states(units: Sequence[str]) -> dict[str, UnitState]:
     known = _Overview.known or {}
     found = {unit: known[unit] for unit in units if unit in known}
     if missing := [unit for unit in units if unit not in found]:
-        found.update(_ask(missing))
+        found.update(states_now(missing))
     return found
 
 
-def _ask(units: Sequence[str]) -> dict[str, UnitState]:
-    """The state of each unit by name, and of each loaded one that fits a pattern among the names."""
+def states_now(units: Sequence[str]) -> dict[str, UnitState]:
+    """The state at this moment, in an overview as well: for who waits, to whom what was known would never change.
+
+    Of each unit by name, and of each loaded one that fits a pattern among the names.
+    """
     asked = "Id,ActiveState,UnitFileState,NRestarts,MainPID,ActiveEnterTimestampMonotonic"
     text = run(["systemctl", "show", f"--property={asked}", *units])
     found = {}
@@ -98,15 +101,6 @@ def _ask(units: Sequence[str]) -> dict[str, UnitState]:
 def state(unit: str) -> UnitState:
     """The state of one unit. A process that runs for weeks may have been restarted: compare with an earlier look."""
     return states([unit])[unit]
-
-
-def state_now(unit: str) -> UnitState:
-    """The same of this moment, in an overview as well: for who waits."""
-    known, _Overview.known = _Overview.known, None
-    try:
-        return state(unit)
-    finally:
-        _Overview.known = known
 
 
 def listed(pattern: str, *options: str) -> list[str]:
