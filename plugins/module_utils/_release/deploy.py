@@ -259,10 +259,11 @@ class Deployment:
 
     def _repair_processes(self, release: Release, stale: list[str], *, dry: bool) -> list[str]:
         """Start what does not run, and again what was started with other settings (``stale``)."""
+        # One that ends again and again may have said why while it was looked at, and not yet once more.
+        began = time.time()
         wrong = background.lacking(release)
         if dry or not (wrong or stale):
             return wrong
-        began = time.time()
         run(["systemctl", "daemon-reload"])
         try:
             background.stop_for_now(stale)
