@@ -145,6 +145,60 @@ def test_change_of_an_included_file_is_another_virtualenv(tmp_path: Path) -> Non
     assert digests[0] == digests[2]
 
 
+@dataclass(frozen=True)
+class Resolver(Flapping):
+    """An index by which the app alone would get one version of pyyaml, and beside the server's pin perhaps another."""
+
+    lacks: int = 0
+    beside: str = "6.0.4"
+    caches: bool = True
+    conflicts: int = 0
+    words: str = "No solution found when resolving dependencies"
+    questions: list[str] = field(default_factory=list)
+
+    def run(self, *argv: str) -> str:
+        """Resolve by what was given."""
+        if argv[:2] != ("pip", "compile"):
+            return super().run(*argv)
+        kept = [each for each in argv if each.startswith("--constraints=")]
+        asks = "together" if any(each.endswith("server.in") for each in argv) else "alone"
+        self.questions.append(f"{asks}{', kept' * bool(kept)}{', offline' * ('--offline' in argv)}")
+        if "--offline" in argv and not self.caches:
+            raise CommandError(argv, "exit status 1", "No solution found … because network was disabled")
+        if (
+            asks == "together"
+            and len([each for each in self.questions if "together" in each]) <= self.conflicts
+        ):
+            raise CommandError(argv, "exit status 1", self.words)
+        if asks == "alone":
+            return "pyyaml==6.0.4\n"
+        version = "6.0.4" if kept else self.beside
+        (output,) = (option.partition("=")[2] for option in argv if option.startswith("--output-file="))
+        Path(output).write_text(f"gunicorn==23\npyyaml=={version}\n")
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("tools", "asked"),
+    [
+        (Resolver("uv", None), ["together", "alone, offline"]),
+        (Resolver("uv", None, beside="3"), ["together", "alone, offline", "alone", "together, kept"]),
+        (Resolver("uv", None, caches=False), ["together", "alone, offline", "alone", "together, kept"]),
+        # The app pins its server: the next choice has another one.
+        (Resolver("uv", None, conflicts=1), ["together", "alone", "together, kept"]),
+        # The index did not answer, once.
+        (Resolver("uv", None, conflicts=1, words="timed out"), ["together", "alone", "together, kept"]),
+    ],
+)
+def test_app_gets_what_it_would_get_alone_by_as_few_questions_as_may_be(
+    tmp_path: Path, tools: Resolver, asked: list[str]
+) -> None:
+    make(tmp_path, tools)
+    release = App(tmp_path, "shop", "asgi-shop").all_releases()[0]
+    assert (release.folder / build.LOCK).read_text() == "gunicorn==23\npyyaml==6.0.4\n"
+    assert tools.questions == asked
+
+
 @pytest.mark.parametrize(("line", "same"), [("pyyaml", True), ("./libs/x", False), ("-e .", False)])
 def test_change_of_the_source_counts_where_something_is_built_from_it(
     tmp_path: Path, line: str, same: bool

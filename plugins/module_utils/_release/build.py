@@ -46,6 +46,8 @@ UV_ENVIRONMENT = {
 TRIES, PAUSE = 3, 3.0
 # Where a release keeps the digest of what its virtualenv was made from.
 MARK = "environment.digest"
+# How uv begins to say that requirements do not go together.
+UNSOLVED = "No solution found"
 # A line of a lock that names a version, and nothing else.
 PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==")
 
@@ -79,7 +81,7 @@ class Tools:
         try:
             return run([self.uv, *argv], env=env)
         except CommandError as error:
-            if self.wheels and "No solution found" in error.output:
+            if self.wheels and UNSOLVED in error.output:
                 error.output += (
                     "\nNo index is asked but the folder asgi_host_wheels: add the wheels that it lacks."
                 )
@@ -301,28 +303,68 @@ def _fill(
         _pip_install(release, tools, str(folder))
 
 
+class _Resolver:
+    """uv's resolver for one release; ``folder`` is where it works, and ``scratch`` holds its files."""
+
+    def __init__(self, release: Release, inputs: Inputs, folder: Path, scratch: Path, tools: Tools) -> None:
+        self._tools = tools
+        self._server, self._lock = scratch / "server.in", scratch / LOCK
+        self._direct = inputs.names() - set(OLDEST_SERVER)
+        lines = scratch / "lines.in"
+        lines.write_text("".join(f"{line}\n" for line in inputs.lines), encoding="utf-8")
+        self._ask = [
+            "pip",
+            "compile",
+            "--quiet",
+            "--no-header",
+            "--no-annotate",
+            f"--python={release.venv}/bin/python",
+            # A path is meant from the working folder, and a dependency group looked for in its project.
+            f"--directory={folder}",
+            *map(str, inputs.files),
+            str(lines),
+            *inputs.options,
+        ]
+
+    def alone(self, *options: str) -> list[str]:
+        """What the app itself names, as it would get it without a server. Raises CommandError."""
+        found = self._tools.run(*self._ask, *options).splitlines()
+        return [line for line in found if named([line]) & self._direct and PINNED.match(line)]
+
+    def together(self, choice: Sequence[str], *options: str) -> str:
+        """The lock of the app and these requirements of a server. Raises CommandError."""
+        self._server.write_text("".join(f"{line}\n" for line in choice), encoding="utf-8")
+        # uv would keep to the versions of a lock that is there.
+        self._lock.unlink(missing_ok=True)
+        self._tools.run(*self._ask, str(self._server), *options, f"--output-file={self._lock}")
+        return self._lock.read_text(encoding="utf-8")
+
+
 def _resolve(
     release: Release, inputs: Inputs, folder: Path, tools: Tools, choices: Sequence[Sequence[str]]
 ) -> None:
-    """Write the lock: first what the app alone would get, then the same together with a server that fits."""
-    compile_ = [
-        "pip",
-        "compile",
-        "--quiet",
-        "--no-header",
-        "--no-annotate",
-        f"--python={release.venv}/bin/python",
-        # A path is meant from the working folder, and a dependency group looked for in its project.
-        f"--directory={folder}",
-    ]
+    """Write the lock: of the app and a server that fits, with what the app names as the app alone would get it.
+
+    Left to itself a resolver may fall back to an ancient version of the app to please the server's pins.
+    """
+    choices = list(dict.fromkeys(map(tuple, choices)))
     with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
-        lines, constraints, server, lock = (
-            Path(scratch) / name for name in ("lines.in", "constraints.txt", "server.in", LOCK)
-        )
-        lines.write_text("".join(f"{line}\n" for line in inputs.lines), encoding="utf-8")
-        given = [*map(str, inputs.files), str(lines), *inputs.options]
+        resolver = _Resolver(release, inputs, folder, Path(scratch), tools)
+        failures: list[CommandError] = []
         try:
-            alone = tools.run(*compile_, *given).splitlines()
+            text = resolver.together(choices[0])
+        except CommandError as error:
+            if UNSOLVED in error.output:
+                # Nor is there one with some versions kept.
+                failures.append(error)
+        else:
+            # The server seldom changes what the app gets, and uv knows by now what it would get alone.
+            with contextlib.suppress(CommandError):
+                if set(resolver.alone("--offline")) <= set(text.splitlines()):
+                    _write_lock(release, text, folder)
+                    return
+        try:
+            kept = resolver.alone()
         except CommandError as error:
             raise BuildError(
                 _unresolved(
@@ -331,23 +373,15 @@ def _resolve(
                     "comes beside).",
                 )
             ) from error
-        # Left alone a resolver may fall back to an ancient version of the app to please the server's pins.
-        direct = inputs.names() - set(OLDEST_SERVER)
-        constraints.write_text(
-            "".join(f"{line}\n" for line in alone if named([line]) & direct and PINNED.match(line)),
-            encoding="utf-8",
-        )
-        failures = []
-        for choice in dict.fromkeys(map(tuple, choices)):
-            server.write_text("".join(f"{line}\n" for line in choice), encoding="utf-8")
+        constraints = Path(scratch) / "constraints.txt"
+        constraints.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        for choice in choices[len(failures) :]:
             try:
-                tools.run(
-                    *compile_, *given, str(server), f"--constraints={constraints}", f"--output-file={lock}"
-                )
+                text = resolver.together(choice, f"--constraints={constraints}")
             except CommandError as error:
                 failures.append(error)
             else:
-                _write_lock(release, lock.read_text(encoding="utf-8"), folder)
+                _write_lock(release, text, folder)
                 return
     raise BuildError(
         _unresolved(
@@ -360,7 +394,7 @@ def _resolve(
 
 def _unresolved(error: CommandError, fix: str) -> str:
     """Why nothing was resolved, with the fix where it is the requirements that do not fit."""
-    return f"{error.words}\n{fix}" if "No solution found" in error.output else error.words
+    return f"{error.words}\n{fix}" if UNSOLVED in error.output else error.words
 
 
 def _write_lock(release: Release, text: str, folder: Path) -> None:
