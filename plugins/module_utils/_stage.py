@@ -59,13 +59,9 @@ class Stage:
             except (OSError, KeyError, CommandError) as error:
                 for undo in reversed(self._undo):
                     undo()
-                reason = f"the host has no {error}" if isinstance(error, KeyError) else str(error)
-                if isinstance(error, CommandError) and "name" in step:
-                    # The name says what it was about; a command may be a whole script.
-                    reason = error.words
                 put_back = " Every file that this call had written is back as it was." if self._undo else ""
                 name = step.get("name") or step[kind]
-                raise StageError(f"{name}: {reason}{put_back}") from error
+                raise StageError(f"{name}: {_reason(step, error)}{put_back}") from error
         return self.outcome
 
     def _note(self, what: str) -> None:
@@ -187,6 +183,16 @@ class Stage:
         else:
             if step.get("may_fail"):
                 self._note(what)
+
+
+def _reason(step: Mapping[str, Any], error: Exception) -> str:
+    """Why a step failed, in words."""
+    if isinstance(error, KeyError):
+        return f"the host has no {error}"
+    if isinstance(error, CommandError) and "name" in step:
+        # The name says what it was about; a command may be a whole script.
+        return error.words
+    return str(error)
 
 
 def _restore(path: Path) -> Callable[[], None]:
