@@ -23,6 +23,9 @@ from client import TIMEOUT, Connection, Door
 
 # An end to every load, in seconds, so that a test that hangs does not load the host for ever; no play takes as long.
 LIMIT = 660.0
+# Seconds between a client's requests beside a play, on a kept connection and on new ones: a handshake takes as much of the
+# processor as ten requests, and a play that waits for its turn finds no more by more of them.
+KEPT, NEW = 0.01, 0.05
 # Seconds between two beats of the metronome.
 BEAT = 0.005
 FORK = multiprocessing.get_context("fork")

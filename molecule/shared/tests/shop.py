@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from client import TIMEOUT
-from load import Load, Outcome
+from load import KEPT, NEW, Load, Outcome
 from playbook import ROLLBACK, Run, changed_inventory, play
 from targets import APPS, ROOT, Target, tool
 
@@ -124,8 +124,8 @@ class Shop:
         """Requests during the block, on kept connections and on new ones."""
         kept, fresh = Outcome(), Outcome()
         whole = Outcome()
-        load = Load(self.target.door, DOMAIN, path, method, clients=2, pause=0.01, timeout=timeout)
-        with load.running(kept), dataclasses.replace(load, keep_alive=False).running(fresh):
+        load = Load(self.target.door, DOMAIN, path, method, clients=2, pause=KEPT, timeout=timeout)
+        with load.running(kept), dataclasses.replace(load, keep_alive=False, pause=NEW).running(fresh):
             yield whole
         whole.add(kept)
         whole.add(fresh)

@@ -15,6 +15,7 @@ from playbook import Run, changed_inventory, play
 from shop import APP, Shop, change_text
 from targets import ROOT, wait_for
 
+# The two that are for the other host share the work between them.
 pytestmark = [pytest.mark.scenario("servers"), pytest.mark.lane, pytest.mark.in_turn(1)]
 
 WORKER = Path(__file__).parents[3] / "tests" / "integration" / "apps" / "worker.py"
@@ -108,6 +109,12 @@ class Crew:
 
     def pid(self, name: str = "worker") -> int:
         return int(self.target.run(f"systemctl show -P MainPID {self.unit(name)}"))
+
+    def kill(self) -> None:
+        """Kill the worker, and wait until it has been started again."""
+        pid = self.pid()
+        self.target.run(f"kill -9 {pid}")
+        wait_for(lambda: pid not in self.target.pids().get(self.unit(), [pid]), SOON)
 
     def units(self) -> dict[str, list[str]]:
         """The units of processes that run, and those that would at boot."""
@@ -229,9 +236,7 @@ def test_one_at_any_time_across_deploys(crew: Crew) -> None:
 
 def test_converge_again_changes_nothing(crew: Crew) -> None:
     """Not even where systemd has counted a restart."""
-    pid = crew.pid()
-    crew.target.run(f"kill -9 {pid}")
-    wait_for(lambda: crew.pid() not in (0, pid), SOON)
+    crew.kill()
     before = crew.shop.state()
     assert any(unit.startswith(f"asgi-{APP}.") for unit in before[1])
     run = crew.shop.succeeded(crew.deploy())
@@ -250,9 +255,7 @@ def test_changed_command_is_a_new_release(crew: Crew) -> None:
 
 def test_killed_one_is_started_again(crew: Crew) -> None:
     before = crew.shop.target.pids()
-    pid = crew.pid()
-    crew.target.run(f"kill -9 {pid}")
-    wait_for(lambda: crew.pid() not in (0, pid), SOON)
+    crew.kill()
     after = crew.shop.target.pids()
     own = crew.unit()
     assert {unit: pids for unit, pids in after.items() if unit != own} == {
@@ -414,6 +417,7 @@ def test_deploy_that_died_while_it_handed_over(crew: Crew, again: str) -> None:
     crew.alone()
 
 
+@pytest.mark.in_turn(0)
 def test_in_place(crew: Crew) -> None:
     """`strategy: restart` goes the same way, and its requests wait."""
     keys = {"strategy": "restart"}
@@ -470,6 +474,7 @@ def test_process_that_is_dropped_disappears(crew: Crew) -> None:
     assert first not in crew.target.run("ls -R /etc/systemd/system")
 
 
+@pytest.mark.in_turn(0)
 def test_absent_leaves_nothing(crew: Crew) -> None:
     app = {
         "name": "crew",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import Load, Outcome, Stalls, metronome
+from load import KEPT, NEW, Load, Outcome, Stalls, metronome
 from playbook import ROLLBACK, Run, changed_inventory, play
 from shop import change_text
 from streams import Streams, open_streams
@@ -152,15 +152,15 @@ class Journey:
         """Do one step while the clients send requests."""
         began = time.monotonic()
         gets, posts = Outcome(), Outcome()
-        kinds = {"door": self.target.door, "domain": DOMAIN, "clients": CLIENTS, "pause": 0.01}
+        common = {"door": self.target.door, "domain": DOMAIN, "clients": CLIENTS, "repeat": repeat}
         outcomes = []
         with ExitStack() as stack:
             stalls = stack.enter_context(metronome())
-            for keep_alive in (True, False):
+            for kind in ({"keep_alive": True, "pause": KEPT}, {"keep_alive": False, "pause": NEW}):
                 for method, path, total in (("GET", "/", gets), ("POST", "/parcels", posts)):
                     own = Outcome()
                     outcomes.append((own, total))
-                    load = Load(path=path, method=method, keep_alive=keep_alive, repeat=repeat, **kinds)  # type: ignore[arg-type]
+                    load = Load(path=path, method=method, **common, **kind)  # type: ignore[arg-type]
                     stack.enter_context(load.running(own))
             time.sleep(0.5)
             done = act()

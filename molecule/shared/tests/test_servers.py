@@ -98,10 +98,11 @@ class Journey:
         steps = {kind: self.steps.setdefault((name, kind), Step()) for kind in self.kinds}
         with ExitStack() as stack:
             for kind, step in steps.items():
-                load = {"door": self.target.door, "domain": f"{kind}.test", "clients": 1, "pause": 0.1}
-                for keep_alive in (True, False):
-                    get = Load(path="/", keep_alive=keep_alive, **load)  # type: ignore[arg-type]
-                    post = Load(path="/parcels", method="POST", keep_alive=keep_alive, **load)  # type: ignore[arg-type]
+                load = {"door": self.target.door, "domain": f"{kind}.test", "clients": 1}
+                # Not as often as in load.py, for all apps are asked at once.
+                for how in ({"keep_alive": True, "pause": 0.05}, {"keep_alive": False, "pause": 0.3}):
+                    get = Load(path="/", **load, **how)  # type: ignore[arg-type]
+                    post = Load(path="/parcels", method="POST", **load, **how)  # type: ignore[arg-type]
                     for each, outcome in ((get, step.gets), (post, step.posts)):
                         own = Outcome()
                         stack.callback(outcome.add, own)
