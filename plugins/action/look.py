@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -15,6 +17,15 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _specs,
 )
 from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a host is asked beside its facts: nothing where that cannot be told yet."""
+
+    everything: Mapping[str, Any]
+    sources: dict[str, str]
+    """What to remember of the apps' sources."""
 
 
 class ActionModule(ActionBase):
@@ -33,9 +44,9 @@ class ActionModule(ActionBase):
         if problems := role.problems():
             return {**result, "failed": True, "msg": problems}
         remembered = _controller.Remembered(self._task_vars)
-        guess, self._known = remembered.read()
-        self._notes = self._known
-        answer = self._call(guess if guess and self._complete(guess) else None)
+        guess, known = remembered.read()
+        asked = self._ask_for(guess, known) if guess and self._complete(guess) else Asked({}, known)
+        answer = self._call(asked)
         if "host" not in answer:
             return {**result, **answer}
         host = answer["host"]
@@ -43,10 +54,11 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": problems}
         lacks = [] if answer["compared"] else role.lacks(host)
         if not (answer["compared"] or lacks or role.leaves(host)):
-            answer = self._call(host)
+            asked = self._ask_for(host, known)
+            answer = self._call(asked)
             if "host" not in answer:
                 return {**result, **answer}
-        remembered.write(host, self._notes)
+        remembered.write(host, asked.sources)
         for name, app in answer.get("apps", {}).items():
             if app["status"] == "deployed":
                 self._display.display(f"    {name}: release {app['release']['id']} serves")
@@ -69,7 +81,7 @@ class ActionModule(ActionBase):
             leaves=leaves,
             apps=self._new(host) if due.get("base") else answer["apps"],
         )
-        return result if result["due"] else self._settled(result, answer)
+        return result if result["due"] else self._settled(result, answer, asked.everything)
 
     def _new(self, host: dict[str, Any]) -> dict[str, Any]:
         """The apps of a host that has none yet: of them there is nothing to be found out."""
@@ -86,44 +98,47 @@ class ActionModule(ActionBase):
         role = self._role
         return not (role.host_problems(host) or role.lacks(host) or role.leaves(host))
 
-    def _call(self, host: dict[str, Any] | None) -> dict[str, Any]:
-        """Ask for the facts, and for the rest if they are these."""
-        everything: dict[str, Any] = {}
-        if host is not None:
-            try:
-                everything = self._ask_for(host)
-            except _sources.SourceError as error:
-                # Told by the task that needs it, app by app.
-                self._display.v(str(error))
-        private = everything.pop("private", None)
-        self._everything = everything
-        arguments = {"question": self._role.question(), **everything}
+    def _call(self, asked: Asked) -> dict[str, Any]:
+        """Ask for the facts, and for the rest if they are those that it was made for."""
+        arguments = {"question": self._role.question(), **asked.everything}
+        private = arguments.pop("private", None)
         return _controller.on_host(self, self._task_vars, "look", arguments, private)
 
-    def _ask_for(self, host: dict[str, Any]) -> dict[str, Any]:
-        """What a host with these facts is asked for. Raises SourceError."""
-        told = self._role.told(
-            host,
-            by=_controller.operator(),
-            read_key=lambda path: _controller.read_key(self._loader, path),
-        )
-        parcels: dict[str, str] = {}
-        # Whoever wants all hosts or none changes none before all were looked at.
-        if not (self._task.check_mode or self._task.any_errors_fatal):
-            parcels, self._notes = _parcels.changed(told, self._known)
+    def _ask_for(self, host: dict[str, Any], known: dict[str, str]) -> Asked:
+        """What a host with these facts is asked, with the sources that are not those which are ``known``."""
+        try:
+            told = self._role.told(
+                host,
+                by=_controller.operator(),
+                read_key=lambda path: _controller.read_key(self._loader, path),
+            )
+            parcels, sources = ({}, known) if self._only_looks() else _parcels.changed(told, known)
+        except _sources.SourceError as error:
+            # Told by the task that needs it, app by app.
+            self._display.v(str(error))
+            return Asked({}, known)
         for name in parcels:
             self._display.display(f"    {name}: its source has changed")
-        return self._role.everything(host, told, parcels)
+        return Asked(self._role.everything(host, told, parcels), sources)
 
-    def _settled(self, result: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    def _only_looks(self) -> bool:
+        """Whether no host is to be changed before all were looked at."""
+        task = self._task
+        return bool(
+            task.check_mode or task.any_errors_fatal or task.get_play().max_fail_percentage is not None
+        )
+
+    def _settled(
+        self, result: dict[str, Any], answer: dict[str, Any], everything: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """The end of a play that had nothing to do, for a host that is as it must be."""
-        for spec in self._everything["apps"]:
+        for spec in everything["apps"]:
             for warning in _specs.warnings(spec, answer["apps"].get(spec["name"], {})):
                 self._display.warning(warning)
         if self._task.check_mode:
             return result
         address = self._task_vars.get("ansible_host") or self._task_vars["inventory_hostname"]
-        found = _doors.conclude(self._everything["doors"], answer["self_test"], address, self._display)
+        found = _doors.conclude(everything["doors"], answer["self_test"], address, self._display)
         result["self_test"] = found
         if found["differences"]:
             result.update(failed=True, msg="\n\n".join(found["differences"].values()))

@@ -14,7 +14,8 @@ description:
     running apps.
   - Where a new source is all that is due, and small, it has come along, and is built, proved and switched to in the same
     call, as the module P(asgi.host.release#module) does it. Changes nothing else. Not for apps with migrations, which go
-    from host to host, and not in a play with C(any_errors_fatal), which wants all hosts looked at first.
+    from host to host, and not in a play with C(any_errors_fatal) or C(max_fail_percentage), which wants all hosts looked at
+    first.
   - When nothing is due, each app is asked with forged headers, on the host and from the controller.
 version_added: 0.1.0
 author: The asgi.host authors (@asgi-host)

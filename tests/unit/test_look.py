@@ -85,6 +85,7 @@ def play(
     *,
     check: bool = False,
     fatal: bool = False,
+    max_fail: float | None = None,
     **variables: Any,
 ) -> dict[str, Any]:
     """The task's result."""
@@ -117,6 +118,7 @@ def play(
         action="asgi.host.look",
         diff=False,
         any_errors_fatal=fatal,
+        get_play=lambda: SimpleNamespace(max_fail_percentage=max_fail),
     )
     action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
     action._display = SimpleNamespace(v=lambda _: None, warning=lambda _: None, display=lambda _: None)
@@ -203,14 +205,15 @@ def test_what_was_found_of_apps_is_not_passed_on_beside_a_base_that_changes(
     assert play(host, tmp_path)["apps"] == {}
 
 
+@pytest.mark.parametrize(("where", "when"), [(_role.Role, "told"), (_parcels, "changed")])
 def test_source_that_is_away_is_left_to_the_task_that_needs_it(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, when: str
 ) -> None:
     def away(*_: Any, **__: Any) -> None:
         raise _sources.UnreachableError("the repository does not answer")
 
     play(host, tmp_path)
-    monkeypatch.setattr(_role.Role, "told", away)
+    monkeypatch.setattr(where, when, away)
     assert play(host, tmp_path)["due"] == {"base": ["what could not be compared"]}
 
 
@@ -238,7 +241,7 @@ def test_new_source_goes_along_with_the_call_that_counts(host: Host, tmp_path: P
     assert "shop" in host.parcels
 
 
-@pytest.mark.parametrize("how", [{"check": True}, {"fatal": True}], ids=str)
+@pytest.mark.parametrize("how", [{"check": True}, {"fatal": True}, {"max_fail": 0.0}], ids=str)
 def test_new_source_stays_where_nothing_may_be_changed_yet(
     host: Host, tmp_path: Path, how: dict[str, bool]
 ) -> None:
