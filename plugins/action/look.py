@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -37,10 +37,10 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Arguments: the role's variables without ``asgi_host_``, uv_requirements, server_pins."""
+        """Arguments: role."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
-        self._role = role = Role(self._task.args, _controller.bases(self._task_vars))
+        self._role = role = Role(self._task.args["role"], _controller.bases(self._task_vars))
         if problems := role.problems():
             return {**result, "failed": True, "msg": problems}
         remembered = _controller.Remembered(self._task_vars)
@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
         host = answer["host"]
         if problems := role.host_problems(host):
             return {**result, "failed": True, "msg": problems}
-        lacks = [] if answer["compared"] else role.lacks(host)
+        lacks = [] if answer["compared"] else role.lacks(host).reasons()
         if not (answer["compared"] or lacks or role.leaves(host)):
             asked = self._ask_for(host, known)
             answer = self._call(asked)
@@ -81,6 +81,8 @@ class ActionModule(ActionBase):
             leaves=leaves,
             apps=self._new(host) if due.get("base") else answer["apps"],
         )
+        if due.get("base"):
+            result["lacks"] = asdict(role.lacks(host))
         return result if result["due"] else self._settled(result, answer, asked.everything)
 
     def _new(self, host: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +98,7 @@ class ActionModule(ActionBase):
     def _complete(self, host: dict[str, Any]) -> bool:
         """Whether a host with these facts has what the rest is looked at with."""
         role = self._role
-        return not (role.host_problems(host) or role.lacks(host) or role.leaves(host))
+        return not (role.host_problems(host) or role.lacks(host).reasons() or role.leaves(host))
 
     def _call(self, asked: Asked) -> dict[str, Any]:
         """Ask for the facts, and for the rest if they are those that it was made for."""
@@ -107,11 +109,9 @@ class ActionModule(ActionBase):
     def _ask_for(self, host: dict[str, Any], known: dict[str, str]) -> Asked:
         """What a host with these facts is asked, with the sources that are not those which are ``known``."""
         try:
-            told = self._role.told(
-                host,
-                by=_controller.operator(),
-                read_key=lambda path: _controller.read_key(self._loader, path),
-            )
+            told = self._role.tell(host, self._loader)
+            if told.failures:
+                raise _sources.SourceError("\n".join(told.failures.values()))
             parcels, sources = ({}, known) if self._only_looks() else _parcels.changed(told, known)
         except _sources.SourceError as error:
             # Told by the task that needs it, app by app.
@@ -137,7 +137,7 @@ class ActionModule(ActionBase):
                 self._display.warning(warning)
         if self._task.check_mode:
             return result
-        address = self._task_vars.get("ansible_host") or self._task_vars["inventory_hostname"]
+        address = _controller.address(self._task_vars)
         found = _doors.conclude(everything["doors"], answer["self_test"], address, self._display)
         result["self_test"] = found
         if found["differences"]:

@@ -11,6 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
 from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _fleet, _parcels, _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 
 # Of an app that was looked at: nothing is to be repaired.
 SETTLED = ("current", "needed")
@@ -20,7 +21,7 @@ class ActionModule(ActionBase):
     """Runs the module once for all apps, and once more for each app that needs a new release."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Arguments: apps (normalized), host (facts), root, uv, index, wheels, server_pins, mode, release, looked.
+        """Arguments: role, host (facts), looked; of a rollback mode, app, release.
 
         ``looked`` is what the module look found of the apps, where nothing has changed since.
         """
@@ -28,18 +29,12 @@ class ActionModule(ActionBase):
         self._task_vars = task_vars or {}
         arguments = self._task.args
         rollback = arguments.get("mode") == "rollback"
-        told = _specs.tell(
-            arguments["apps"],
-            arguments,
-            _controller.bases(self._task_vars),
-            lambda path: _controller.read_key(self._loader, path),
-            by=_controller.operator(),
-            rollback=rollback,
-        )
+        role = Role(arguments["role"], _controller.bases(self._task_vars))
+        told = role.tell(arguments["host"], self._loader, rollback_of=arguments["app"] if rollback else "")
         self._origins = told.origins
         described, failures = told.specs, told.failures
         self._private = told.private
-        common = {"uv": arguments["uv"], "wheels": arguments.get("wheels") or None}
+        common = {"uv": role.uv, "wheels": role.wheels or None}
         looked = arguments.get("looked") or {}
         if looked and all(looked.get(spec["name"], {}).get("status") in SETTLED for spec in described):
             answer: dict[str, Any] = {"apps": dict(looked), "failures": {}, "changed": False}

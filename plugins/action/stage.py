@@ -7,23 +7,32 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.asgi.host.plugins.plugin_utils._controller import on_host
+from ansible_collections.asgi.host.plugins.module_utils._private import wrap
+from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _doors
+from ansible_collections.asgi.host.plugins.plugin_utils._role import Role, Tasks
 
 
 class ActionModule(ActionBase):
-    """One call for all steps."""
+    """One call for all steps; where apps are asked at their end, this machine asks them as well."""
 
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Arguments: steps, private, doors."""
+        """Arguments: stage, role, host (facts), failed."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, given = self.validate_argument_spec(
-            {
-                "steps": {"type": "list", "elements": "dict", "required": True},
-                "private": {"type": "str", "no_log": True},
-                "doors": {"type": "list", "elements": "dict", "default": []},
-            }
-        )
-        arguments = {"steps": given["steps"], "doors": given["doors"]}
-        return {**result, **on_host(self, task_vars, "stage", arguments, given["private"])}
+        task_vars = task_vars or {}
+        tasks = self._tasks(Role(self._task.args["role"], _controller.bases(task_vars)))
+        arguments = {"steps": tasks.steps, "doors": tasks.doors}
+        answer = _controller.on_host(self, task_vars, "stage", arguments, wrap(tasks.private))
+        if tasks.doors and not self._task.check_mode and "self_test" in answer:
+            address = _controller.address(task_vars)
+            answer["self_test"] = _doors.conclude(tasks.doors, answer["self_test"], address, self._display)
+        return {**result, **answer}
+
+    def _tasks(self, role: Role) -> Tasks:
+        """What is to be done in the stage."""
+        given = self._task.args
+        stage, host = given["stage"], given["host"]
+        if stage == "sites":
+            return role.sites(host, given["failed"])
+        return {"base": role.base, "pythons": role.pythons, "leave": role.leave}[stage](host)

@@ -49,7 +49,16 @@ class Stage:
     _undo: list[Callable[[], None]] = field(default_factory=list)
 
     def carry_out(self, steps: Sequence[Mapping[str, Any]]) -> Outcome:
-        """Bring the steps about. Raises StageError, having undone the files, when one fails."""
+        """Bring the steps about. Raises StageError, having undone the files, when one fails.
+
+        Each has one of ``file`` (with ``content``, or ``private`` for the name of a secret one), ``folder``, ``link`` (with
+        ``target``), ``absent``, ``command`` (argv), ``notice``. A file with ``ours`` is replaced without a backup even
+        though nothing in it says whose it is.
+
+        A command runs when a path that begins with one of ``when`` changed in this call, when ``creates`` does not exist,
+        or when the command ``unless`` does not succeed. With ``check`` it only checks and is no change. With ``may_fail``
+        its failure undoes nothing, and is reported.
+        """
         for step in steps:
             kind = next(
                 key for key in ("file", "folder", "link", "absent", "command", "notice") if key in step

@@ -26,7 +26,7 @@ options:
     required: true
     type: dict
   private:
-    description: What must not be shown, wrapped by the filter P(asgi.host.wrap#filter).
+    description: What must not be shown, wrapped.
     type: str
 attributes:
   check_mode:

@@ -20,22 +20,10 @@ description:
 version_added: 0.1.0
 author: The asgi.host authors (@asgi-host)
 options:
-  apps: {description: As C(asgi_host_apps)., type: list, elements: dict, required: true}
-  app_defaults: {description: As C(asgi_host_app_defaults)., type: dict, required: true}
-  build_packages: {description: As C(asgi_host_build_packages)., type: list, elements: str, required: true}
-  ca_file: {description: As C(asgi_host_ca_file)., type: str, required: true}
-  environment: {description: As C(asgi_host_environment)., type: str, required: true}
-  package_index: {description: As C(asgi_host_package_index)., type: str, required: true}
-  proxy: {description: As C(asgi_host_proxy)., type: bool, required: true}
-  proxy_protocol: {description: As C(asgi_host_proxy_protocol)., type: list, elements: str, required: true}
-  python_downloads: {description: As C(asgi_host_python_downloads)., type: str, required: true}
-  python_mirror: {description: As C(asgi_host_python_mirror)., type: str, required: true}
-  root: {description: As C(asgi_host_root)., type: str, required: true}
-  self_test: {description: As C(asgi_host_self_test)., type: bool, required: true}
-  server_pins: {description: Requirements of the server's packages., type: list, elements: str, required: true}
-  tls_policy: {description: As C(asgi_host_tls_policy)., type: str, required: true}
-  uv_requirements: {description: The hashed requirement of uv., type: str, required: true}
-  wheels: {description: As C(asgi_host_wheels)., type: str, required: true}
+  role:
+    description: The role's variables without C(asgi_host_), and its pins C(server_pins) and C(uv_requirements).
+    type: dict
+    required: true
 attributes:
   check_mode:
     support: full
@@ -63,6 +51,12 @@ leaves:
   description: Whether the last app is to go.
   returned: always
   type: bool
+lacks:
+  description:
+    - What has to come before everything else, C(packages), C(pythons), and C(wheels) with the C(folder) of the host, the
+      files to C(send) there and those to C(remove).
+  returned: when the base is due
+  type: dict
 apps:
   description:
     - For each app its status and the reasons, or the release that was deployed, as the module
@@ -71,7 +65,7 @@ apps:
   returned: always
   type: dict
 self_test:
-  description: What the self-test found, as the module P(asgi.host.self_test#module) returns it.
+  description: What the self-test found, as the module P(asgi.host.stage#module) returns it.
   returned: when nothing is due, and not in check mode
   type: dict
 """

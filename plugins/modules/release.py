@@ -22,10 +22,9 @@ options:
     choices: [converge, rollback]
     default: converge
     type: str
-  apps:
-    description: The apps as in C(asgi_host_apps), with all their keys.
-    type: list
-    elements: dict
+  role:
+    description: As the option of the module P(asgi.host.look#module).
+    type: dict
     required: true
   host:
     description: The facts about the host, as the module P(asgi.host.host_info#module) returns them.
@@ -34,27 +33,11 @@ options:
   looked:
     description: What the module P(asgi.host.look#module) returned of the apps, where nothing has changed since.
     type: dict
-  root:
-    description: As C(asgi_host_root).
+  app:
+    description: With O(mode=rollback) the name of the app that goes back.
     type: str
-    required: true
-  server_pins:
-    description: Requirements of the server's packages.
-    type: list
-    elements: str
-    required: true
   release:
     description: With O(mode=rollback) the release to go back to; the previous one by default.
-    type: str
-  index:
-    description: As C(asgi_host_package_index).
-    type: str
-  uv:
-    description: Path of uv on the host.
-    type: str
-    required: true
-  wheels:
-    description: Folder of wheels on the host that is installed from instead of an index.
     type: str
 attributes:
   check_mode:

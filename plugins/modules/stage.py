@@ -7,35 +7,36 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stage
-short_description: Bring about files, folders, links and commands of a host in one call
+short_description: Bring one stage of a host about in one call
 description:
-  - Takes an ordered list of steps and carries out those that the host's state shows to be due.
-  - When a step fails, for example C(nginx -t), every file that the call had written is put back as it was.
+  - Takes an ordered list of files, folders, links and commands, and carries out those that the host's state shows to be due.
+  - When one fails, for example C(nginx -t), every file that the call had written is put back as it was.
   - A file that this collection did not write is kept as a backup beside the new one.
+  - After the stage V(sites) each app is asked with forged headers through its real door, on the host, where the client's true
+    address is known, and from the controller, where that reaches the door. Not in check mode. Differences are reported and
+    are no failure.
 version_added: 0.1.0
 author: The asgi.host authors (@asgi-host)
 options:
-  steps:
+  stage:
     description:
-      - Each step has one of C(file) (with C(content), or C(private) for the name of a secret content), C(folder),
-        C(link) (with C(target)), C(absent), C(command) (argv).
-      - A command runs when a path that begins with one of C(when) changed in this call, when C(creates) does not
-        exist, or when the command C(unless) does not succeed. With C(check) it only checks and is no change. With
-        C(may_fail) its failure undoes nothing, and is reported.
-      - A file with C(ours) is replaced without a backup even though nothing in it says whose it is.
-    type: list
-    elements: dict
-    required: true
-  private:
-    description: Secret contents by name, wrapped by the filter P(asgi.host.wrap#filter).
+      - V(base) is Debian packages, accounts, folders, units and uv; V(pythons) the interpreters that uv brings; V(sites) nginx
+        and the apps' sites; V(leave) takes away what all apps shared.
+    choices: [base, pythons, sites, leave]
     type: str
-  doors:
-    description:
-      - What apps are asked once all steps are done, with forged headers and by the host's own addresses, as the filter
-        P(asgi.host.doors#filter) describes it. Not in check mode.
+    required: true
+  role:
+    description: As the option of the module P(asgi.host.look#module).
+    type: dict
+    required: true
+  host:
+    description: The facts about the host, as the module P(asgi.host.host_info#module) returns them.
+    type: dict
+    required: true
+  failed:
+    description: For V(sites) the names of the apps whose release failed, and whose sites are left as they are.
     type: list
-    elements: dict
-    default: []
+    elements: str
 attributes:
   check_mode:
     support: full
@@ -46,14 +47,9 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Write a configuration and check it before it goes live
-  asgi.host.stage:
-    steps:
-      - file: /etc/nginx/conf.d/example.conf
-        content: "server_tokens off;\n"
-      - command: [nginx, -t]
-        when: [/etc/nginx/]
-        check: true
+- name: Deploy the apps
+  ansible.builtin.include_role:
+    name: asgi.host.asgi_host
 """
 
 RETURN = r"""
@@ -69,8 +65,8 @@ backups:
   elements: str
 self_test:
   description:
-    - How many paths of O(doors) were C(asked), the C(differences) between what an app saw and the truth, what was
-      C(untested), and C(tickets) by which the controller may ask within ten minutes.
+    - How many paths were C(asked), on the C(host) and from C(outside), the C(differences) between what an app saw and the
+      truth, and what the host could not ask (C(untested)), with the reason.
   returned: always
   type: dict
 failures:

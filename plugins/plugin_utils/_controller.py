@@ -33,6 +33,11 @@ def read_key(loader: Any, path: str) -> bytes:
     return Path(loader.get_real_file(path)).read_bytes()
 
 
+def address(task_vars: Mapping[str, Any]) -> str:
+    """A host's address as this machine knows it."""
+    return str(task_vars.get("ansible_host") or task_vars["inventory_hostname"])
+
+
 def on_host(
     action: Any,
     task_vars: Mapping[str, Any] | None,

@@ -4,22 +4,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
 from ansible_collections.asgi.host.plugins.plugin_utils import (
+    _controller,
     _doors,
     _preflight,
     _pythons,
-    _sources,
     _specs,
     _stages,
     _wheels,
 )
+
+
+@dataclass(frozen=True)
+class Lacks:
+    """What a host lacks that has to come first."""
+
+    packages: list[str]
+    pythons: list[str]
+    wheels: dict[str, Any]
+    """The ``folder`` of the host, the files to ``send`` there by path, and those to ``remove`` by name."""
+
+    def reasons(self) -> list[str]:
+        """The same in words; empty where nothing lacks."""
+        return [
+            *(f"the package {name}" for name in self.packages),
+            *(f"Python {wanted}" for wanted in self.pythons),
+            *(["the folder of wheels"] if self.wheels["send"] or self.wheels["remove"] else []),
+        ]
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """What one stage does on a host."""
+
+    steps: list[dict[str, Any]]
+    private: Mapping[str, Any] = field(default_factory=dict)
+    """The secret contents that the steps name."""
+    doors: list[dict[str, Any]] = field(default_factory=list)
+    """What the apps are asked when all is done."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +111,32 @@ class Role:
         """Whether the last app is to go."""
         return _stages.leaving(self.apps, host)
 
-    def lacks(self, host: Mapping[str, Any]) -> list[str]:
+    def lacks(self, host: Mapping[str, Any]) -> Lacks:
         """What has to come before the rest can be looked at."""
-        wheels = _wheels.differing(self.variables["wheels"], self.bases, host["wheels"])
-        return [
-            *(f"the package {name}" for name in host["missing_packages"]),
-            *(f"Python {wanted}" for wanted in _apps.missing_pythons(self.apps, host)),
-            *(["the folder of wheels"] if any(wheels.values()) else []),
-        ]
+        return Lacks(
+            packages=host["missing_packages"],
+            pythons=_apps.missing_pythons(self.apps, host),
+            wheels={
+                "folder": self.wheels,
+                **_wheels.differing(self.variables["wheels"], self.bases, host["wheels"]),
+            },
+        )
 
-    def told(self, host: dict[str, Any], *, by: str, read_key: Callable[[str], bytes]) -> _specs.Told:
-        """The apps, as a host with these facts is told of them. Raises SourceError."""
+    @property
+    def uv(self) -> str:
+        """Where uv is on the host."""
+        return _stages.uv_path(self.variables["uv_requirements"])
+
+    @property
+    def wheels(self) -> str:
+        """The folder of the host that is installed from; empty for an index."""
+        return _stages.WHEELS if self.variables["wheels"] else ""
+
+    def tell(self, host: dict[str, Any], loader: Any, *, rollback_of: str = "") -> _specs.Told:
+        """The apps, as a host with these facts is told of them; for a rollback the one, whose source is not asked.
+
+        ``loader`` is Ansible's, which reads deploy keys.
+        """
         given = self.variables
         common = {
             "root": given["root"],
@@ -100,10 +144,51 @@ class Role:
             "server_pins": given["server_pins"],
             "index": given["package_index"],
         }
-        told = _specs.tell(self.apps, common, self.bases, read_key, by=by)
-        if told.failures:
-            raise _sources.SourceError("\n".join(told.failures.values()))
-        return told
+        apps = [app for app in self.apps if not rollback_of or app["name"] == rollback_of]
+        return _specs.tell(
+            apps,
+            common,
+            self.bases,
+            lambda path: _controller.read_key(loader, path),
+            by=_controller.operator(),
+            rollback=bool(rollback_of),
+        )
+
+    def base(self, host: dict[str, Any]) -> Tasks:
+        """Debian packages, accounts, folders, units and uv."""
+        given = self.variables
+        steps = _stages.base(
+            self.apps,
+            host=host,
+            root=given["root"],
+            uv_requirements=given["uv_requirements"],
+            authority=_preflight.on_controller(given["ca_file"], self.bases),
+            wheels=self.wheels,
+        )
+        return Tasks(steps, {"index": _wheels.pip_environment(given["package_index"], self.wheels)})
+
+    def pythons(self, host: dict[str, Any]) -> Tasks:
+        """The interpreters that the host lacks."""
+        addresses = _pythons.environment(self.variables["python_mirror"], self.variables["python_downloads"])
+        return Tasks(_pythons.stage(self.apps, host, self.uv), {"addresses": addresses})
+
+    def sites(self, host: dict[str, Any], failed: Sequence[str] = ()) -> Tasks:
+        """The sites of the apps in nginx; those of the apps in ``failed`` are left as they are, and not asked."""
+        given = self.variables
+        if not given["proxy"]:
+            return Tasks([])
+        common = {"failed": list(failed), "bases": self.bases, "proxy_protocol": given["proxy_protocol"]}
+        found = _stages.proxy(
+            self.apps, host=host, root=given["root"], tls_policy=given["tls_policy"], **common
+        )
+        doors = _doors.doors(self.apps, **common) if given["self_test"] else []
+        return Tasks(found["steps"], found["private"], doors)
+
+    def leave(self, host: dict[str, Any]) -> Tasks:
+        """Away with what all apps shared."""
+        return Tasks(
+            _stages.leave(self.apps, host=host, root=self.variables["root"], proxy=self.variables["proxy"])
+        )
 
     def everything(
         self, host: dict[str, Any], told: _specs.Told, parcels: Mapping[str, str]
@@ -112,41 +197,14 @@ class Role:
 
         ``parcels`` are packed sources by app, of which a release may be made in the same call.
         """
-        given = self.variables
-        wheels = _stages.WHEELS if given["wheels"] else ""
-        sites: dict[str, Any] = {"steps": [], "private": {}}
-        if given["proxy"]:
-            sites = _stages.proxy(
-                self.apps,
-                host=host,
-                root=given["root"],
-                failed=[],
-                bases=self.bases,
-                tls_policy=given["tls_policy"],
-                proxy_protocol=given["proxy_protocol"],
-            )
+        sites = self.sites(host)
         return {
             "host": host,
-            "base": _stages.base(
-                self.apps,
-                host=host,
-                root=given["root"],
-                uv_requirements=given["uv_requirements"],
-                authority=_preflight.on_controller(given["ca_file"], self.bases),
-                wheels=wheels,
-            ),
+            "base": self.base(host).steps,
             "apps": told.specs,
-            "uv": _stages.uv_path(given["uv_requirements"]),
-            "wheels": wheels or None,
-            "sites": sites["steps"],
-            "doors": self.doors(),
-            "private": wrap({**told.private, "sites": sites["private"], "parcels": dict(parcels)}),
+            "uv": self.uv,
+            "wheels": self.wheels or None,
+            "sites": sites.steps,
+            "doors": sites.doors,
+            "private": wrap({**told.private, "sites": sites.private, "parcels": dict(parcels)}),
         }
-
-    def doors(self) -> list[dict[str, Any]]:
-        """What the self-test asks."""
-        if not (self.variables["proxy"] and self.variables["self_test"]):
-            return []
-        return _doors.doors(
-            self.apps, failed=[], bases=self.bases, proxy_protocol=self.variables["proxy_protocol"]
-        )

@@ -112,7 +112,7 @@ def play(
     }
     action: Any = object.__new__(look.ActionModule)
     action._task = SimpleNamespace(
-        args=arguments,
+        args={"role": arguments},
         async_val=0,
         check_mode=check,
         action="asgi.host.look",
@@ -163,7 +163,9 @@ def test_two_hosts_of_one_name_have_facts_of_their_own(tmp_path: Path) -> None:
 def test_what_lacks_comes_first(host: Host, tmp_path: Path) -> None:
     """A host without its packages is not compared: half of the commands would be missing."""
     host.facts = {**FACTS, "missing_packages": ["nginx"]}
-    assert play(host, tmp_path)["due"] == {"base": ["the package nginx"]}
+    result = play(host, tmp_path)
+    assert result["due"] == {"base": ["the package nginx"]}
+    assert result["lacks"]["packages"] == ["nginx"]
     assert len(host.calls) == 1
 
 
@@ -205,7 +207,7 @@ def test_what_was_found_of_apps_is_not_passed_on_beside_a_base_that_changes(
     assert play(host, tmp_path)["apps"] == {}
 
 
-@pytest.mark.parametrize(("where", "when"), [(_role.Role, "told"), (_parcels, "changed")])
+@pytest.mark.parametrize(("where", "when"), [(_role.Role, "tell"), (_parcels, "changed")])
 def test_source_that_is_away_is_left_to_the_task_that_needs_it(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, when: str
 ) -> None:
