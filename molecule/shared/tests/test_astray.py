@@ -44,6 +44,8 @@ def astray(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert play(inventory=changed_inventory(folder, [target], add=gone), targets=[target]).status == 0
 
 
+@pytest.mark.lane
+@pytest.mark.in_turn(0)
 @pytest.mark.parametrize("name", ASTRAY)
 def test_command_that_does_not_listen_where_it_must(target: Target, astray: Run, name: str) -> None:
     """It fails at the gate, which says why; the other apps serve."""
