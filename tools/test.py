@@ -29,7 +29,7 @@ LOGS = ROOT / ".cache" / "logs"
 RESULTS = ROOT / ".cache" / "results"
 COLLECTION = "collections/ansible_collections/asgi/host"
 BASE = ".config/molecule/config.yml"  # Molecule itself finds it in a git work tree only
-SCENARIOS = ("default", "full", "collection", "servers", "release", "door", "acme", "powercut")
+SCENARIOS = ("default", "full", "collection", "servers", "release", "door", "walls", "acme", "powercut")
 
 PART_SECONDS = 40 * 60
 TAIL_LINES = 60
