@@ -22,8 +22,10 @@ EVERY = 1.0
 HEALTH_LIMIT = 5.0
 # Answers with 5xx that are too few to say anything, whatever their share.
 TOO_FEW = 5
-# Status of a line of the log format `asgi`: what follows the quoted request.
-STATUS = re.compile(r'\] "[^"]*" (\d{3}) ')
+# What the app answered, at the end of a line of the log format `asgi`, where nothing of a client's can stand. The last of
+# several is what counts: nginx repeats a request that died with its worker. nginx's own answers have none, and are no
+# fault of a release: anybody can have a 501 from it, and could veto every deploy.
+STATUS = re.compile(r" upstream=(?:[\d, :-]*[, ])?(\d{3}) wait=[\d., :-]+$", re.MULTILINE)
 
 
 class WentBadError(Exception):
@@ -32,7 +34,7 @@ class WentBadError(Exception):
 
 @dataclass
 class AccessLog:
-    """The answers that nginx has written down for an app since this was made."""
+    """The answers of an app that nginx has written down since this was made; those that nginx gave by itself do not count."""
 
     path: Path
     _at: int = field(init=False, default=0)
@@ -48,11 +50,13 @@ class AccessLog:
         try:
             with self.path.open("rb") as stream:
                 size = stream.seek(0, 2)
-                stream.seek(self._at if size >= self._at else 0)
+                begin = stream.seek(self._at if size >= self._at else 0)
                 text = stream.read()
-                self._at = stream.tell()
         except FileNotFoundError:
             return
+        # A line that is not whole yet is read the next time.
+        text = text[: text.rfind(b"\n") + 1]
+        self._at = begin + len(text)
         for status in STATUS.findall(text.decode("utf-8", "replace")):
             self.total += 1
             self.errors += status.startswith("5")
