@@ -22,7 +22,9 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         tasks = self._tasks(Role(self._task.args["role"], _controller.bases(task_vars)))
-        arguments = {"steps": tasks.steps, "doors": tasks.doors}
+        # Apps whose release failed are told of in the end, and so is what goes wrong with the sites after them.
+        later = self._task.args["stage"] == "sites"
+        arguments = {"steps": tasks.steps, "doors": tasks.doors, "told_later": later}
         answer = _controller.on_host(self, task_vars, "stage", arguments, wrap(tasks.private))
         if tasks.doors and not self._task.check_mode and "self_test" in answer:
             address = _controller.address(task_vars)

@@ -12,10 +12,14 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 CERTIFICATE = "tls.files.certificate"
 KEY = "tls.files.key"
+# Bits of keys, and digests, by SSL_CTX_set_security_level(3) at level 2: 112 bits of security.
+LEAST_BITS, LEAST_EC_BITS = 2048, 224
+WEAK_DIGESTS = ("md5", "sha1")
 
 
 def certificate_problems(
@@ -56,6 +60,7 @@ def certificate_problems(
             f"{CERTIFICATE}: is for {', '.join(names) or 'no host name'}, not for {', '.join(missing)}; "
             "give a certificate with these names, or take them out of domains"
         )
+    found += [f"{CERTIFICATE}: {words}" for words in _weak(certificates)]
     if gap := _chain_problem(certificates, now, trusted):
         found.append(f"{CERTIFICATE}: {gap}")
     return found
@@ -178,6 +183,27 @@ def _public_key(pem: bytes, found: list[str]) -> bytes | None:
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
     return None
+
+
+def _weak(certificates: Sequence[x509.Certificate]) -> list[str]:
+    """What OpenSSL of Debian refuses as too weak (its security level 2), and nginx with it: every site of the host."""
+    found = []
+    for number, certificate in enumerate(certificates):
+        which = "the key" if number == 0 else f"the key of certificate {number + 1} of its chain"
+        bits = getattr(certificate.public_key(), "key_size", None)
+        least = (
+            LEAST_EC_BITS if isinstance(certificate.public_key(), ec.EllipticCurvePublicKey) else LEAST_BITS
+        )
+        if bits is not None and bits < least:
+            found.append(
+                f"{which} has {bits} bits, and OpenSSL of Debian takes none below {least}; give another one"
+            )
+        digest = certificate.signature_hash_algorithm
+        if digest and digest.name in WEAK_DIGESTS and certificate.issuer != certificate.subject:
+            found.append(
+                f"it is signed with {digest.name}, which OpenSSL of Debian refuses; give one that is renewed"
+            )
+    return found
 
 
 def _spki(certificate: x509.Certificate) -> bytes:

@@ -14,13 +14,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ._files import gid_of, owned_as, point_link, uid_of, write_atomically
 from ._process import CommandError, run, succeeds
 
 # A file is ours to replace without a backup when its first lines carry this mark.
 MARK = "asgi.host"
+
+
+# The apps that a step is for, where it is not for all of the host.
+Part: TypeAlias = tuple[str, ...]
 
 
 class StageError(Exception):
@@ -35,8 +39,10 @@ class Outcome:
     diff: list[dict[str, str]] = field(default_factory=list)
     backups: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
     """What commands said that may fail without the stage being undone."""
+    notices: list[str] = field(default_factory=list)
+    left: dict[Part, str] = field(default_factory=dict)
+    """The parts that were left as they were, with the reason."""
 
 
 @dataclass
@@ -46,7 +52,9 @@ class Stage:
     dry: bool
     private: Mapping[str, Any] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
-    _undo: list[Callable[[], None]] = field(default_factory=list)
+    _undo: list[tuple[Part, str, Callable[[], None]]] = field(default_factory=list)
+    _part: Part = ()
+    _checked: bool = False
 
     def carry_out(self, steps: Sequence[Mapping[str, Any]]) -> Outcome:
         """Bring the steps about. Raises StageError, having undone the files, when one fails.
@@ -58,20 +66,102 @@ class Stage:
         A command runs when a path that begins with one of ``when`` changed in this call, when ``creates`` does not exist,
         or when the command ``unless`` does not succeed. With ``check`` it only checks and is no change. With ``may_fail``
         its failure undoes nothing, and is reported.
+
+        A step with ``part``, the names of apps, fails for these alone: what was done of that part is undone, its other
+        steps are passed over, and ``left`` says why. Where a check fails it is found out which part that is due to.
         """
-        for step in steps:
-            kind = next(
-                key for key in ("file", "folder", "link", "absent", "command", "notice") if key in step
-            )
+        for place, step in enumerate(steps):
+            part = self._part = tuple(step.get("part", ()))
+            if part in self.outcome.left:
+                continue
             try:
-                getattr(self, f"_{kind}")(step)
+                self._do(step)
             except (OSError, KeyError, CommandError) as error:
-                for undo in reversed(self._undo):
-                    undo()
-                put_back = " Every file that this call had written is back as it was." if self._undo else ""
-                name = step.get("name") or step[kind]
-                raise StageError(f"{name}: {_reason(step, error)}{put_back}") from error
+                if part:
+                    if not self._checked:
+                        # Later it is in use already.
+                        self._take_back(part)
+                    self.outcome.left[part] = f"{_name(step)}: {_reason(step, error)}"
+                elif not (step.get("check") and self._leave_out_what_fails(step, steps[:place], error)):
+                    put_back = (
+                        " Every file that this call had written is back as it was." if self._undo else ""
+                    )
+                    self._take_back()
+                    raise StageError(f"{_name(step)}: {_reason(step, error)}{put_back}") from error
+            self._checked |= bool(step.get("check"))
         return self.outcome
+
+    def _do(self, step: Mapping[str, Any]) -> None:
+        kind = next(key for key in ("file", "folder", "link", "absent", "command", "notice") if key in step)
+        getattr(self, f"_{kind}")(step)
+
+    def _take_back(self, part: Part | None = None) -> None:
+        """Undo what was done of a part, or all."""
+        kept = [each for each in self._undo if part is not None and each[0] != part]
+        for own, path, undo in reversed(self._undo):
+            if part is None or own == part:
+                undo()
+                if path in self.outcome.changed:
+                    self.outcome.changed.remove(path)
+                self.outcome.diff[:] = [
+                    each for each in self.outcome.diff if each.get("after_header") != path
+                ]
+        self._undo = kept
+
+    def _leave_out_what_fails(
+        self, check: Mapping[str, Any], before: Sequence[Mapping[str, Any]], error: Exception
+    ) -> bool:
+        """Leave the parts out without which a check succeeds; False where no part is to blame, and then all are out.
+
+        The part that the check names goes first. One part alone is the usual case; where leaving out any one does not
+        help, all are taken back, and each that the check then takes is done again. Once more for as long as that brings
+        something, for one part may need another (an app that moves from one site to another).
+        """
+        words = _reason(check, error)
+        parts = list(dict.fromkeys(part for part, _path, _undo in self._undo if part))
+        parts.sort(key=lambda part: not any(f"-{name}.conf" in words for name in part))
+        for part in parts:
+            self._take_back(part)
+            if (found := self._failure(check)) is None:
+                self.outcome.left[part] = words
+                return True
+            self._again(part, before)
+        for part in parts:
+            self._take_back(part)
+        if not parts or self._failure(check) is not None:
+            return False
+        waiting, reasons = parts, dict[Part, str]()
+        while waiting:
+            tried, waiting = waiting, []
+            for part in tried:
+                self._again(part, before)
+                if (found := self._failure(check)) is not None:
+                    self._take_back(part)
+                    reasons[part] = found
+                    waiting.append(part)
+            if len(waiting) == len(tried):
+                break
+        self.outcome.left.update({part: reasons[part] for part in waiting})
+        return True
+
+    def _failure(self, check: Mapping[str, Any]) -> str | None:
+        """What a check says now; None where it succeeds."""
+        try:
+            run(check["command"])
+        except CommandError as error:
+            return _reason(check, error)
+        return None
+
+    def _again(self, part: Part, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Do the steps of a part once more."""
+        self._part = part
+        for step in steps:
+            if tuple(step.get("part", ())) == part:
+                self._do(step)
+        self._part = ()
+
+    def _can_undo(self, path: Path) -> None:
+        self._undo.append((self._part, str(path), _restore(path)))
 
     def _note(self, what: str) -> None:
         self.outcome.changed.append(what)
@@ -104,7 +194,7 @@ class Stage:
         if before is not None and before != content and not step.get("ours"):
             self._keep_backup(path, before)
         uid, gid = uid_of(step.get("owner", "root")), gid_of(step.get("group", "root"))
-        self._undo.append(_restore(path))
+        self._can_undo(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content, mode=mode, uid=uid, gid=gid)
 
@@ -144,7 +234,7 @@ class Stage:
             return
         self._note(str(path))
         if not self.dry:
-            self._undo.append(_restore(path))
+            self._can_undo(path)
             point_link(path, target)
 
     def _absent(self, step: Mapping[str, Any]) -> None:
@@ -159,7 +249,7 @@ class Stage:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            self._undo.append(_restore(path))
+            self._can_undo(path)
             path.unlink()
 
     def _notice(self, step: Mapping[str, Any]) -> None:
@@ -192,6 +282,12 @@ class Stage:
         else:
             if step.get("may_fail"):
                 self._note(what)
+
+
+def _name(step: Mapping[str, Any]) -> str:
+    """What a step is about, in a message."""
+    kinds = ("name", "file", "folder", "link", "absent", "command")
+    return str(next(step[key] for key in kinds if step.get(key)))
 
 
 def _reason(step: Mapping[str, Any], error: Exception) -> str:

@@ -166,17 +166,31 @@ def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, An
     try:
         outcome = Stage(dry=module.check_mode, private=private).carry_out(given["steps"])
     except StageError as error:
-        module.fail_json(msg=mask(str(error), private))
+        if not given.get("told_later"):
+            module.fail_json(msg=mask(str(error), private))
+        nothing = _self_test.of_apps([])
+        return {
+            "changed": False,
+            "steps": [],
+            "backups": [],
+            "diff": [],
+            "self_test": nothing,
+            "failures": [mask(str(error), private)],
+        }
     for notice in outcome.notices:
         module.warn(notice)
-    doors = [] if module.check_mode else given["doors"]
+    left = {name for part in outcome.left for name in part}
+    doors = [] if module.check_mode else [door for door in given["doors"] if door["app"] not in left]
+    failures = [
+        f"{', '.join(part)}: the site is left as it was. {words}" for part, words in outcome.left.items()
+    ]
     return {
         "changed": bool(outcome.changed),
         "steps": outcome.changed,
         "backups": outcome.backups,
         "diff": outcome.diff,
         "self_test": _self_test.of_apps(doors, reloaded=workers if outcome.changed else None),
-        "failures": [mask(words, private) for words in outcome.failures],
+        "failures": [mask(words, private) for words in [*failures, *outcome.failures]],
     }
 
 

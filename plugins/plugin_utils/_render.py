@@ -79,5 +79,8 @@ def static_folder(path: str, app: dict[str, Any], root: str) -> str:
         return path.replace("{data}", f"/var/lib/asgi/{app['name']}", 1)
     if path.startswith("/"):
         return path
+    for token, folder in (("{venv}/", "venv"), ("{release}/", "")):
+        if path.startswith(token):
+            return "/".join(filter(None, (f"{root}/{app['name']}/current", folder, path.removeprefix(token))))
     path = path.removeprefix("{source}/")
     return f"{root}/{app['name']}/current/src/{path}"

@@ -337,6 +337,7 @@ def proxy(
     """
     http2 = http2_directive(host)
     wanted, private = sites(apps, bases)
+    parts = {app["name"]: [each["name"] for each in site["apps"]] for site in wanted for app in site["apps"]}
     values = {
         "host": host,
         "http2_directive": http2,
@@ -370,15 +371,18 @@ def proxy(
     for site in wanted:
         if any(app["name"] in failed for app in site["apps"]):
             continue
-        steps += _certificate(site)
         content = render("nginx/asgi-app.conf.j2", site=site, root=root, **values)
-        steps.append({"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content})
+        own = [
+            *_certificate(site),
+            {"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content},
+        ]
+        # What nginx refuses of one site is no reason to leave the others as they are.
+        steps += [{**step, "part": parts[site["name"]]} for step in own]
     kept = {site["name"] for site in wanted}
     for app in apps:
         if app["name"] not in kept and app["name"] not in failed:
-            steps.append({"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf"})
-            if app["state"] == "absent":
-                steps.append({"absent": f"{NGINX}/asgi/tls/{app['name']}"})
+            part = {"part": parts[app["name"]]} if app["name"] in parts else {}
+            steps.append({"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf", **part})
     steps += [
         CHECK,
         *_nginx_unit(present(apps), host),
@@ -397,7 +401,10 @@ def proxy(
     for app in apps:
         if app["name"] not in ordering and app["name"] not in failed:
             # nginx has let go of the certificate by now.
-            steps += [{"absent": _entry(app["name"])}, {"absent": f"{NGINX}/asgi/tls/{app['name']}/acme"}]
+            part = {"part": parts[app["name"]]} if app["name"] in parts else {}
+            tls = f"{NGINX}/asgi/tls/{app['name']}"
+            old = [_entry(app["name"]), f"{tls}/acme" if app["state"] == "present" else tls]
+            steps += [{"absent": path, **part} for path in old]
     if ordering:
         steps += _acme_runs()
     elif host["acme"]["set_up"] and set(host["acme"]["sites"]) <= {app["name"] for app in apps}:

@@ -200,6 +200,55 @@ CASES: list[Case] = [
         ("static[0].path:", "out of the source"),
         static=[{"url": "/s/", "path": "../s"}],
     ),
+    _one(
+        "static path with a token inside",
+        ("static[0].path:", "a token elsewhere than at its beginning"),
+        static=[{"url": "/s/", "path": "assets/{venv}"}],
+    ),
+    _one(
+        "static url too long",
+        ("static[0].url:", "more than 1000 bytes"),
+        static=[{"url": f"/{'s' * 1000}/", "path": "s"}],
+    ),
+    _one(
+        "stream path is a static url",
+        ("proxy.stream_paths[0]: '/s/' on 'shop.example.com' is static[0].url as well",),
+        static=[{"url": "/s/", "path": "s"}],
+        proxy={"stream_paths": ["/s/"]},
+    ),
+    (
+        "mount point is a static url",
+        [
+            app(static=[{"url": "/api/", "path": "s"}]),
+            app(name="api", root_path="/api"),
+        ],
+        (
+            "asgi_host_apps[1] (api): root_path: '/api/' on 'shop.example.com' is static[0].url of 'shop' as well",
+        ),
+    ),
+    (
+        "stream path is a mount point",
+        [app(name="api", root_path="/api"), app(proxy={"stream_paths": ["/events", "/api/"]})],
+        ("asgi_host_apps[1] (shop): proxy.stream_paths[1]: '/api/' on", "is root_path of 'api' as well"),
+    ),
+    (
+        "apps share a part of their domains",
+        [app(domains=["a.test", "b.test"]), app(name="api", root_path="/api", domains=["a.test"])],
+        ("asgi_host_apps[1] (api): domains: shares 'a.test' with 'shop', and differs in 'b.test'",),
+    ),
+    _one(
+        "header with a variable", ("proxy.headers.X-Price:", "holds $"), proxy={"headers": {"X-Price": "$5"}}
+    ),
+    _one(
+        "header too long",
+        ("proxy.headers.X-Own:", "more than 3900 bytes"),
+        proxy={"headers": {"X-Own": "x" * 3901}},
+    ),
+    _one(
+        "header's name too long",
+        ("proxy.headers.", "more than 200 bytes"),
+        proxy={"headers": {"X" * 201: "x"}},
+    ),
     _one("static path missing", ("static[0].path: is missing",), static=[{"url": "/s/"}]),
     _one(
         "static path unknown token", ("static[0].path:", "brace"), static=[{"url": "/s/", "path": "{dat}/s"}]

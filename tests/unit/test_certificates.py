@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.asgi.host.plugins.module_utils._certificates import certificate_problems, subjects
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -144,3 +144,25 @@ def test_chain(chain: bytes, trusted: frozenset[bytes], words: str) -> None:
 
 def test_subjects_of_a_bundle() -> None:
     assert len(KNOWN) == 1
+
+
+@pytest.mark.parametrize(("bits", "words"), [(1024, "the key has 1024 bits"), (2048, "")])
+def test_key_that_openssl_of_debian_refuses(bits: int, words: str) -> None:
+    short = rsa.generate_private_key(65537, bits)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cn.example.com")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(short.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=9))
+        .sign(short, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    key = short.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    found = certificate_problems(made, key, [], NOW)
+    assert [words in each for each in found] == ([True] if words else [])

@@ -117,3 +117,61 @@ def test_link_only_where_a_file_says_so(tmp_path: Path) -> None:
     assert Stage(dry=False).carry_out([step]).changed == []
     (tmp_path / "mark").touch()
     assert Stage(dry=False).carry_out([step]).changed == [str(tmp_path / "link")]
+
+
+def parted(folder: Path, *names: str, refused: str) -> list[dict[str, Any]]:
+    """A file for each app, and a check that finds lines of ``refused`` (a script that has the folder as $1)."""
+    steps = [
+        file(folder / f"asgi-app-{name}.conf", f"# asgi.host {name} new\n", part=[name]) for name in names
+    ]
+    check = {"command": ["sh", "-c", refused, "sh", str(folder)], "when": [str(folder)], "check": True}
+    return [file(folder / "shared.conf", "# asgi.host\n"), *steps, {**check, "name": "the check"}]
+
+
+@pytest.mark.parametrize(
+    ("refused", "left"),
+    [
+        ("! grep -l 'b new' $1/*", ["b"]),
+        ("! grep -l '[ac] new' $1/*", ["a", "c"]),
+        # No word of whose it is.
+        ("! grep -q 'b new' $1/*", ["b"]),
+        # One needs another: d is refused without a.
+        ("! grep -q 'b new' $1/* && { ! grep -q 'd new' $1/* || grep -q 'a new' $1/*; }", ["b"]),
+        ("true", []),
+    ],
+)
+def test_part_that_the_check_refuses_is_left_and_the_others_are_brought(
+    tmp_path: Path, refused: str, left: list[str]
+) -> None:
+    names = ("d", "b", "a", "c")
+    for name in ("a", "b"):
+        (tmp_path / f"asgi-app-{name}.conf").write_text(f"# asgi.host {name} old\n")
+    after = {"file": str(tmp_path / "after"), "content": "x", **OWNER, "part": ["b"]}
+    outcome = Stage(dry=False).carry_out([*parted(tmp_path, *names, refused=refused), after])
+    assert sorted(name for part in outcome.left for name in part) == left
+    for name in names:
+        path = tmp_path / f"asgi-app-{name}.conf"
+        old = f"# asgi.host {name} old\n" if name in "ab" else None
+        wanted = old if name in left else f"# asgi.host {name} new\n"
+        assert (path.read_text() if path.exists() else None) == wanted
+        assert (str(path) in outcome.changed) is (name not in left)
+    assert (tmp_path / "after").exists() is ("b" not in left), (
+        "what follows for a part that was left is left as well"
+    )
+    assert len({each["after_header"] for each in outcome.diff}) == len(outcome.diff)
+
+
+def test_check_that_no_part_is_to_blame_for_puts_everything_back(tmp_path: Path) -> None:
+    (tmp_path / "asgi-app-a.conf").write_text("# asgi.host a old\n")
+    with pytest.raises(StageError, match="as it was"):
+        Stage(dry=False).carry_out(parted(tmp_path, "a", "b", refused="false"))
+    assert [path.name for path in tmp_path.iterdir()] == ["asgi-app-a.conf"]
+    assert (tmp_path / "asgi-app-a.conf").read_text() == "# asgi.host a old\n"
+
+
+def test_step_that_fails_for_a_part_keeps_none_of_it_and_all_others(tmp_path: Path) -> None:
+    fails = {"command": ["sh", "-c", "echo why; exit 1"], "unless": ["false"], "name": "it", "part": ["a"]}
+    steps = [file(tmp_path / "a1", "x", part=["a"]), fails, file(tmp_path / "a2", "x", part=["a"])]
+    outcome = Stage(dry=False).carry_out([*steps, file(tmp_path / "b", "x", part=["b"])])
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert outcome.left == {("a",): "it: why"}

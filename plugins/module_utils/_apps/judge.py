@@ -163,6 +163,60 @@ def _same_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
                         f"{show(url)} on {show(domain)} is a static path of {urls[place]} as well; give another",
                     )
                 urls.setdefault(place, name)
+    _same_locations(apps)
+    _same_names_of_sites(apps)
+
+
+def _locations(app: Mapping[Any, Any]) -> list[tuple[str, str]]:
+    """Each key of an app that opens a location, with its path; its own mount point last."""
+    root = as_text(app.get("root_path"))
+    given = app.get("proxy")
+    streams = as_list(given.get("stream_paths")) if isinstance(given, Mapping) else []
+    static = [item.get("url") if isinstance(item, Mapping) else None for item in as_list(app.get("static"))]
+    found = [(f"static[{number}].url", as_text(url)) for number, url in enumerate(static)]
+    # A stream path that is the whole app is no location of its own.
+    found += [
+        (f"proxy.stream_paths[{number}]", as_text(path)) for number, path in enumerate(streams) if path != "/"
+    ]
+    return [*((key, root + path) for key, path in found if path.strip("/")), ("root_path", f"{root}/")]
+
+
+def _same_locations(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
+    """No two locations of a site are the same: nginx would refuse its whole configuration, every site in it."""
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
+    for say, app in apps:
+        name = show(app.get("name"))
+        domains = list(dict.fromkeys(filter(as_text, map(as_text, as_list(app.get("domains"))))))
+        told = set()
+        for domain in domains:
+            for key, path in _locations(app):
+                other, of = seen.setdefault((domain, path), (key, name))
+                # Said already: the same key twice, in one app or in two.
+                if (
+                    (other, of) == (key, name)
+                    or other.partition("[")[0] == key.partition("[")[0]
+                    or key in told
+                ):
+                    continue
+                told.add(key)
+                by = "" if of == name else f" of {of}"
+                say(key, f"{show(path)} on {show(domain)} is {other}{by} as well; give each its own path")
+
+
+def _same_names_of_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
+    """Apps that share a domain share all of them: nginx takes a name for one site, and passes over the other's."""
+    seen: dict[str, tuple[str, set[str]]] = {}
+    for say, app in apps:
+        domains = set(filter(as_text, map(as_text, as_list(app.get("domains")))))
+        for domain in sorted(domains):
+            name, own = seen.setdefault(domain, (show(app.get("name")), domains))
+            if own != domains:
+                say(
+                    "domains",
+                    f"shares {show(domain)} with {name}, and differs in {show(min(own ^ domains))}; apps of one site "
+                    "have the same domains: give both the same list, or each its own",
+                )
+                break
 
 
 def _same(one: object, other: object) -> bool:

@@ -20,6 +20,14 @@ NGINX_SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
 EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}")
 DIRECTORY = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/?=&%+-]*)?")
 DNS_PROVIDER = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+# What nginx's configuration takes as one word: its buffer of 4,096 bytes (NGX_CONF_BUFFER), less what stands around it.
+WORD_BYTES = 3900
+PATH_BYTES = 1000
+HEADER_NAME_BYTES = 200
+# Where a static path may begin with a token; anywhere else nginx would be given the braces.
+STATIC_TOKEN = re.compile(r"\{(?:data|source|venv|release)\}/")
+# Variables of nginx that are there for every answer. Any other name that follows a $ makes nginx refuse everything.
+NGINX_VARIABLES = ("host", "hostname", "request_id", "scheme", "server_name")
 
 
 def domain(say: Say, key: str, value: Any) -> None:
@@ -95,6 +103,13 @@ def url_path(say: Say, key: str, value: Any) -> None:
             key,
             f"{show(value)} holds a space, quote, brace, semicolon, $, # or ?; give one such as /events",
         )
+    else:
+        _short(say, key, value)
+
+
+def _short(say: Say, key: str, path: str) -> None:
+    if len(path.encode(errors="replace")) > PATH_BYTES:
+        say(key, f"{show(path)} has more than {PATH_BYTES} bytes; give a shorter one")
 
 
 def root_path(say: Say, key: str, value: Any) -> None:
@@ -135,16 +150,25 @@ def static_url(say: Say, key: str, value: Any) -> None:
         say(key, "'/' would hide the app; give a path below it such as /static/")
     elif not re.fullmatch(r"[A-Za-z0-9._~!@+,=/-]+", value) or not _plain(value) or "//" in value:
         say(key, f"{show(value)} is not a plain URL path; give one such as /static/")
+    else:
+        _short(say, key, value)
 
 
 def static_path(say: Say, key: str, value: Any) -> None:
     """A folder of files: in the source, or absolute."""
     if isinstance(value, str) and value.startswith("/"):
-        rest = TOKEN.sub("", value)
-        if not re.fullmatch(r"/[^\x00-\x20\x7f;:\"'\\$%{}]+", rest) or ".." in rest.split("/"):
+        if not re.fullmatch(r"/[^\x00-\x20\x7f;:\"'\\$%{}]+", value) or ".." in value.split("/"):
             say(key, f"{show(value)} is not a plain path; give one such as static or {{data}}/media")
+            return
     else:
         relative("the source", "static or {data}/media")(say, key, value)
+        if isinstance(value, str) and TOKEN.search(STATIC_TOKEN.sub("", value, count=1)):
+            say(
+                key,
+                f"{show(value)} holds a token elsewhere than at its beginning; give one such as {{data}}/media",
+            )
+    if isinstance(value, str):
+        _short(say, key, value)
 
 
 def _plain(path: str) -> bool:
@@ -173,10 +197,26 @@ def headers(say: Say, key: str, value: Any) -> None:
                 f"{key}.{show(name)}",
                 "not a header's name; give letters, digits and -, such as X-Frame-Options",
             )
+        elif len(name) > HEADER_NAME_BYTES:
+            say(
+                f"{key}.{show(name)}",
+                f"a header's name of more than {HEADER_NAME_BYTES} bytes; give a shorter one",
+            )
         elif (text := scalar(each)) is None or re.search(r"[\x00-\x1f\x7f\"\\]", text):
             say(
                 f"{key}.{name}",
                 "the value is not one line of text without double quotes and backslashes; give such a string",
+            )
+        elif len(text.encode(errors="replace")) > WORD_BYTES:
+            say(
+                f"{key}.{name}",
+                f"the value has more than {WORD_BYTES} bytes, which nginx does not take; let the app send it",
+            )
+        elif any(word not in NGINX_VARIABLES for word in re.findall(r"\$\{?(\w*)", text)):
+            say(
+                f"{key}.{name}",
+                "the value holds $, by which nginx means a variable; give a value without it, or let the app send it "
+                f"(the variables {', '.join(f'${each}' for each in NGINX_VARIABLES)} may be named)",
             )
 
 
