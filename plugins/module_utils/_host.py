@@ -9,10 +9,12 @@ import os
 import platform
 import pwd
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._nginx import account
 from ._process import CommandError, run
 
 # Where uv puts the interpreters that it brings, and what marks one that is whole.
@@ -52,6 +54,7 @@ def facts(
         "missing_packages": sorted(set(packages) - installed(Path("/var/lib/dpkg/status"))),
         "users": sorted(entry.pw_name for entry in pwd.getpwall()),
         "listeners": [{"port": port, "process": name} for port, name in sorted(set(listeners()))],
+        "ipv6": has_ipv6(),
         "nginx": nginx(Path("/etc/nginx")),
         "acme": acme(Path("/etc/asgi"), Path("/etc/systemd/system/asgi-acme.timer")),
         "wheels": digests(Path(wheels)) if wheels else {},
@@ -159,6 +162,18 @@ def listeners() -> Iterator[tuple[int, str]]:
                 yield port, name
 
 
+def has_ipv6() -> bool:
+    """Whether a program can have an IPv6 socket: not where the kernel was told ``ipv6.disable=1``.
+
+    nginx with one ``listen [::]`` does not start there. Without any address of IPv6 (``disable_ipv6`` of sysctl) it does.
+    """
+    try:
+        socket.socket(socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 def nginx(folder: Path) -> dict[str, Any]:
     """What the proxy's configuration must fit: nginx's version, and the sites of others."""
     try:
@@ -173,6 +188,7 @@ def nginx(folder: Path) -> dict[str, Any]:
     ]
     return {
         "version": version,
+        "user": account(folder / "nginx.conf").user,
         "packaged_default": any(packaged_default(path) for path in folder.glob("sites-enabled/*")),
         "foreign_sites": sorted(
             str(path) for path in others if on_our_ports(path.read_text(encoding="utf-8", errors="replace"))

@@ -103,8 +103,17 @@ WHERE_TO_LOOK = (
 )
 
 
+AGENT = "asgi-host-self-test"
+# What nginx says of an app that it does not reach; the app's view never has it.
+UNREACHED = (502, 503, 504)
+
+
 class NoViewError(Exception):
-    """The door gave another answer than the app's view; the message says which."""
+    """The door gave another answer than the app's view; the message says which, ``status`` is its own."""
+
+    def __init__(self, words: str, status: int | None = None) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,10 @@ class Door:
     """The address ranges whose word about the client counts."""
     proxy_protocol: Sequence[str] | None = None
     """None without the PROXY protocol, else the address ranges whose word counts in it."""
+    health: str | None = None
+    """The path that a server which gives no view is asked on instead."""
+    healthy: Sequence[int] = ()
+    """The statuses that its health check may have."""
 
 
 @dataclass
@@ -218,7 +231,7 @@ def _ask(
         )
         if not any(name == "Host" for name, _value in headers):
             connection.putheader("Host", door.domain)
-        connection.putheader("User-Agent", "asgi-host-self-test")
+        connection.putheader("User-Agent", AGENT)
         for name, value in headers:
             connection.putheader(name, value)
         connection.endheaders()
@@ -230,7 +243,7 @@ def _ask(
     view = _proved(body, own, nonce)
     if view is None:
         connection.close()
-        raise NoViewError(f"{answer.status} {answer.reason}, which is not the app's view")
+        raise NoViewError(f"{answer.status} {answer.reason}, which is not the app's view", answer.status)
     return view
 
 
@@ -431,7 +444,9 @@ def _judged(
                 break
             except NoViewError as error:
                 if path in door.also or not until():
-                    if path not in door.also:
+                    if place.truth and path not in door.also and error.status in UNREACHED:
+                        findings.differences[url] = _unreached(door, url, error.status, place)
+                    elif path not in door.also:
                         findings.untested[url] = (
                             f"{door.app}: {url} was not tested with forged headers from {place.words}: {error}"
                         )
@@ -449,6 +464,37 @@ def _judged(
             "saw\n" + "".join(f"  {line}\n" for line in found[:SHOWN] + more) + WHERE_TO_LOOK
         )
     return findings
+
+
+def _unreached(door: Door, url: str, status: int, place: _Place) -> str:
+    return (
+        f"{door.app}: its release serves, and its site does not: {url}, asked from {place.words}, is a {status}. nginx does "
+        f"not reach the app; the reason is in /var/log/nginx/asgi-{door.app}.error.log or that of the site's first app."
+    )
+
+
+def _reached(door: Door, place: _Place, until: Callable[[], bool]) -> Findings:
+    """Whether a server that is not ours, which has no view to give, is reached: no answer of nginx's in its place.
+
+    Such a status is the app's own where its health check may have it.
+    """
+    url = f"https://{door.domain}{door.health}"
+    while True:
+        status = None
+        connection = place.connection(door)
+        try:
+            connection.request("GET", str(door.health), headers={"Host": door.domain, "User-Agent": AGENT})
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        if status not in UNREACHED or status in door.healthy or not until():
+            break
+        time.sleep(PAUSE)
+    if status in UNREACHED and status not in door.healthy:
+        return Findings(differences={url: _unreached(door, url, status, place)})
+    return Findings()
 
 
 def nginx_workers() -> set[int]:
@@ -488,14 +534,19 @@ def on_the_host(
         for own in own_addresses()
         for door in doors
         if door.app in tickets
-        for path in (*door.paths, *door.also)
+        for path in ((None,) if door.health else (*door.paths, *door.also))
     ]
+
+    def judged(job: tuple[Door, str | None, _Place]) -> Findings:
+        door, path, place = job
+        until = lambda: time.monotonic() < end  # noqa: E731
+        if path is None:
+            return _reached(door, place, until)
+        return _judged(door, path, tickets[door.app], place, until)
+
     total = Findings()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for findings in pool.map(
-            lambda job: _judged(job[0], job[1], tickets[job[0].app], job[2], lambda: time.monotonic() < end),
-            jobs,
-        ):
+        for findings in pool.map(judged, jobs):
             total.add(findings)
     return {
         "asked": total.asked,

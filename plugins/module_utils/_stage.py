@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from . import _nginx
 from ._files import gid_of, owned_as, point_link, uid_of, write_atomically
 from ._process import CommandError, run, succeeds
 
@@ -92,6 +93,7 @@ class Stage:
         return self.outcome
 
     def _do(self, step: Mapping[str, Any]) -> None:
+        step = _nginx.filled(step)
         kind = next(key for key in ("file", "folder", "link", "absent", "command", "notice") if key in step)
         getattr(self, f"_{kind}")(step)
 

@@ -20,22 +20,29 @@ LOCATION = re.compile(r"^\s*location\s+(?:(?:=|\^~)\s*)?(\"[^\"]+\"|/[^\s{;]*)\s
 def doors(
     apps: list[dict[str, Any]], *, failed: list[str], bases: list[str], proxy_protocol: list[str]
 ) -> list[dict[str, Any]]:
-    """The arguments of a Door for each app that has a site and a worker of ours, but for those in ``failed``."""
+    """The arguments of a Door for each app that has a site, but for those in ``failed``.
+
+    One whose server is not ours gives no view, and is only asked whether it is reached.
+    """
     found = []
     for site in sites(apps, bases)[0]:
         if any(app["name"] in failed for app in site["apps"]):
             # Its site was left as it is.
             continue
         for app in site["apps"]:
-            if app["server"] not in ("gunicorn", "uvicorn") or app["maintenance"]:
+            if app["maintenance"]:
                 continue
             root = app["root_path"]
+            viewed = app["server"] in ("gunicorn", "uvicorn")
+            check = app["health"][0]
+            plain = {"health": root + check["path"], "healthy": check["status"]}
             found.append(
                 {
                     "app": app["name"],
                     "domain": first_domain(app["domains"]),
-                    "paths": [root + path for path in (OWN, *app["proxy"]["stream_paths"])],
-                    "also": locations(app["proxy"]["extra"]),
+                    "paths": [root + path for path in (OWN, *app["proxy"]["stream_paths"])] if viewed else [],
+                    "also": locations(app["proxy"]["extra"]) if viewed else [],
+                    **({} if viewed else plain),
                     "trusted": site["trusted_proxies"],
                     "proxy_protocol": list(proxy_protocol) or None,
                 }

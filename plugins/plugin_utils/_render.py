@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from ansible_collections.asgi.host.plugins.module_utils import _nginx
 from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
 from ansible_collections.asgi.host.plugins.plugin_utils._controller import cache
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
@@ -53,7 +54,7 @@ def _environment() -> jinja2.Environment:
         upstream,
     )
     environment.filters.update({each.__name__: each for each in filters})
-    environment.globals.update(door=DOOR, nginx_send=NGINX_SEND)
+    environment.globals.update(door=DOOR, nginx_send=NGINX_SEND, nginx_group=_nginx.GROUP)
     environment.tests.update(in_data=in_data, below_home=below_home)
     # A JSON text is a Python literal for strings, which is what the templates use it for.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.asgi.host.plugins.module_utils import _acme
+from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
@@ -23,7 +23,6 @@ from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
 TOOLS = "/usr/local/lib/asgi-host"
 UNITS = "/etc/systemd/system"
 NGINX = "/etc/nginx"
-NGINX_USER = "www-data"
 PIP = "/usr/share/python-wheels/pip-*.whl"
 WHEELS = "/var/cache/asgi/wheels"
 AUTHORITY = "/usr/local/share/ca-certificates/asgi-host.crt"
@@ -57,6 +56,10 @@ if [ -n "$(find /var/lib/apt/lists -maxdepth 0 -mmin -60)" ] && install "$@"; th
 apt-get -qq -o DPkg::Lock::Timeout=300 update && install "$@" && exit
 echo "Correct an app's packages or asgi_host_build_packages, or the sources of the host's apt."
 exit 1
+"""
+NOT_STARTED = """\
+systemctl mask --runtime --quiet nginx.service
+trap 'systemctl unmask --runtime --quiet nginx.service' EXIT
 """
 # A self-signed certificate is a placeholder for a real one; ten years, in days, so that it never is the trouble.
 SELF_SIGNED_DAYS = "3650"
@@ -123,9 +126,12 @@ def base(
     ]
     steps: list[dict[str, Any]] = []
     if missing := host["missing_packages"]:
+        # Debian's nginx would be started as soon as it is there, with its placeholder site on [::]:80, and the
+        # installation would fail with it.
+        script = INSTALL if host.get("ipv6", True) or "nginx" not in missing else NOT_STARTED + INSTALL
         steps.append(
             {
-                "command": ["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", INSTALL, "sh", *missing],
+                "command": ["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script, "sh", *missing],
                 "unless": ["false"],
                 "name": f"Debian packages: {', '.join(missing)}",
             }
@@ -212,7 +218,7 @@ def _readable_by_nginx(user: str, data: str, media: str) -> list[dict[str, Any]]
     A group would not do: an app that sets 0750 on a folder takes an inherited group away again. All of it is done as
     the app's user: what lies there is the app's, which may have put a link to something of root's in the way.
     """
-    entry = f"u:{NGINX_USER}"
+    entry = f"u:{_nginx.USER}"
     as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     return [
         {
@@ -223,12 +229,12 @@ def _readable_by_nginx(user: str, data: str, media: str) -> list[dict[str, Any]]
         {
             "name": f"{data} passable for nginx",
             "command": [*as_user, "setfacl", "-m", f"{entry}:x", data],
-            "unless": ["sh", "-c", f"getfacl -pc {data} | grep -q '^user:{NGINX_USER}:--x'"],
+            "unless": ["sh", "-c", f"getfacl -pc {data} | grep -q '^user:{_nginx.USER}:--x'"],
         },
         {
             "name": f"{media} readable for nginx",
             "command": [*as_user, "setfacl", "-R", "-P", "-m", f"{entry}:rX,d:{entry}:rX", media],
-            "unless": ["sh", "-c", f"getfacl -pc {media} | grep -q '^default:user:{NGINX_USER}:r-x'"],
+            "unless": ["sh", "-c", f"getfacl -pc {media} | grep -q '^default:user:{_nginx.USER}:r-x'"],
         },
     ]
 

@@ -408,6 +408,37 @@ def test_door_that_does_not_lead_to_the_app_is_said_to_be_untested(monkeypatch: 
     assert judged(monkeypatch, [NoViewError("404")], "/files/", door).untested == {}
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_site_that_does_not_reach_its_app_is_no_success(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    refused = NoViewError(f"{status} …, which is not the app's view", status)
+    found = judged(monkeypatch, [refused])
+    assert f"is a {status}. nginx does not reach the app" in found.differences["https://shop.test/x"]
+    assert found.untested == {}
+    door = Door(app="shop", domain="shop.test", paths=["/x"], also=["/files/"])
+    assert judged(monkeypatch, [refused], "/files/", door).differences == {}, "of the inventory's own"
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy", "wrong"),
+    [(200, [200], False), (503, [200], True), (503, [503], False), (401, [200], False)],
+)
+def test_server_without_a_view_is_asked_whether_it_is_reached(
+    monkeypatch: pytest.MonkeyPatch, status: int, healthy: list[int], wrong: bool
+) -> None:
+    class Connection:
+        def request(self, *_: Any, **__: Any) -> None: ...
+
+        def getresponse(self) -> Any:
+            return type("Answer", (), {"status": status})
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(_self_test._Place, "connection", lambda *_: Connection())
+    door = Door(app="shop", domain="shop.test", paths=[], health="/health", healthy=healthy)
+    found = _self_test._reached(door, _self_test._Place("the host", (OWN, 443), OWN, 1.0), lambda: False)
+    assert bool(found.differences) is wrong
+
+
 def test_nobody_at_the_door_is_nothing_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_self_test, "PORT", 1)
     found = _self_test.from_outside([DOOR], {"shop": _self_test.ticket(KEY, 0.0)}, "127.0.0.1")

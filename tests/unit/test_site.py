@@ -136,3 +136,13 @@ def test_brotli_brings_its_modules() -> None:
     brotli = app(proxy={"compression": "brotli"})
     assert "libnginx-mod-http-brotli-filter" in _stages.packages([brotli], [], proxy=True)
     assert not any("brotli" in name for name in _stages.packages([brotli], [], proxy=False))
+
+
+def test_host_without_ipv6_has_no_such_listener() -> None:
+    def texts(**facts: Any) -> str:
+        made = steps([app(proxy={"http3": True})], {**HOST, **facts})
+        return "".join(str(step.get("content", "")) for step in made)
+
+    assert texts().count("listen [::]:") == texts(ipv6=True).count("listen [::]:") == 6
+    assert "[::]" not in texts(ipv6=False)
+    assert texts(ipv6=False).count("listen ") == 6

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import gid_of, owned_as, sync_folder, uid_of
+from .._nginx import account
 from .._private import mask, without_passwords
 from .._process import CommandError, run
 from . import (
@@ -45,7 +46,6 @@ from .switch import NotProvedError, Switch
 from .watch import WentBadError, watch
 
 # Of an app's socket, as its unit has it.
-NGINX_GROUP = "www-data"
 SOCKET_MODE = 0o660
 # Seconds that one deploy waits for another of the same app.
 LOCK_WAIT = 600.0
@@ -303,7 +303,7 @@ class Deployment:
                 run(["systemctl", "daemon-reload"])
                 run(["systemctl", "stop", release.socket, release.service])
             return [f"{path} was gone"]
-        group = gid_of(NGINX_GROUP)
+        group = gid_of(account().group)
         if owned_as(path, uid=0, gid=group, mode=SOCKET_MODE):
             return []
         if not dry:

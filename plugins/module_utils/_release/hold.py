@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from .._files import write_atomically
+from .._nginx import account
 from .._process import CommandError, run
 from . import units
 from .gate import wait_until_let_go
@@ -52,7 +53,7 @@ class Hold:
         # A file: systemd of Debian 12 mangles a transient unit's command when it is told to reload.
         write_atomically(self._script, self._text().encode())
         settings = {
-            "ListenStream": self._socket, "SocketMode": "0660", "SocketUser": "root", "SocketGroup": "www-data",
+            "ListenStream": self._socket, "SocketMode": "0660", "SocketUser": "root", "SocketGroup": account().group,
             "Backlog": BACKLOG, "TriggerLimitIntervalSec": "0",
         }  # fmt: skip
         run(
