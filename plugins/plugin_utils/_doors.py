@@ -37,6 +37,10 @@ def doors(
                     "paths": [root + path for path in (OWN, *app["proxy"]["stream_paths"])],
                     "also": locations(app["proxy"]["extra"]),
                     "trusted": site["trusted_proxies"],
+                    "identity": [
+                        item["name"] for item in app["proxy"]["identity_headers"] if not item["value"]
+                    ],
+                    "certificate": bool(site["client_ca"]) and site["client_certificate"] == "required",
                     "proxy_protocol": list(proxy_protocol) or None,
                 }
             )
