@@ -87,6 +87,18 @@ FORGED: Headers = (
     ("X-Forwarded-User", "forged-forwarded-user"),
     ("Remote-User", "forged-remote-user"),
     ("X-Remote-User", "forged-x-remote-user"),
+    # Of each kind of proxy one, and a name that only the rule of its family knows.
+    ("X-Auth-Request-Email", "forged-auth-request"),
+    ("X-authentik-username", "forged-authentik"),
+    ("Tailscale-User-Login", "forged-tailscale"),
+    ("Cf-Access-Authenticated-User-Email", "forged-cf-access"),
+    ("X-Goog-Authenticated-User-Email", "forged-goog"),
+    ("X-MS-CLIENT-PRINCIPAL-NAME", "forged-ms-client"),
+    ("X-Amzn-Oidc-Identity", "forged-amzn"),
+    ("X-Forwarded-Client-Cert", "Subject=forged-client-cert"),
+    ("X-SSL-Client-Verify", "SUCCESS-forged"),
+    ("SSL-Client-Subject-DN", "CN=forged-subject"),
+    ("Remote-Self-Test", "forged-family"),
     ("Proxy", "http://203.0.113.75"),
     ("X-Original-URL", "/forged-original"),
     ("X-Rewrite-URL", "/forged-rewrite"),
@@ -129,6 +141,10 @@ class Door:
     """Paths of locations of the inventory's own; those that do not lead to the app are passed over."""
     trusted: Sequence[str] = ()
     """The address ranges whose word about the client counts."""
+    identity: Sequence[str] = ()
+    """Headers in which the same may say who somebody is."""
+    certificate: bool = False
+    """Whether who shows no certificate is refused: the self-test has none."""
     proxy_protocol: Sequence[str] | None = None
     """None without the PROXY protocol, else the address ranges whose word counts in it."""
     health: str | None = None
@@ -275,11 +291,20 @@ def chain_of(headers: Headers) -> list[str]:
     return [address.strip() for value in values for address in value.split(",")]
 
 
-def lies(sent: Headers, plain: View, seen: View, *, truth: str | None, trusted: Sequence[str]) -> list[str]:
+def lies(
+    sent: Headers,
+    plain: View,
+    seen: View,
+    *,
+    truth: str | None,
+    trusted: Sequence[str],
+    identity: Sequence[str] = (),
+) -> list[str]:
     """What the app saw of a forged request that is not true, a line each.
 
     ``plain`` is its view of the same request without forgeries. ``truth`` is the address that the request came from
-    as the host saw it; None where that is not known, and then it is what ``plain`` says.
+    as the host saw it; None where that is not known, and then it is what ``plain`` says. ``identity`` are headers in which
+    who is trusted may say more.
     """
     peer = truth or _client(plain) or ""
     allowed = {peer}
@@ -287,6 +312,8 @@ def lies(sent: Headers, plain: View, seen: View, *, truth: str | None, trusted: 
         # Whoever is trusted may say who the client is; without the truth, somebody before may have dropped it.
         by_rule = believed(chain_of(sent), peer, trusted)
         allowed = {by_rule} if truth else {peer, by_rule}
+        theirs = {_plain_name(name) for name in identity}
+        seen = {**seen, "headers": [pair for pair in seen["headers"] if _plain_name(pair[0]) not in theirs]}
     found = []
     client = _client(seen)
     if truth is None and client and not _marked(client) and client not in chain_of(sent):
@@ -386,6 +413,8 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[
     """
     connection = place.connection(door)
     try:
+        if door.certificate:
+            return _let_in(connection, door, path, own)
         plain = _ask(connection, door, path, own)
         found = []
         if place.truth and not _same(_client(plain), place.truth):
@@ -403,7 +432,7 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[
             except NoViewError as error:
                 refusals.append(error)
                 continue
-            found += lies(sent, plain, seen, truth=place.truth, trusted=door.trusted)
+            found += lies(sent, plain, seen, truth=place.truth, trusted=door.trusted, identity=door.identity)
         if len(refusals) == len(forgeries) and not found:
             raise refusals[0]
         if place.truth and door.proxy_protocol is not None:
@@ -411,6 +440,18 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[
         return list(dict.fromkeys(found))
     finally:
         connection.close()
+
+
+def _let_in(connection: _Connection, door: Door, path: str, own: Mapping[str, Any]) -> list[str]:
+    """What is wrong where who shows no certificate is refused: that the app was asked. Raises NoViewError."""
+    try:
+        _ask(connection, door, path, own, FORGED)
+    except NoViewError as error:
+        # nginx's own word to who has none.
+        if error.status == http.client.BAD_REQUEST:
+            return []
+        raise
+    return ["a request without a client's certificate (tls.client_certificate: required)"]
 
 
 def _proxied(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[str]:

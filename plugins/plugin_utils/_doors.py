@@ -44,6 +44,10 @@ def doors(
                     "also": locations(app["proxy"]["extra"]) if viewed else [],
                     **({} if viewed else plain),
                     "trusted": site["trusted_proxies"],
+                    "identity": [
+                        item["name"] for item in app["proxy"]["identity_headers"] if not item["value"]
+                    ],
+                    "certificate": bool(site["client_ca"]) and site["client_certificate"] == "required",
                     "proxy_protocol": list(proxy_protocol) or None,
                 }
             )

@@ -34,6 +34,7 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str], authority:
                 _sources.locate(path, bases)
             except _sources.SourceError as error:
                 problems.append(f"{where}: {key}: {error}")
+        problems += [f"{where}: {problem}" for problem in _client_ca_problems(app, bases)]
         if app["tls"]["mode"] == "files":
             problems += [f"{where}: {problem}" for problem in _certificate_problems(app, bases, authority)]
         if app["source"].get("path"):
@@ -77,6 +78,23 @@ def _certificate_problems(app: dict[str, Any], bases: list[str], authority: str)
     )
 
 
+def _client_ca_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
+    """What is wrong with the authorities of clients' certificates: nginx would refuse its whole configuration."""
+    if not app["tls"]["client_ca"]:
+        return []
+    try:
+        text = _sources.locate(app["tls"]["client_ca"], bases).read_bytes()
+    except (_sources.SourceError, OSError):
+        return []  # named already
+    if b"PRIVATE KEY" in text:
+        return [
+            "tls.client_ca: holds a private key, which nobody but its authority needs; give the certificates alone"
+        ]
+    if not _certificates.subjects(text):
+        return ["tls.client_ca: holds no certificate; give those of the authorities, in PEM form"]
+    return []
+
+
 def _known_authorities(bases: list[str], authority: str) -> frozenset[bytes]:
     known = ssl.get_default_verify_paths().cafile
     bundles = [known] if known else [path for path in BUNDLES if Path(path).is_file()][:1]
@@ -97,6 +115,8 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
         named.append(("source.path", app["source"]["path"]))
     if app["tls"]["mode"] == "files":
         named += [(f"tls.files.{part}", app["tls"]["files"][part]) for part in ("certificate", "key")]
+    if app["tls"]["client_ca"]:
+        named.append(("tls.client_ca", app["tls"]["client_ca"]))
     if (app["source"].get("git") or {}).get("key_file"):
         named.append(("source.git.key_file", app["source"]["git"]["key_file"]))
     image = app["source"].get("image") or {}

@@ -15,6 +15,11 @@ import jinja2
 from ansible_collections.asgi.host.plugins.module_utils import _nginx
 from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
 from ansible_collections.asgi.host.plugins.plugin_utils._controller import cache
+from ansible_collections.asgi.host.plugins.plugin_utils._identity import (
+    RULES,
+    identity_headers,
+    said_by_nginx,
+)
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     below_home,
     in_data,
@@ -46,15 +51,17 @@ def _environment() -> jinja2.Environment:
     filters = (
         added_headers,
         cache_control,
+        identity_headers,
         nginx_string,
         nginx_time,
         read_timeout,
+        said_by_nginx,
         static_folder,
         timeouts,
         upstream,
     )
     environment.filters.update({each.__name__: each for each in filters})
-    environment.globals.update(door=DOOR, nginx_send=NGINX_SEND, nginx_group=_nginx.GROUP)
+    environment.globals.update(door=DOOR, identity=RULES, nginx_send=NGINX_SEND, nginx_group=_nginx.GROUP)
     environment.tests.update(in_data=in_data, below_home=below_home)
     # A JSON text is a Python literal for strings, which is what the templates use it for.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}

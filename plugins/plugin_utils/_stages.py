@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx
+from ansible_collections.asgi.host.plugins.module_utils._apps.identity import dropped
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
@@ -305,10 +306,16 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
                 {proxy for app in members for proxy in app["proxy"]["trusted_proxies"]}
             ),
             "mode": first["tls"]["mode"],
+            "client_ca": f"{folder}/client-ca.pem" if first["tls"]["client_ca"] else "",
+            "client_certificate": first["tls"]["client_certificate"],
             "http3": any(app["proxy"]["http3"] for app in members),
             "folder": folder,
             "webroot": str(ACME.webroot),
         }
+        if site["client_ca"]:
+            private[f"{first['name']} client_ca"] = _sources.locate(
+                first["tls"]["client_ca"], bases
+            ).read_text(encoding="utf-8")
         if first["tls"]["mode"] == "files":
             site.update(certificate=f"{folder}/certificate.pem", key=f"{folder}/key.pem")
             for part in ("certificate", "key"):
@@ -354,7 +361,7 @@ def proxy(
     }
     included = {
         "tls": render("nginx/tls.conf.j2", **values),
-        "proxy": render("nginx/proxy.conf.j2"),
+        "proxy": render("nginx/proxy.conf.j2", dropped=dropped(present(apps))),
         "server": render("nginx/server.conf.j2"),
         **{
             each: render("nginx/compression.conf.j2", brotli=each == "brotli")
@@ -507,6 +514,14 @@ def _acme_leaves() -> list[dict[str, Any]]:
 
 
 def _certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
+    """The site's own, and the authorities of its clients'."""
+    own = _own_certificate(site)
+    if site["client_ca"]:
+        own.append({"file": site["client_ca"], "private": f"{site['name']} client_ca", "ours": True})
+    return own
+
+
+def _own_certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
     if site["mode"] == "files":
         return [
             {"folder": site["folder"], "mode": "0700"},

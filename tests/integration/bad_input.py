@@ -320,6 +320,21 @@ CASES: list[Case] = [
         ("static[0].cache: '1h' is not a time", "immutable"),
         static=[{"url": "/s/", "path": "s", "cache": "1h"}],
     ),
+    _one(
+        "identity without a proxy",
+        ("proxy.trusted_proxies: is empty", "identity_headers"),
+        proxy={"identity_headers": ["Remote-User"]},
+    ),
+    _one(
+        "identity of nginx's own",
+        ("proxy.identity_headers[0]: 'X-Real-IP' is set by nginx",),
+        proxy={"identity_headers": ["X-Real-IP"], "trusted_proxies": ["10.0.0.0/8"]},
+    ),
+    _one(
+        "client certificate without authority",
+        ("tls.client_ca: is missing",),
+        tls={"client_certificate": "optional"},
+    ),
     _one("everybody trusted", ("'0.0.0.0/0' is every address",), proxy={"trusted_proxies": ["0.0.0.0/0"]}),
     _one("everybody of IPv6 trusted", ("'::/0' is every address",), proxy={"trusted_proxies": ["::/0"]}),
     _one("header value", ("proxy.headers.X-A:", "line"), proxy={"headers": {"X-A": 'a"; return 200'}}),

@@ -95,6 +95,8 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         "static": [{**item, "cache": _cached(item.get("cache", 0))} for item in app["static"]],
         "tls": {
             "mode": tls["mode"],
+            "client_ca": tls["client_ca"],
+            "client_certificate": tls["client_certificate"],
             **{
                 mode: dict(tls[mode] if tls["mode"] == mode else APP_DEFAULTS["tls"][mode])
                 for mode in ("files", "acme")
@@ -106,6 +108,10 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             "read_timeout": as_int(proxy["read_timeout"]),
             "stream_paths": list(proxy["stream_paths"]),
             "trusted_proxies": list(proxy["trusted_proxies"]),
+            "identity_headers": [
+                dict(item) if isinstance(item, Mapping) else {"name": item, "value": ""}
+                for item in proxy["identity_headers"]
+            ],
             "headers": {key: scalar(value) for key, value in proxy["headers"].items()},
             "rate_limit": {key: as_int(value) for key, value in proxy["rate_limit"].items()},
             "connection_limit": as_int(proxy["connection_limit"]),

@@ -49,6 +49,8 @@ APP_DEFAULTS: dict[str, Any] = {
     "static": [],
     "tls": {
         "mode": "self_signed",
+        "client_ca": None,
+        "client_certificate": "required",
         "files": {"certificate": None, "key": None},
         "acme": {
             "email": None,
@@ -63,6 +65,7 @@ APP_DEFAULTS: dict[str, Any] = {
         "read_timeout": 60,
         "stream_paths": [],
         "trusted_proxies": [],
+        "identity_headers": [],
         "headers": {},
         "browser_headers": "default",
         "compression": "gzip",

@@ -9,6 +9,7 @@ from typing import Any
 
 from .checks import Say
 from .defaults import APP_DEFAULTS, SERVERS, SOURCES, YEAR
+from .identity import identity_rules
 from .images import image_rules
 from .program_values import VARIABLE
 from .reading import as_bool, as_int, as_list, as_text, at, matches, show
@@ -76,6 +77,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 shown = name if matches(VARIABLE, name) else show(name)
                 say(f"secrets.{shown}", "is in env as well; keep it in one of the two")
     _tls_rules(say, given.get("tls"), app.get("tls"))
+    identity_rules(say, app)
     proxy = app.get("proxy")
     rate = proxy.get("rate_limit") if isinstance(proxy, Mapping) else None
     if isinstance(rate, Mapping) and rate.get("requests") is None and rate.get("burst") not in (0, "0"):
@@ -152,6 +154,7 @@ def _tls_rules(say: Say, given: Any, tls: Any) -> None:
     if not isinstance(tls, Mapping):
         return
     mode = tls.get("mode")
+    _client_rules(say, given, tls)
     if isinstance(given, Mapping):
         for other in ("files", "acme"):
             if other in given and "mode" in given and given["mode"] != other and given[other] is not None:
@@ -164,6 +167,17 @@ def _tls_rules(say: Say, given: Any, tls: Any) -> None:
         for key in ("certificate", "key"):
             if files.get(key) is None:
                 say(f"tls.files.{key}", "is missing; tls.mode: files needs the paths of certificate and key")
+
+
+def _client_rules(say: Say, given: Any, tls: Mapping[Any, Any]) -> None:
+    """Certificates of clients are checked against an authority, in a handshake."""
+    if isinstance(given, Mapping) and "client_certificate" in given and tls.get("client_ca") is None:
+        say(
+            "tls.client_ca",
+            "is missing; client_certificate is checked against an authority: give the path of its certificate",
+        )
+    elif tls.get("mode") == "none" and tls.get("client_ca") is not None:
+        say("tls.client_ca", "needs a handshake, and tls.mode: none has none; remove one of the two")
 
 
 def _acme_rules(say: Say, app: Mapping[Any, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .checks import Check, Say, a_bool, each, keys, line, number, one_of, optional, pattern, seconds
 from .defaults import SERVERS, STAGES
+from .identity import identity_headers
 from .images import TARGET, build_args, image_name, registry_auth
 from .program_values import (
     DEBIAN_PACKAGE,
@@ -191,6 +192,8 @@ _static = each(
 _tls = keys(
     {
         "mode": one_of("self_signed", "files", "acme"),
+        "client_ca": optional(line("a path", "certificates/clients.pem")),
+        "client_certificate": one_of("required", "optional"),
         "files": keys(
             {
                 "certificate": optional(line("a path", "certificates/shop.pem")),
@@ -230,6 +233,7 @@ _proxy = keys(
         "read_timeout": seconds,
         "stream_paths": each(url_path, "[/events]"),
         "trusted_proxies": each(network, '["10.0.0.0/8"]'),
+        "identity_headers": identity_headers,
         "headers": headers,
         "browser_headers": one_of("default", "strict", "none"),
         "compression": one_of("gzip", "brotli", "none"),

@@ -16,6 +16,7 @@ from .reading import as_int, as_text, matches, scalar, show
 
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 HEADER = re.compile(r"[A-Za-z0-9-]+")
+NGINX_VARIABLE = re.compile(r"\$[a-z][a-z0-9_]{0,63}")
 NGINX_SIZE = re.compile(r"\d{1,9}[kKmMgG]?")
 EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}")
 DIRECTORY = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/?=&%+-]*)?")
