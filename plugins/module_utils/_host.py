@@ -16,6 +16,7 @@ from typing import Any
 
 from ._nginx import account
 from ._process import CommandError, run
+from ._release import footprint
 
 # Where uv puts the interpreters that it brings, and what marks one that is whole.
 PYTHONS = "/usr/local/lib/asgi-host/python"
@@ -28,6 +29,8 @@ ARGUMENTS = {
     "interpreters": {"type": "list", "elements": "str", "default": []},
     "wheels": {"type": "path"},
     "folders": {"type": "list", "elements": "str", "default": []},
+    "root": {"type": "path"},
+    "names": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -36,11 +39,14 @@ def facts(
     interpreters: Sequence[str] = (),
     wheels: str | None = None,
     folders: Sequence[str] = (),
+    root: str | None = None,
+    names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything in one mapping; ``packages`` are the Debian packages whose presence is asked for.
 
     ``interpreters`` are paths of Pythons to be tried beside those in the usual places; ``wheels`` is a folder whose
-    files are named with their digests. Of ``folders`` those that are there are named.
+    files are named with their digests. Of ``folders`` those that are there are named. ``root`` is where the releases of
+    the apps with these ``names`` are to be: what is there and not the role's is named.
     """
     system = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
     return {
@@ -59,6 +65,9 @@ def facts(
         "acme": acme(Path("/etc/asgi"), Path("/etc/systemd/system/asgi-acme.timer")),
         "wheels": digests(Path(wheels)) if wheels else {},
         "folders": [path for path in folders if Path(path).is_dir()],
+        "roots": footprint.roots(),
+        "strangers": footprint.strangers(Path(root), names) if root else [],
+        "unsafe_root": footprint.unsafe(Path(root)) if root else "",
         "apps": sorted(
             found.group(1)
             for unit in Path("/etc/systemd/system").glob("asgi-*@.service")

@@ -32,6 +32,14 @@ options:
     type: list
     elements: str
     default: []
+  root:
+    description: Where releases are to be, O(ignore:asgi_host_root) of the role; what is there and not the role's is named.
+    type: path
+  names:
+    description: The names of the apps that are to have a folder in O(root).
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full

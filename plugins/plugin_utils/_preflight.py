@@ -48,14 +48,16 @@ def host_problems(
     apps: list[dict[str, Any]],
     facts: dict[str, Any],
     *,
+    root: str = "",
     proxy: bool = True,
     proxy_protocol: Sequence[str] = (),
     brings_python: bool = False,
 ) -> list[str]:
-    """What keeps a host with these facts from running these normalized apps."""
+    """What keeps a host with these facts from running these normalized apps, whose releases are to be in ``root``."""
     found = _apps.host_problems(
         apps, facts, proxy=proxy, proxy_protocol=proxy_protocol, brings_python=brings_python
     )
+    found += _apps.places_problems(apps, facts, root)
     if found or not proxy or _settings.http3(facts):
         return found
     return [

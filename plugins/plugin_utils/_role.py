@@ -73,6 +73,7 @@ class Role:
             proxy_protocol=given["proxy_protocol"],
             environment=given["environment"],
         )
+        found += _apps.root_problems(given["root"], given["apps"])
         found += _pythons.problems(given["python_mirror"], given["python_downloads"])
         return (
             found
@@ -93,6 +94,8 @@ class Role:
             ),
             "interpreters": _preflight.interpreters(self.apps),
             "folders": _preflight.mounts(self.apps),
+            "root": self.variables["root"],
+            "names": sorted(app["name"] for app in _stages.present(self.apps)),
             **({"wheels": _stages.WHEELS} if self.variables["wheels"] else {}),
         }
 
@@ -102,6 +105,7 @@ class Role:
         return _preflight.host_problems(
             self.apps,
             host,
+            root=given["root"],
             proxy=given["proxy"],
             proxy_protocol=given["proxy_protocol"],
             brings_python=bool(given["python_mirror"] or given["python_downloads"]),

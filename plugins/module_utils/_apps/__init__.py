@@ -12,6 +12,7 @@ from .complete import first_domain, normalize, user_name
 from .defaults import APP_DEFAULTS, YEAR
 from .hosts import find_python, host_problems, missing_pythons, workers
 from .judge import problems
+from .root import places_problems, root_problems
 
 __all__ = [
     "APP_DEFAULTS",
@@ -22,7 +23,9 @@ __all__ = [
     "host_problems",
     "missing_pythons",
     "normalize",
+    "places_problems",
     "problems",
+    "root_problems",
     "user_name",
     "workers",
 ]

@@ -159,15 +159,19 @@ def _inside(value: str) -> bool:
     return not value.startswith(("/", "~")) and ".." not in value.split("/")
 
 
-def absolute(say: Say, key: str, value: Any) -> None:
-    """A folder of the host that is not the whole of it."""
-    if not matches(re.compile(r"/[^\x00-\x20\x7f;:\"'\\$%{}]+"), value):
-        say(key, f"{show(value)} is not an absolute path without spaces; give one such as /var/spool/shop")
-    elif ".." in value.split("/") or not value.strip("/."):
-        say(
-            key,
-            f"{show(value)} opens more than a folder; give a path without .., such as /var/spool/shop",
-        )
+def folder_of_the_host(example: str) -> Check:
+    """A folder of the host that is not the whole of it; ``example`` is one that would do."""
+
+    def check(say: Say, key: str, value: Any) -> None:
+        if not matches(re.compile(r"/[^\x00-\x20\x7f;:\"'\\$%{}]+"), value):
+            say(key, f"{show(value)} is not an absolute path without spaces; give one such as {example}")
+        elif ".." in value.split("/") or not value.strip("/."):
+            say(key, f"{show(value)} opens more than a folder; give a path without .., such as {example}")
+
+    return check
+
+
+absolute = folder_of_the_host("/var/spool/shop")
 
 
 def command(say: Say, key: str, value: Any) -> None:

@@ -28,6 +28,7 @@ from . import (
     background,
     build,
     environment,
+    footprint,
     hints,
     images,
     ledger,
@@ -789,21 +790,24 @@ class Deployment:
         """Take away what was added; the app's data only with ``purge``. Returns what was (or would be) removed."""
         app = self.app
         template = [SYSTEMD / f"asgi-{app.name}@.{kind}" for kind in ("socket", "service")]
-        paths = [*template, app.folder, app.secrets, *([app.data] if purge else [])]
-        there = [str(path) for path in paths if path.exists()]
+        paths = [*template, app.secrets, *([app.data] if purge else [])]
+        there = [*(str(path) for path in paths if path.exists()), *footprint.there(app)]
         account = _has_user(app.user)
         if dry or not (there or account):
             return there
-        with self._lock() if app.folder.is_dir() else contextlib.nullcontext():
+        with self._lock() if str(app.folder) in there else contextlib.nullcontext():
             return self._remove(paths, there, account=account)
 
     def _remove(self, paths: list[Path], there: list[str], *, account: bool) -> list[str]:
         app = self.app
         # Somebody may have removed the folder and left the units.
-        known = {release.id for release in app.all_releases()} | set(units.instances(app))
+        own = str(app.folder) in there
+        known = {release.id for release in app.all_releases() if own} | set(units.instances(app))
         for identity in sorted(known | units.with_settings(app)):
             self._discard(app.release(identity))
         images.remove_all(app)
+        if own:
+            footprint.take_away(app)
         for path in paths:
             if path.is_dir():
                 shutil.rmtree(path)
