@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import ipaddress
 import json
@@ -27,6 +28,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -631,6 +633,7 @@ def enter(name: str) -> None:
     podman("exec", "--interactive", container(name), "sh", "-c", script, stdin=ensure_key())
 
 
+@functools.cache
 def machine_settings() -> dict[str, str]:
     """Return the role's variables for a machine behind a proxy with authorities or a mirror of its own."""
     settings = {}
@@ -718,6 +721,20 @@ def up(name: str, suite: str, *, prepared: bool = False) -> Host:
     if found is None:
         say(f"{name} (Debian {suite}) is up at {host.address} after {time.monotonic() - started:.0f} s")
     return host
+
+
+def suite_of(name: str) -> str:
+    """Return the Debian release that a host's name ends in; the newest if it names none."""
+    return next((suite for suite in SUITES if name.endswith(f"-{suite}")), SUITES[-1])
+
+
+def up_together(names: Sequence[str], suite: str | None, *, prepared: bool = False) -> None:
+    """Bring hosts up beside one another, for a boot is mostly waiting. Raises HostError when one does not come up."""
+    machine_settings()  # asked once for all
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        booting = [pool.submit(up, name, suite or suite_of(name), prepared=prepared) for name in names]
+    for each in booting:
+        each.result()
 
 
 def remove(name: str) -> None:
@@ -831,10 +848,14 @@ def arguments() -> argparse.ArgumentParser:
     added = verb(
         "up",
         "bring hosts up, and wait until they have booted",
-        lambda it: [up(name, it.suite, prepared=it.prepared) for name in it.names],
+        lambda it: up_together(it.names, it.suite, prepared=it.prepared),
     )
     added.add_argument("names", nargs="+", metavar="NAME")
-    added.add_argument("--suite", choices=SUITES, default=SUITES[-1], help="Debian release (%(default)s)")
+    added.add_argument(
+        "--suite",
+        choices=SUITES,
+        help=f"Debian release; else the one that a host's name ends in, or {SUITES[-1]}",
+    )
     added.add_argument("--prepared", action="store_true", help="with the packages and tools of the tests")
     added = verb("down", "remove hosts", lambda it: down(*it.names))
     added.add_argument("names", nargs="+", metavar="NAME")
