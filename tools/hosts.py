@@ -258,6 +258,13 @@ def remove_cgroup(group: Path) -> None:
 # The image
 
 
+@functools.cache
+def apt_targets() -> str:
+    """Return the package lists that this machine's apt is set up for, one a line."""
+    shown = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
+    return run(["apt-get", "indextargets", "--format", shown, "Created-By: Packages"]).stdout
+
+
 def apt_sources(suite: str) -> list[str]:
     """Return one-line apt sources for a Debian suite, on the mirrors that this machine itself uses.
 
@@ -266,17 +273,8 @@ def apt_sources(suite: str) -> list[str]:
     codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if platform.freedesktop_os_release().get("ID") != "debian" or not codename:
         return []
-    shown = run(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)",
-            "Created-By: Packages",
-        ]
-    ).stdout
     lines = []
-    for row in shown.splitlines():
+    for row in apt_targets().splitlines():
         uri, release, component, origin = row.split("|")
         pocket = release.removeprefix(codename)
         if pocket in ("", "-updates", "-security") and component == "main" and origin in ("Debian", ""):
@@ -730,7 +728,9 @@ def suite_of(name: str) -> str:
 
 def up_together(names: Sequence[str], suite: str | None, *, prepared: bool = False) -> None:
     """Bring hosts up beside one another, for a boot is mostly waiting. Raises HostError when one does not come up."""
-    machine_settings()  # asked once for all
+    # What is then known to all.
+    machine_settings()
+    apt_sources(suite or SUITES[-1])
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
         booting = [pool.submit(up, name, suite or suite_of(name), prepared=prepared) for name in names]
     for each in booting:
