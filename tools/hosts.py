@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import ipaddress
 import json
@@ -27,9 +28,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
+ROOT = Path(__file__).resolve().parents[1]
 SUITES = ("bookworm", "trixie")
 NETWORK = "asgi-host"
 LABEL = "asgi.host"
@@ -47,6 +50,18 @@ PACKAGES = (
     "openssh-server",
     "sudo",
 )
+# A prepared host also has what the role would install on it in nearly every scenario, and the tests' own tools.
+PREPARED_PACKAGES = (
+    *("acl", "build-essential", "nginx", "openssl", "python3-dev", "python3-venv"),
+    *("bsdextrautils", "curl", "git", "pebble", "slowhttptest", "testssl.sh"),
+)
+# What an app asks for is the role's to install there as well, but comes from apt's cache.
+FETCHED_PACKAGES = (
+    *("crun", "lego", "libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static", "podman"),
+    *("skopeo", "tree"),
+)
+UV_REQUIREMENTS = ROOT / "roles" / "asgi_host" / "files" / "uv.txt"
+TOOLS = "/usr/local/lib/asgi-host"  # of the role, on a host
 LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 PLAIN_CGROUP2 = Path("/sys/fs/cgroup/cgroup.controllers")
@@ -58,6 +73,7 @@ CAP_SYS_RESOURCE = 24  # the bit in linux/capability.h
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 60
 CGROUP_SECONDS = 5.0
+PREPARE_SECONDS = 900.0
 FIRST_ADDRESS = 10  # the addresses below it stay free for the gateway
 PUBLISHED = {"ssh": 22, "http": 80, "https": 443}
 
@@ -242,6 +258,13 @@ def remove_cgroup(group: Path) -> None:
 # The image
 
 
+@functools.cache
+def apt_targets() -> str:
+    """Return the package lists that this machine's apt is set up for, one a line."""
+    shown = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
+    return run(["apt-get", "indextargets", "--format", shown, "Created-By: Packages"]).stdout
+
+
 def apt_sources(suite: str) -> list[str]:
     """Return one-line apt sources for a Debian suite, on the mirrors that this machine itself uses.
 
@@ -250,17 +273,8 @@ def apt_sources(suite: str) -> list[str]:
     codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if platform.freedesktop_os_release().get("ID") != "debian" or not codename:
         return []
-    shown = run(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)",
-            "Created-By: Packages",
-        ]
-    ).stdout
     lines = []
-    for row in shown.splitlines():
+    for row in apt_targets().splitlines():
         uri, release, component, origin = row.split("|")
         pocket = release.removeprefix(codename)
         if pocket in ("", "-updates", "-security") and component == "main" and origin in ("Debian", ""):
@@ -308,6 +322,12 @@ def image_recipe(suite: str, *more: str, output: str = "-") -> list[str]:
     return [*argv, *sources]
 
 
+def image_digest(image: str) -> str:
+    """Return the digest of the recipe that an image was made by; empty if there is no such image."""
+    shown = f'{{{{ index .Labels "{LABEL}" }}}}'
+    return run(["podman", "image", "inspect", "--format", shown, image], check=False).stdout.strip()
+
+
 def build_image(suite: str) -> str:
     """Build a suite's image unless the same one is there; return its name.
 
@@ -318,10 +338,8 @@ def build_image(suite: str) -> str:
     certificates = [path.read_text(encoding="utf-8") for path in local_certificates()]
     digest = hashlib.sha256(json.dumps([recipe, certificates]).encode()).hexdigest()[:16]
     with lock(f"image-{suite}"):
-        if run(["podman", "image", "exists", image], check=False).returncode == 0:
-            found = podman("image", "inspect", "--format", '{{ index .Labels "asgi.host" }}', image)
-            if found == digest:
-                return image
+        if image_digest(image) == digest:
+            return image
         log = private_folder(cache() / "logs") / f"image-{suite}.log"
         say(f"building the Debian {suite} image, once, in about a minute (log: {log})")
         started = time.monotonic()
@@ -341,6 +359,66 @@ def build_image(suite: str) -> str:
             raise HostError(f"the Debian {suite} image could not be built; the end of {log}:\n{tail}")
         podman("image", "prune", "--force", "--filter", f"label={LABEL}")
         say(f"the Debian {suite} image is ready after {time.monotonic() - started:.0f} s")
+    return image
+
+
+def preparation() -> str:
+    """Return the shell script that makes a prepared host of a bare one; uv is where the role looks for it."""
+    digest = hashlib.sha256(UV_REQUIREMENTS.read_bytes()).hexdigest()[:12]
+    folder = f"{TOOLS}/uv-{digest}"
+    index = machine_settings().get("asgi_host_package_index", "")
+    install = "apt-get -q -y --no-install-recommends"
+    pip = f"{folder}/bin/python -m pip --disable-pip-version-check --quiet install --no-cache-dir"
+    return "\n".join(
+        [
+            "set -e; export DEBIAN_FRONTEND=noninteractive",
+            "apt-get -q update",
+            f"{install} install {' '.join(PREPARED_PACKAGES)}",
+            f"{install} --download-only install {' '.join(FETCHED_PACKAGES)}",
+            f"mkdir -p {TOOLS}; cat > /tmp/uv.txt <<'END'\n{UV_REQUIREMENTS.read_text(encoding='utf-8')}END",
+            f"python3 -m venv --without-pip {folder}",
+            "export PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl)",
+            f"export PIP_CERT={BUNDLE} {f'PIP_INDEX_URL={shlex.quote(index)}' if index else ''}",
+            f"{pip} --require-hashes --requirement=/tmp/uv.txt",
+            f"touch {folder}/complete",
+        ]
+    )
+
+
+def build_prepared(suite: str) -> str:
+    """Build a suite's image of a prepared host, a layer on the bare one, unless the same one is there; return its name.
+
+    The layer is built again when the bare image, the packages or the role's uv change.
+    """
+    bare = build_image(suite)
+    image = f"localhost/asgi-host-{suite}:prepared"
+    script = preparation()
+    with lock(f"prepared-{suite}"):
+        below = podman("image", "inspect", "--format", "{{ .Id }}", bare)
+        digest = hashlib.sha256(json.dumps([below, script]).encode()).hexdigest()[:16]
+        if image_digest(image) == digest:
+            return image
+        name = f"prepared-{suite}"
+        log = private_folder(cache() / "logs") / f"{name}.log"
+        say(f"preparing the Debian {suite} image for tests, once, in about a minute (log: {log})")
+        started = time.monotonic()
+        remove(name)
+        create(name, bare, ["sh", "-c", script])
+        try:
+            status = podman("wait", container(name), seconds=PREPARE_SECONDS)
+            said = run(["podman", "logs", container(name)], check=False)
+            write(log, said.stdout + said.stderr)
+            if status != "0":
+                tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-20:])
+                raise HostError(f"the Debian {suite} image could not be prepared; the end of {log}:\n{tail}")
+            podman(
+                *("commit", "--quiet", "--change", f"LABEL {LABEL}={digest}", container(name), image),
+                seconds=PREPARE_SECONDS,
+            )
+        finally:
+            remove(name)
+        podman("image", "prune", "--force", "--filter", f"label={LABEL}")
+        say(f"the prepared Debian {suite} image is ready after {time.monotonic() - started:.0f} s")
     return image
 
 
@@ -478,8 +556,8 @@ def free_address(subnet: ipaddress.IPv4Network) -> str:
     raise HostError(f"no free address in {subnet}: run `make clean`")
 
 
-def create(name: str, image: str) -> None:
-    """Start a new host from an image; on failure nothing of it stays behind."""
+def create(name: str, image: str, command: Sequence[str] = INIT) -> None:
+    """Start a new host from an image, or another command in its place; on failure nothing of it stays behind."""
     argv = [
         "run",
         "--detach",
@@ -510,7 +588,7 @@ def create(name: str, image: str) -> None:
         if rootless():
             argv += [f"--publish=127.0.0.1::{port}" for port in PUBLISHED.values()]
         try:
-            boot(name, [*argv, image, *INIT])
+            boot(name, [*argv, image, *command])
         except HostError:
             remove(name)
             raise
@@ -553,6 +631,7 @@ def enter(name: str) -> None:
     podman("exec", "--interactive", container(name), "sh", "-c", script, stdin=ensure_key())
 
 
+@functools.cache
 def machine_settings() -> dict[str, str]:
     """Return the role's variables for a machine behind a proxy with authorities or a mirror of its own."""
     settings = {}
@@ -614,10 +693,10 @@ def start(name: str) -> None:
         pin_bridge()
 
 
-def up(name: str, suite: str) -> Host:
-    """Bring a host up; one that is up already is left as it is."""
+def up(name: str, suite: str, *, prepared: bool = False) -> Host:
+    """Bring a host up, bare or prepared for the tests; one that is up already is left as it is."""
+    image = build_prepared(suite) if prepared else build_image(suite)
     started = time.monotonic()
-    image = build_image(suite)
     found = inspect(name)
     before = load(name)
     if found and (before is None or before.suite != suite):
@@ -640,6 +719,22 @@ def up(name: str, suite: str) -> Host:
     if found is None:
         say(f"{name} (Debian {suite}) is up at {host.address} after {time.monotonic() - started:.0f} s")
     return host
+
+
+def suite_of(name: str) -> str:
+    """Return the Debian release that a host's name ends in; the newest if it names none."""
+    return next((suite for suite in SUITES if name.endswith(f"-{suite}")), SUITES[-1])
+
+
+def up_together(names: Sequence[str], suite: str | None, *, prepared: bool = False) -> None:
+    """Bring hosts up beside one another, for a boot is mostly waiting. Raises HostError when one does not come up."""
+    # What is then known to all.
+    machine_settings()
+    apt_sources(suite or SUITES[-1])
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        booting = [pool.submit(up, name, suite or suite_of(name), prepared=prepared) for name in names]
+    for each in booting:
+        each.result()
 
 
 def remove(name: str) -> None:
@@ -743,15 +838,25 @@ def arguments() -> argparse.ArgumentParser:
         added.set_defaults(run=act)
         return added
 
-    added = verb("image", "build the image of a Debian release", lambda it: print(build_image(it.suite)))
+    added = verb(
+        "image",
+        "build the image of a Debian release",
+        lambda it: print(build_prepared(it.suite) if it.prepared else build_image(it.suite)),
+    )
     added.add_argument("suite", choices=SUITES)
+    added.add_argument("--prepared", action="store_true", help="and the layer on it that the tests use")
     added = verb(
         "up",
         "bring hosts up, and wait until they have booted",
-        lambda it: [up(name, it.suite) for name in it.names],
+        lambda it: up_together(it.names, it.suite, prepared=it.prepared),
     )
     added.add_argument("names", nargs="+", metavar="NAME")
-    added.add_argument("--suite", choices=SUITES, default=SUITES[-1], help="Debian release (%(default)s)")
+    added.add_argument(
+        "--suite",
+        choices=SUITES,
+        help=f"Debian release; else the one that a host's name ends in, or {SUITES[-1]}",
+    )
+    added.add_argument("--prepared", action="store_true", help="with the packages and tools of the tests")
     added = verb("down", "remove hosts", lambda it: down(*it.names))
     added.add_argument("names", nargs="+", metavar="NAME")
     added = verb(

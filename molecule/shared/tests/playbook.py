@@ -6,18 +6,19 @@ import copy
 import json
 import os
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forked_plays import Plays
 from targets import INVENTORY, ROOT, App, Target, hostvars, tool
 
 PLAYBOOK = Path(os.environ.get("ASGI_PLAYBOOK", ROOT / "site.yml"))
 ROLLBACK = ROOT / "playbooks" / "rollback.yml"
 SECONDS = 600
+PLAYS = Plays()
 RECAP = re.compile(r"^(\S+)\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 # With pipelining a module is a script on the standard input of the last command of a line.
 EXEC = re.compile(r"^<([^>]+)> SSH: EXEC ssh .*$", re.MULTILINE)
@@ -72,24 +73,18 @@ def play(
 ) -> Run:
     """Run the playbook that ships, or another, limited to ``targets`` if any are given."""
     limit = ["--limit", ",".join(target.name for target in targets)] if targets else []
-    done = subprocess.run(
+    status, output = PLAYS.run(
         [tool("ansible-playbook"), str(playbook), "-i", str(inventory), *limit, *options],
-        cwd=ROOT,
-        env={
+        folder=ROOT,
+        environment={
             **os.environ,
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         },
-        # Not that of the tests, which others share: one that makes it non-blocking stops Ansible.
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SECONDS,
-        check=False,
+        seconds=SECONDS,
     )
-    return Run(done.returncode, done.stdout)
+    return Run(status, output)
 
 
 def converge(targets: Sequence[Target], *options: str, inventory: Path = INVENTORY) -> Run:
