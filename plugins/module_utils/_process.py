@@ -60,11 +60,11 @@ def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: f
         said = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
         raise CommandError(argv, f"still ran after {error.timeout:.0f} s and was ended", said) from error
     if done.returncode:
-        raise CommandError(argv, _end(done.returncode), done.stdout)
+        raise CommandError(argv, end_of(done.returncode), done.stdout)
     return done.stdout
 
 
-def _end(status: int) -> str:
+def end_of(status: int) -> str:
     """How a program ended, by the status that subprocess gives."""
     if status == -signal.SIGKILL:
         return KILLED

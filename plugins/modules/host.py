@@ -46,6 +46,7 @@ EXAMPLES = r"""
 RETURN = r""" # """
 
 import base64
+import os
 import signal
 import sys
 from pathlib import Path
@@ -65,6 +66,8 @@ Arguments = dict[str, Any]
 
 def main() -> None:
     """Read the parameters, do the task, report."""
+    # The session may have a umask of 027 or 077, and what is made here is for the apps and nginx to read.
+    os.umask(0o022)
     module = AnsibleModule(
         argument_spec={
             "task": {"type": "str", "choices": list(TASKS), "required": True},

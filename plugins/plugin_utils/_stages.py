@@ -24,6 +24,9 @@ from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
 TOOLS = "/usr/local/lib/asgi-host"
 UNITS = "/etc/systemd/system"
 NGINX = "/etc/nginx"
+# Of an earlier version, for the builds of all apps by root.
+SHARED_CACHE = "/var/cache/asgi/uv"
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
 PIP = "/usr/share/python-wheels/pip-*.whl"
 WHEELS = "/var/cache/asgi/wheels"
 AUTHORITY = "/usr/local/share/ca-certificates/asgi-host.crt"
@@ -146,12 +149,15 @@ def base(
     steps += [
         {"folder": TOOLS},
         {"folder": "/var/cache/asgi", "mode": "0700"},
+        {"absent": SHARED_CACHE},
         *([] if wheels else [{"absent": WHEELS}]),
         {"file": f"{TOOLS}/uv-requirements.txt", "content": uv_requirements},
+        {"folder": folder},
         {
             "command": ["python3", "-m", "venv", "--clear", "--without-pip", folder],
             "creates": complete,
-            "unless": ["test", "-s", uv],
+            # As who builds: a session with a umask of 077 may have made it for root alone.
+            "unless": [*AS_NOBODY, "sh", "-c", 'test -s "$0" && test -x "$0"', uv],
             "name": "uv's virtualenv",
         },
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import build, ledger, requirements, tree
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
+from near_workshop import NearWorkshop
 
 PINS = ["gunicorn==27.0.1", "uvicorn[standard]==0.54.0", "uvicorn-worker==0.4.0"]
 
@@ -59,7 +60,7 @@ class Flapping(build.Tools):
     asked: list[tuple[str, bool]] = field(default_factory=list)
     given: list[dict[str, str]] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
-    forgotten: list[bool] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     locked: str = "pyyaml==6.0.4\n"
 
     def run(self, *argv: str) -> str:
@@ -71,7 +72,7 @@ class Flapping(build.Tools):
             words = "Because there is no version of pyyaml==6.0.4 and you require pyyaml==6.0.4, …"
             raise CommandError(argv, "exit status 1", words)
         if argv[0] == "venv":
-            (Path(argv[-1]) / "bin").mkdir(parents=True)
+            (Path(argv[-1]) / "bin").mkdir(parents=True, exist_ok=True)
             (Path(argv[-1]) / "bin" / "python").touch()
         for option in argv:
             if option.startswith("--output-file="):
@@ -80,9 +81,9 @@ class Flapping(build.Tools):
             self.given.append({name: Path(path).read_text() for name, path in named_files(argv)})
         return self.locked
 
-    def forget(self) -> None:
+    def forget(self, app: App) -> None:
         """Note it."""
-        self.forgotten.append(True)
+        self.forgotten.append(app.name)
 
 
 def named_files(argv: Sequence[str]) -> list[tuple[str, str]]:
@@ -114,7 +115,9 @@ def make(
         "server": "gunicorn",
         "server_requirements": None,
     }
-    return build.make(release, spec, tools, {"path": "/usr/bin/python3", "version": "3.11.2"}, others)
+    with NearWorkshop(release, folder / "build") as shop:
+        python = {"path": "/usr/bin/python3", "version": "3.11.2"}
+        return build.make(release, spec, replace(tools, shop=shop), python, others)
 
 
 def test_version_that_one_server_of_the_index_lacks_is_asked_for_anew(
@@ -274,8 +277,9 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: b
         "server": "gunicorn",
         "server_requirements": None,
     }
+    tools = Flapping(uv="uv", index=None, shop=NearWorkshop(release, tmp_path / "build"))
     with pytest.raises(build.BuildError, match=rf"{name} is no .*"):
-        build.make(release, spec, Flapping(uv="uv", index=None), {"path": "p", "version": "3.11.2"}, [])
+        build.make(release, spec, tools, {"path": "p", "version": "3.11.2"}, [])
 
 
 def completed(folder: Path, tools: build.Tools) -> Release:
@@ -331,6 +335,6 @@ def test_damaged_virtualenv_is_no_base_for_its_replacement(
     assert (after.venv / "bin" / "python").exists()
     assert not (after.venv / "lib").exists()
     assert [what for what, _ in tools.asked if what.startswith("pip install")]
-    assert tools.forgotten == [True], "uv's cache holds the same files"
+    assert tools.forgotten == ["shop"], "uv's cache holds the same files"
     make(tmp_path, tools, number=2, others=[before])
-    assert tools.forgotten == [True], "it was known already"
+    assert tools.forgotten == ["shop"], "it was known already"

@@ -12,6 +12,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release import hints, u
 from ansible_collections.asgi.host.plugins.module_utils._release.build import BuildError, Tools
 from ansible_collections.asgi.host.plugins.module_utils._release.candidate import RefusedError
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
+from near_workshop import NearWorkshop
 
 
 def ended(*argv: str, timeout: float = 60.0) -> str:
@@ -46,8 +47,9 @@ def test_killed_build_is_never_silent(tmp_path: Path) -> None:
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\nkill -KILL $$\n")
     uv.chmod(0o755)
+    shop = NearWorkshop(App(tmp_path, "shop", "asgi-shop").release("r"), tmp_path, runs=True)
     with pytest.raises(CommandError) as caught:
-        Tools(uv=str(uv), index=None).run("venv")
+        Tools(uv=str(uv), index=None, shop=shop).run("venv")
     assert caught.value.words == f"uv: {_process.KILLED} and said nothing"
 
 

@@ -29,8 +29,10 @@ from ansible_collections.asgi.host.plugins.module_utils._release import (
     tree,
     units,
     watch,
+    workshop,
 )
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
+from near_workshop import NearWorkshop
 
 RUNS = units.UnitState(active="active", enabled=True, restarts=0, main_pid=1)
 IDLE = units.UnitState(active="inactive", enabled=False, restarts=0, main_pid=0)
@@ -118,8 +120,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setattr(module, "run", lambda argv, **_: world.calls.append(" ".join(argv[:2])))
     monkeypatch.setattr(deploy.Deployment, "_repair_socket", staticmethod(lambda *_, **__: []))
     monkeypatch.setattr(build, "make", make)
-    monkeypatch.setattr(build, "compile_source", lambda release: None)
-    monkeypatch.setattr(build.Tools, "forget", lambda own: world.calls.append("forget"))
+    monkeypatch.setattr(build, "compile_source", lambda *_: None)
+    monkeypatch.setattr(build.Tools, "forget", lambda *_: world.calls.append("forget"))
+    monkeypatch.setattr(workshop, "forget", lambda app: None)
+    monkeypatch.setattr(candidate, "Workshop", lambda release, **_: NearWorkshop(release, tmp_path / "build"))
     monkeypatch.setattr(gate.Gate, "passes", lambda own, release, *_: world.passes(release))
     monkeypatch.setattr(switch, "wait_until_let_go", drained)
     monkeypatch.setattr(units, "instances", lambda app: dict(world.instances))

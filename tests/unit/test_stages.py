@@ -16,6 +16,8 @@ from base_stage import base_steps
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The steps that install uv, with what they ran; ``cut`` is where the power goes."""
     monkeypatch.setattr(_stages, "TOOLS", str(tmp_path))
+    # The folders of tests are not for everybody.
+    monkeypatch.setattr(_stages, "AS_NOBODY", ("env",))
     steps = base_steps()
     commands = [step for step in steps if "uv" in str(step.get("name"))]
     world: dict[str, Any] = {"steps": commands, "ran": [], "cut": "", "uv": Path(_stages.uv_path("uv==1"))}
@@ -27,6 +29,7 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         if "pip" in argv:
             world["uv"].parent.mkdir(exist_ok=True)
             world["uv"].write_text("" if world["cut"] else "uv")
+            world["uv"].chmod(0o755)
         elif argv[0] == "sh":
             (world["uv"].parents[1] / "complete").touch()
         return ""

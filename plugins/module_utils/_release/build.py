@@ -10,10 +10,8 @@ import json
 import os
 import re
 import shutil
-import stat
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,11 @@ from typing import Any
 from .._private import without_passwords
 from .._process import CommandError, run
 from .._versions import fits
-from . import ledger, requirements, tree
-from .paths import Release
+from . import copies, ledger, requirements, tree
+from .paths import App, Release
 from .requirements import canonical, named
+from .workshop import Workshop
+from .workshop import forget as forget_builds
 
 # The server's packages, with the oldest versions that know everything a release's process file relies on.
 OLDEST_SERVER = {
@@ -34,8 +34,9 @@ OLDEST_SERVER = {
 # uvicorn as the process manager replaces its workers one at a time since 0.51.
 OLDEST_MANAGER = {**OLDEST_SERVER, "uvicorn": "uvicorn[standard]>=0.51"}
 LOCK = "requirements.lock"
-CACHE = "/var/cache/asgi/uv"
-# How uv runs on a host: by its own settings alone, and with the authorities that the host believes.
+CACHE = "/var/cache/asgi/pythons"
+# How uv runs as root, which is to bring interpreters alone: by its own settings, with the authorities that the host
+# believes, and a cache that no build can reach.
 UV_ENVIRONMENT = {
     "UV_CACHE_DIR": CACHE,
     "UV_NO_CONFIG": "1",
@@ -68,10 +69,28 @@ class Tools:
     wheels: str | None = None
     refresh: bool = False
     """Whether to ask the index anew for what the cache knows."""
+    shop: Workshop | None = None
+    """The sandbox that uv runs in."""
+
+    @property
+    def workshop(self) -> Workshop:
+        """The sandbox, where there is one."""
+        if self.shop is None:
+            raise RuntimeError("uv runs in a sandbox alone")
+        return self.shop
+
+    @property
+    def private(self) -> bool:
+        """Whether the index is asked with a password."""
+        return bool(self.index) and without_passwords(self.index or "") != self.index
 
     def run(self, *argv: str) -> str:
         """Run uv; raises CommandError."""
-        env = {**UV_ENVIRONMENT, "UV_PYTHON_DOWNLOADS": "never"}
+        env = {
+            **UV_ENVIRONMENT,
+            "UV_CACHE_DIR": str(self.workshop.cache),
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
         if self.index:
             env["UV_DEFAULT_INDEX"] = self.index
         if self.wheels and argv[0] == "pip":
@@ -79,7 +98,7 @@ class Tools:
         if self.refresh and argv[0] == "pip":
             argv = (*argv, "--refresh")
         try:
-            return run([self.uv, *argv], env=env)
+            return self.workshop.run([self.uv, *argv], env)
         except CommandError as error:
             if self.wheels and UNSOLVED in error.output:
                 error.output += (
@@ -87,12 +106,11 @@ class Tools:
                 )
             raise
 
-    def forget(self) -> None:
-        """Empty uv's cache, whose content is not to be trusted any more; uv waits until no other uses it."""
-        try:
-            self.run("cache", "clean", "--quiet")
-        except CommandError:
-            shutil.rmtree(CACHE, ignore_errors=True)
+    def forget(self, app: App) -> None:
+        """Empty the app's cache, whose content is not to be trusted any more."""
+        if self.shop:
+            self.shop.close()
+        forget_builds(app)
 
 
 def server_choices(
@@ -130,10 +148,12 @@ class Inputs:
     lines: list[str]
     options: list[str]
     project: bool
+    within: tuple[Path, ...] = ()
+    """The folders that the files, and what they include, must be in: root reads them."""
 
     def read(self) -> requirements.Requirements:
         """What the files ask for. Raises requirements.UnreadableError."""
-        return requirements.read(self.files)
+        return requirements.read(self.files, self.within)
 
     def names(self) -> set[str]:
         """The projects that the app itself names."""
@@ -166,27 +186,30 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
             f"source.requirements: the source has no file {wanted['requirements']}; name one that it has"
         )
     project_file = source / "pyproject.toml"
-    project = project_file.is_file() and "build-system" in requirements.table_of(project_file)
+    within = (release.folder.resolve(), source.resolve())
+    project = project_file.is_file() and "build-system" in requirements.table_of(project_file, within)
     options = [f"--extra={extra}" for extra in wanted.get("extras", [])]
     groups = [f"--group={group}" for group in wanted.get("groups", [])]
     if path and path.name == "uv.lock":
-        needs = requirements.table_of(path).get("requires-python", "")
+        needs = requirements.table_of(path, within).get("requires-python", "")
         if not fits(spec["python"]["version"], needs):
             raise BuildError(
                 f"uv.lock needs Python {needs}, and the app would run on {spec['python']['version']} "
                 f"({spec['python']['path']}); set python to one that fits, or lock for this one"
             )
         exported = release.folder / "uv-lock.txt"
+        output = tools.workshop.write(exported.name, "")
         tools.run(
             "export", "--quiet", "--frozen", "--no-header", "--no-emit-project", "--no-default-groups",
-            "--no-editable", f"--project={source}", f"--output-file={exported}", *options, *groups,
+            "--no-editable", f"--project={source}", f"--output-file={output}", *options, *groups,
         )  # fmt: skip
-        return Inputs([exported], lines, [], project)
+        exported.write_text(tools.workshop.read(exported.name), encoding="utf-8")
+        return Inputs([exported], lines, [], project, within)
     if path is None:
-        return Inputs([], lines, [], project)
+        return Inputs([], lines, [], project, within)
     if path.name != "pyproject.toml":
         options = []
-    return Inputs([path], lines, [*options, *groups], project)
+    return Inputs([path], lines, [*options, *groups], project, within)
 
 
 def make(
@@ -203,6 +226,7 @@ def make(
     """
     try:
         inputs = find_inputs(release, spec, tools)
+        wanted = inputs.read()
         pins, own = spec["server_pins"], spec["server_requirements"]
         oldest = OLDEST_MANAGER if spec["server"] == "uvicorn" else OLDEST_SERVER
         by_content = inputs.from_source() or spec["source"]["kind"] == "wheel"
@@ -214,14 +238,15 @@ def make(
             *([_content(release, spec)] if by_content else []),
         )
         if not _again(release, digest, tools, others):
-            tools.run("venv", "--quiet", "--relocatable", f"--python={python['path']}", str(release.venv))
-            with _workshop(release, inputs) as (folder, moved):
-                _fill(release, moved, folder, tools, server_choices(pins, own, inputs.names(), oldest))
+            folder, moved = _working_copy(release, inputs, tools.workshop)
+            choices = server_choices(pins, own, inputs.names(), oldest)
+            _fill(release, moved, wanted, folder, tools, python["path"], choices)
+            _compile_venv(release, tools.workshop, python["path"])
+            tools.workshop.take("venv", release.venv)
     except CommandError as error:
         raise BuildError(error.words) from error
-    except requirements.UnreadableError as error:
+    except (requirements.UnreadableError, copies.CopyError) as error:
         raise BuildError(str(error)) from error
-    # uv leaves its lock file writable for everyone.
     (release.venv / ".lock").unlink(missing_ok=True)
     (release.folder / MARK).write_text(digest, encoding="utf-8")
     return digest
@@ -241,7 +266,7 @@ def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release
         if not (other.venv / "bin" / "python").exists() or tree.stamp(other.venv) != entry["venv_stamp"]:
             # One that was changed would bring the change along, and so would uv's cache: its files are the same, by
             # hard links. This release is not looked at again.
-            tools.forget()
+            tools.forget(release.app)
             ledger.update(other, venv_stamp=None)
         elif mark.is_file() and mark.read_text(encoding="utf-8") == digest:
             # Hard links of files that nobody writes to: a second copy costs neither time nor space.
@@ -251,45 +276,38 @@ def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release
     return False
 
 
-@contextlib.contextmanager
-def _workshop(release: Release, inputs: Inputs) -> Iterator[tuple[Path, Inputs]]:
+def _working_copy(release: Release, inputs: Inputs, shop: Workshop) -> tuple[Path, Inputs]:
     """The folder that uv works in, and the inputs as they are called there.
 
     That is the source, or a copy where something is built from it: build backends write beside what they build.
     """
     if not inputs.from_source():
-        yield release.source, inputs
-        return
-    with tempfile.TemporaryDirectory(prefix="asgi-host-") as folder:
-        copy = Path(folder) / "project"
-        live = release.source.is_symlink()
-        shutil.copytree(release.source, copy, symlinks=True, ignore=_no_part if live else None)
-        files = [
-            copy / path.relative_to(release.source) if path.is_relative_to(release.source) else path
-            for path in inputs.files
-        ]
-        yield copy, replace(inputs, files=files)
-
-
-def _no_part(folder: str, names: list[str]) -> list[str]:
-    """What a live folder has beside its source: what tools left there, and sockets of what runs in it."""
-    kinds = {name: (Path(folder) / name).lstat().st_mode for name in names}
-    special = [
-        name
-        for name, mode in kinds.items()
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+        return release.source, inputs
+    copy = shop.copy(release.source, "project", live=release.source.is_symlink())
+    files = [
+        copy / path.relative_to(release.source) if path.is_relative_to(release.source) else path
+        for path in inputs.files
     ]
-    return [*special, *({".git", ".venv", "venv", "node_modules", "__pycache__"} & set(names))]
+    return copy, replace(inputs, files=files)
 
 
 def _fill(
-    release: Release, inputs: Inputs, folder: Path, tools: Tools, choices: Sequence[Sequence[str]]
+    release: Release,
+    inputs: Inputs,
+    wanted: requirements.Requirements,
+    folder: Path,
+    tools: Tools,
+    python: str,
+    choices: Sequence[Sequence[str]],
 ) -> None:
-    """Resolve and install into the empty virtualenv."""
+    """Resolve and install into an empty virtualenv of the interpreter ``python``."""
     for left in reversed(range(TRIES)):
-        _resolve(release, inputs, folder, tools, choices)
+        tools.run(
+            "venv", "--quiet", "--relocatable", "--clear", f"--python={python}", str(tools.workshop.venv)
+        )
+        text = _resolve(release, _Resolver(inputs, wanted, folder, tools), choices)
         try:
-            _install(release, inputs, folder, tools)
+            _install(wanted, folder, tools, text)
             break
         except CommandError as error:
             if not left or "there is no version of" not in error.output:
@@ -297,28 +315,28 @@ def _fill(
         time.sleep(PAUSE)
         tools = replace(tools, refresh=True)
     if inputs.project and release.source.is_symlink():
-        # From the live folder, so that a change of its code is seen.
-        _pip_install(release, tools, f"--editable={release.source.resolve()}")
+        # Backends write beside what they build, and the folder is not theirs; a change of its code is to be seen.
+        _pip_install(tools, f"--editable={folder}")
+        tools.workshop.say_otherwise("venv", str(folder), str(release.source.resolve()))
     elif inputs.project:
-        _pip_install(release, tools, str(folder))
+        _pip_install(tools, str(folder))
 
 
 class _Resolver:
-    """uv's resolver for one release; ``folder`` is where it works, and ``scratch`` holds its files."""
+    """uv's resolver for one release; ``folder`` is where it works."""
 
-    def __init__(self, release: Release, inputs: Inputs, folder: Path, scratch: Path, tools: Tools) -> None:
-        self._tools = tools
-        self._server, self._lock = scratch / "server.in", scratch / LOCK
-        self._direct = inputs.names() - set(OLDEST_SERVER)
-        lines = scratch / "lines.in"
-        lines.write_text("".join(f"{line}\n" for line in inputs.lines), encoding="utf-8")
+    def __init__(self, inputs: Inputs, wanted: requirements.Requirements, folder: Path, tools: Tools) -> None:
+        self.tools, self.folder, self._shop = tools, folder, tools.workshop
+        self._direct = named(inputs.lines) | wanted.names
+        self._direct -= set(OLDEST_SERVER)
+        lines = self._shop.write("lines.in", "".join(f"{line}\n" for line in inputs.lines))
         self._ask = [
             "pip",
             "compile",
             "--quiet",
             "--no-header",
             "--no-annotate",
-            f"--python={release.venv}/bin/python",
+            f"--python={self._shop.venv}/bin/python",
             # A path is meant from the working folder, and a dependency group looked for in its project.
             f"--directory={folder}",
             *map(str, inputs.files),
@@ -328,61 +346,54 @@ class _Resolver:
 
     def alone(self, *options: str) -> list[str]:
         """What the app itself names, as it would get it without a server. Raises CommandError."""
-        found = self._tools.run(*self._ask, *options).splitlines()
+        found = self.tools.run(*self._ask, *options).splitlines()
         return [line for line in found if named([line]) & self._direct and PINNED.match(line)]
 
     def together(self, choice: Sequence[str], *options: str) -> str:
         """The lock of the app and these requirements of a server. Raises CommandError."""
-        self._server.write_text("".join(f"{line}\n" for line in choice), encoding="utf-8")
+        server = self._shop.write("server.in", "".join(f"{line}\n" for line in choice))
         # uv would keep to the versions of a lock that is there.
-        self._lock.unlink(missing_ok=True)
-        self._tools.run(*self._ask, str(self._server), *options, f"--output-file={self._lock}")
-        return self._lock.read_text(encoding="utf-8")
+        lock = self._shop.write(LOCK, "")
+        self.tools.run(*self._ask, str(server), *options, f"--output-file={lock}")
+        return self._shop.read(LOCK)
 
 
-def _resolve(
-    release: Release, inputs: Inputs, folder: Path, tools: Tools, choices: Sequence[Sequence[str]]
-) -> None:
-    """Write the lock: of the app and a server that fits, with what the app names as the app alone would get it.
+def _resolve(release: Release, resolver: _Resolver, choices: Sequence[Sequence[str]]) -> str:
+    """Write the lock, and return it: of the app and a server that fits, with what the app names as it alone would get it.
 
     Left to itself a resolver may fall back to an ancient version of the app to please the server's pins.
     """
     choices = list(dict.fromkeys(map(tuple, choices)))
-    with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
-        resolver = _Resolver(release, inputs, folder, Path(scratch), tools)
-        failures: list[CommandError] = []
+    failures: list[CommandError] = []
+    try:
+        text = resolver.together(choices[0])
+    except CommandError as error:
+        if UNSOLVED in error.output:
+            # Nor is there one with some versions kept.
+            failures.append(error)
+    else:
+        # The server seldom changes what the app gets, and uv knows by now what it would get alone.
+        with contextlib.suppress(CommandError):
+            if set(resolver.alone("--offline")) <= set(text.splitlines()):
+                return _write_lock(release, text, resolver.folder)
+    try:
+        kept = resolver.alone()
+    except CommandError as error:
+        raise BuildError(
+            _unresolved(
+                error,
+                "The app's own requirements cannot be met; change them (server_requirements only changes what "
+                "comes beside).",
+            )
+        ) from error
+    constraints = resolver.tools.workshop.write("constraints.txt", "".join(f"{line}\n" for line in kept))
+    for choice in choices[len(failures) :]:
         try:
-            text = resolver.together(choices[0])
+            text = resolver.together(choice, f"--constraints={constraints}")
         except CommandError as error:
-            if UNSOLVED in error.output:
-                # Nor is there one with some versions kept.
-                failures.append(error)
+            failures.append(error)
         else:
-            # The server seldom changes what the app gets, and uv knows by now what it would get alone.
-            with contextlib.suppress(CommandError):
-                if set(resolver.alone("--offline")) <= set(text.splitlines()):
-                    _write_lock(release, text, folder)
-                    return
-        try:
-            kept = resolver.alone()
-        except CommandError as error:
-            raise BuildError(
-                _unresolved(
-                    error,
-                    "The app's own requirements cannot be met; change them (server_requirements only changes what "
-                    "comes beside).",
-                )
-            ) from error
-        constraints = Path(scratch) / "constraints.txt"
-        constraints.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        for choice in choices[len(failures) :]:
-            try:
-                text = resolver.together(choice, f"--constraints={constraints}")
-            except CommandError as error:
-                failures.append(error)
-            else:
-                _write_lock(release, text, folder)
-                return
+            return _write_lock(release, text, resolver.folder)
     raise BuildError(
         _unresolved(
             failures[0],
@@ -397,7 +408,7 @@ def _unresolved(error: CommandError, fix: str) -> str:
     return f"{error.words}\n{fix}" if UNSOLVED in error.output else error.words
 
 
-def _write_lock(release: Release, text: str, folder: Path) -> None:
+def _write_lock(release: Release, text: str, folder: Path) -> str:
     # An editable project would be imported from the folder that it is built in.
     text = re.sub(r"^(?:-e|--editable)[\s=]+", "", text, flags=re.MULTILINE)
     # Hosts that got the same shall have the same lock.
@@ -407,40 +418,45 @@ def _write_lock(release: Release, text: str, folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
     if without_passwords(text) == text:
         path.chmod(0o644)
+    return text
 
 
-def _install(release: Release, inputs: Inputs, folder: Path, tools: Tools) -> None:
+def _install(wanted: requirements.Requirements, folder: Path, tools: Tools, text: str) -> None:
     """Install what the lock holds; with the hashes that the app gives, from where it says."""
-    wanted = inputs.read()
-    with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
-        options, hashed = Path(scratch) / "options.txt", Path(scratch) / "hashed.txt"
-        options.write_text("".join(f"{line}\n" for line in wanted.options), encoding="utf-8")
-        hashed.write_text("".join(f"{line}\n" for line in wanted.hashed), encoding="utf-8")
-        _pip_install(
-            release, tools, f"--directory={folder}", f"--requirement={options}", f"--constraint={hashed}",
-            f"--requirement={release.folder / LOCK}",
-        )  # fmt: skip
-
-
-def _pip_install(release: Release, tools: Tools, *what: str) -> None:
-    tools.run(
-        "pip", "install", "--quiet", f"--python={release.venv}/bin/python", "--no-deps", "--compile-bytecode", *what,
+    write = tools.workshop.write
+    options = write("options.txt", "".join(f"{line}\n" for line in wanted.options))
+    hashed = write("hashed.txt", "".join(f"{line}\n" for line in wanted.hashed))
+    _pip_install(
+        tools, f"--directory={folder}", f"--requirement={options}", f"--constraint={hashed}",
+        f"--requirement={write(LOCK, text)}",
     )  # fmt: skip
 
 
-def compile_source(release: Release) -> None:
-    """Write the source's bytecode; the app's user cannot, and would compile at each start."""
-    run(
-        [
-            f"{release.venv}/bin/python",
-            "-m",
-            "compileall",
-            "-q",
-            "-j",
-            str(os.cpu_count() or 1),
-            str(release.source),
-        ]
-    )
+def _pip_install(tools: Tools, *what: str) -> None:
+    # uv would compile with the virtualenv's interpreter, which executes every .pth in it.
+    python = f"--python={tools.workshop.venv}/bin/python"
+    tools.run("pip", "install", "--quiet", python, "--no-deps", *what)
+
+
+def _compile(shop: Workshop, python: str, folder: Path, becomes: Path) -> None:
+    """Write the bytecode of a folder of the scratch folder, as of what it ``becomes``; by the base interpreter."""
+    cores = str(os.cpu_count() or 1)
+    shop.run(
+        [python, "-I", "-S", "-m", "compileall", "-q", "-j", cores, "-s", str(folder), "-p", str(becomes), str(folder)]
+    )  # fmt: skip
+
+
+def _compile_venv(release: Release, shop: Workshop, python: str) -> None:
+    # Packages bring files for other versions of Python, which cannot be compiled and are not imported.
+    with contextlib.suppress(CommandError):
+        _compile(shop, python, shop.venv, release.venv)
+
+
+def compile_source(release: Release, shop: Workshop, python: str) -> None:
+    """Write the source's bytecode; the app's user cannot, and would compile at each start. Raises CommandError."""
+    copy = shop.copy(release.source, "modules", only=".py")
+    _compile(shop, python, copy, release.source)
+    shop.take_bytecode("modules", release.source)
 
 
 def lock_digest(release: Release) -> str:

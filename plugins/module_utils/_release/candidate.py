@@ -9,16 +9,18 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._process import CommandError, run, succeeds
-from . import build, environment, images, ledger, live, tree, units
+from . import build, copies, environment, images, ledger, live, tree, units
+from .build import Tools
 from .live import Live
 from .paths import SYSTEMD, Release
 from .requirements import named
+from .workshop import Workshop
 
 # Seconds that one hook may take.
 HOOK_TIMEOUT = 1800.0
@@ -118,6 +120,15 @@ class Candidate:
         if images.is_one(self.spec):
             self._take_image(archive, tools)
             return
+        with Workshop(self.release, readable=self._read_by_build(tools)) as shop:
+            self._build(archive, replace(tools, shop=shop), others, shop)
+
+    def _read_by_build(self, tools: Tools) -> list[str]:
+        """What a build reads beside the release's folder."""
+        folder = [str(self.live.folder)] if self.live else []
+        return [*folder, *([tools.wheels] if tools.wheels else [])]
+
+    def _build(self, archive: Path | None, tools: Tools, others: Sequence[Release], shop: Workshop) -> None:
         if self.live:
             self.release.source.symlink_to(self.live.target)
         elif archive and self.spec["source"]["kind"] == "wheel":
@@ -125,8 +136,8 @@ class Candidate:
             kept.parent.mkdir(mode=0o755)
             shutil.copy(archive, kept)
         elif archive:
-            into = f"--directory={self.release.source}"
-            run(["tar", "--extract", "--gzip", "--no-same-owner", f"--file={archive}", into])
+            shop.begin()
+            copies.unpack(archive, self.release.source)
         root = self.release.source / self.spec["app_dir"]
         if not root.is_dir():
             raise RefusedError(
@@ -141,6 +152,8 @@ class Candidate:
         if self.live and self.live.mount:
             self._must_be_readable(self.live.mount)
         if self.spec["hooks"]["build"]:
+            # What a build backend has left running has no part in it.
+            shop.close()
             tree.give_to(self.release.source, self.release.app.user)
             try:
                 self.hooks("build", writable=[self.release.source.resolve()])
@@ -148,7 +161,8 @@ class Candidate:
                 tree.seal(self.release.source)
         self._must_hold_the_app(root)
         if not self.live:
-            build.compile_source(self.release)
+            build.compile_source(self.release, shop, self.spec["python"]["path"])
+            shop.close()
         version = self.spec["source"].get("version") or self._package_version()
         ledger.update(
             self.release,

@@ -37,6 +37,7 @@ from . import (
     requirements,
     tree,
     units,
+    workshop,
 )
 from .candidate import Candidate, RefusedError
 from .gate import Gate, GateError
@@ -194,6 +195,8 @@ class Deployment:
     def _complete(self, release: Release) -> bool:
         """Whether the release's own files are there; what is in it cannot be put back, only built anew."""
         entry = ledger.read(release)
+        if not release.folder.is_dir() or not tree.is_readable(release.folder.stat()):
+            return False
         if images.is_one(self.spec):
             runs = images.exists(release)
         else:
@@ -750,7 +753,7 @@ class Deployment:
         install them for ever.
         """
         if leftovers:
-            self.tools.forget()
+            self.tools.forget(self.app)
             if images.is_one(self.spec):
                 images.clear_away(self.app, str(ledger.read(leftovers[0]).get("created", "")))
         for release in leftovers:
@@ -806,6 +809,7 @@ class Deployment:
         for identity in sorted(known | units.with_settings(app)):
             self._discard(app.release(identity))
         images.remove_all(app)
+        workshop.forget(app)
         if own:
             footprint.take_away(app)
         for path in paths:

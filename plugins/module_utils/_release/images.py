@@ -28,7 +28,7 @@ from typing import Any
 from .._files import gid_of, uid_of
 from .._host import listening
 from .._process import CommandError, run, succeeds
-from . import build, environment, ledger, tree, units
+from . import build, copies, environment, ledger, tree, units
 from .gate import Gate, GateError
 from .paths import App, Release
 
@@ -189,7 +189,7 @@ def _build(release: Release, wanted: Mapping[str, Any], archive: Path, tools: bu
     context = release.folder / "context"
     context.mkdir(mode=0o700)
     try:
-        run(["tar", "--extract", "--gzip", "--no-same-owner", f"--file={archive}", f"--directory={context}"])
+        copies.unpack(archive, context)
         with _indexes(release.app, tools) as mounts:
             argv = [
                 PODMAN, "build", f"--tag={tag(release)}", f"--file={context / wanted['dockerfile']}",

@@ -30,16 +30,19 @@ def dependencies(folder: Path, wanted: Mapping[str, Any]) -> str:
     chosen = requirements.choose(folder, wanted.get("requirements"))
     project = folder / "pyproject.toml"
     texts: dict[str, list[str]] = {}
+    within = (folder.resolve(),)
     if chosen and chosen.is_file():
         own = (
-            [requirements.text_of(chosen)] if chosen.name == "uv.lock" else requirements.read([chosen]).texts
+            [requirements.text_of(chosen, within)]
+            if chosen.name == "uv.lock"
+            else requirements.read([chosen], within).texts
         )
         texts[chosen.name] = own
-    built = project.is_file() and "build-system" in requirements.table_of(project)
+    built = project.is_file() and "build-system" in requirements.table_of(project, within)
     if built or (chosen and chosen.name == "uv.lock"):
         for path in (project, folder / "setup.py", folder / "setup.cfg"):
             if path.is_file():
-                texts[path.name] = [requirements.text_of(path)]
+                texts[path.name] = [requirements.text_of(path, within)]
     return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
 
 

@@ -37,9 +37,19 @@ def named(requirements: Sequence[str]) -> set[str]:
     return {canonical(match.group(1)) for match in found if match}
 
 
-def text_of(path: Path) -> str:
-    """The text of a file. Raises UnreadableError."""
-    content = path.read_bytes()
+def text_of(path: Path, within: Sequence[Path] = ()) -> str:
+    """The text of a file, which must be in one of the folders ``within``, links followed. Raises UnreadableError.
+
+    Root reads it: what a link leads to may be somebody's secret.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        real = Path(os.readlink(f"/proc/self/fd/{stream.fileno()}"))
+        if within and not any(real.is_relative_to(folder) for folder in within):
+            raise UnreadableError(
+                f"{path.name} is a link that leads out of the source, or is included from there; put the file itself "
+                "into the source"
+            )
+        content = stream.read()
     encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)
@@ -47,10 +57,10 @@ def text_of(path: Path) -> str:
         raise UnreadableError(f"{path.name} is no text in UTF-8 ({error}); save it as UTF-8") from error
 
 
-def table_of(path: Path) -> dict[str, Any]:
-    """The content of a TOML file. Raises UnreadableError."""
+def table_of(path: Path, within: Sequence[Path] = ()) -> dict[str, Any]:
+    """The content of a TOML file, as text_of() has it. Raises UnreadableError."""
     try:
-        return tomllib.loads(text_of(path))
+        return tomllib.loads(text_of(path, within))
     except tomllib.TOMLDecodeError as error:
         raise UnreadableError(
             f"{path.name} is no valid TOML ({error}); correct it, or resolve the merge that left its marks in it"
@@ -71,6 +81,8 @@ class Requirements:
     """Where to look for packages and in which form, a line for each option."""
     local: bool = False
     """Whether something is built from a folder or file of the source."""
+    within: Sequence[Path] = ()
+    """The folders that all of the files must be in."""
 
     def add(self, line: str, *, constrains: bool) -> None:
         """Add one requirement."""
@@ -89,17 +101,17 @@ def choose(source: Path, named_file: str | None) -> Path | None:
     return next((path for path in usual if path.is_file()), None)
 
 
-def read(paths: Sequence[Path]) -> Requirements:
-    """Read files of the kinds that ``uv pip compile`` takes. Raises UnreadableError."""
-    found = Requirements()
+def read(paths: Sequence[Path], within: Sequence[Path] = ()) -> Requirements:
+    """Read files of the kinds that ``uv pip compile`` takes, each as text_of() has it. Raises UnreadableError."""
+    found = Requirements(within=within)
     seen: set[tuple[Path, bool]] = set()
     for path in paths:
         if path.name == "pyproject.toml":
-            found.texts.append(text_of(path))
-            _project(table_of(path), found)
+            found.texts.append(text_of(path, within))
+            _project(table_of(path, within), found)
         elif path.suffix in (".py", ".cfg", ".toml"):
             # What it asks for shows when it is built.
-            found.texts.append(text_of(path))
+            found.texts.append(text_of(path, within))
             found.local = True
         else:
             _file(path, found, seen, constrains=False)
@@ -110,7 +122,7 @@ def _file(path: Path, found: Requirements, seen: set[tuple[Path, bool]], *, cons
     if (path, constrains) in seen:
         return
     seen.add((path, constrains))
-    text = text_of(path)
+    text = text_of(path, found.within)
     found.texts.append(text)
     for line in _lines(text):
         if include := INCLUDE.fullmatch(line):

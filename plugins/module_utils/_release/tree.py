@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from .._files import gid_of, uid_of
@@ -35,17 +36,34 @@ def seal(folder: Path) -> None:
 
 
 def stamp(folder: Path) -> str:
-    """A digest of names, sizes, times, modes and owners: whoever changes a file below ``folder`` changes it."""
+    """A digest of names, sizes, times, modes and owners: whoever changes a file below ``folder`` changes it.
+
+    Empty where the app cannot read some of it, as earlier versions have left it in sessions with a umask of 027 or 077.
+    """
     total = hashlib.sha256()
     for base, folders, files in os.walk(folder):
+        if not is_readable(os.stat(base)):
+            return ""
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(files):
             # A virtualenv has thousands, and a Path for each would take longer than all else.
             seen = os.lstat(f"{base}/{name}")
+            if not is_readable(seen):
+                return ""
             total.update(
                 f"{base}/{name} {seen.st_size} {seen.st_mtime_ns} {seen.st_mode} {seen.st_uid}\0".encode()
             )
     return total.hexdigest()
+
+
+def is_readable(seen: os.stat_result) -> bool:
+    """Whether a file or folder of root's can be read by those it is for: a group of its own, else everybody."""
+    if stat.S_ISLNK(seen.st_mode):
+        return True
+    bits = 0o040 if seen.st_gid else 0o004
+    if stat.S_ISDIR(seen.st_mode):
+        bits |= bits >> 2
+    return seen.st_mode & bits == bits
 
 
 def changed_since(folder: Path, when: float) -> bool:
