@@ -82,8 +82,11 @@ def nginx_time(seconds: int) -> str:
 
 
 def hidden_files(url: str, app: dict[str, Any]) -> str:
-    """The pattern of names with a leading dot below a static URL, in quotes; dots of the URL itself are no matter."""
-    return f'"^{re.escape(app["root_path"] + url)}(?:.*/)?\\."'
+    """The pattern, in quotes, of what is hidden below a static URL; dots of the URL itself are no matter.
+
+    Names with a leading dot, and the bytecode that a release has of every module, wherever that lies.
+    """
+    return f'"^{re.escape(app["root_path"] + url)}(?:.*/)?(?:\\.|__pycache__/)"'
 
 
 def static_folder(path: str, app: dict[str, Any], root: str) -> str:

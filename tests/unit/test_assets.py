@@ -69,6 +69,8 @@ def test_hidden_files_and_links_that_lead_out_are_left_out(app: paths.App) -> No
     (static / ".env").write_text("secret")
     (static / ".git").mkdir()
     (static / ".git" / "config").write_text("secret")
+    (static / "__pycache__").mkdir()
+    (static / "__pycache__" / "settings.pyc").write_text("secret")
     for name, target in {
         "out": "../settings.py", "far": "/etc/passwd", "hidden": ".env", "loop": "loop", "inside.js": "a.js",
         "folder": ".", "up": "..",
@@ -238,6 +240,8 @@ def test_links_are_looked_at_from_what_is_roots(path: str, links: str) -> None:
         ("/.well-known/", "/shop/.well-known/a.txt", False),
         ("/.well-known/", "/shop/.well-known/.x", True),
         ("/a+b/", "/shop/a+b/.x", True),
+        ("/static/", "/shop/static/__pycache__/out.cpython-313.pyc", True),
+        ("/static/", "/shop/static/my__pycache__/x", False),
     ],
 )
 def test_hidden_files_by_what_comes_after_the_url(url: str, asked: str, hidden: bool) -> None:

@@ -142,6 +142,9 @@ def test_hidden_files_and_links_are_not_served(bundle: Bundle) -> None:
         "/a/../.env",
         "/out.py",
         "/up/bundle/main.py",
+        # Of what out.py leads to.
+        "/__pycache__/out.cpython-311.pyc",
+        "/__pycache__/out.cpython-313.pyc",
         "/no",
     )
     statuses = {path: bundle.get(f"/static{path}")[0] for path in paths}
@@ -181,6 +184,8 @@ def test_media_folder_that_becomes_a_link_serves_nothing(bundle: Bundle) -> None
 @pytest.mark.in_turn
 def test_pages_from_before_five_switches_find_their_files(bundle: Bundle) -> None:
     """Four deploys, each of which prunes the release before the last, and a rollback."""
+    workers = "pgrep -f 'nginx: worker process'"
+    before = bundle.target.run(workers)
     browser = Browser(bundle)
     browser.start()
     try:
@@ -209,6 +214,7 @@ def test_pages_from_before_five_switches_find_their_files(bundle: Bundle) -> Non
     assert len(there) < 5
     assert bundle.get("/static/app.00000006.js")[0] == 404
     assert bundle.get("/static/inside.txt") == (200, "5")
-    # No reload of nginx is part of it, and no copy: each file in the pool is one of a release, or the last name of one.
+    assert bundle.target.run(workers) == before, "nginx was reloaded"
+    # No copy of them: each file in the pool is one of a release, or the last name of one.
     links = bundle.target.run(f"stat -c '%h %n' /srv/asgi/{NAME}/static/static/app.00000005.js")
     assert links.startswith("2 ")

@@ -61,17 +61,22 @@ def _files(source: Path, folder: str) -> Iterator[tuple[Path, Path]]:
         if top == source.resolve() or not top.is_relative_to(source.resolve()):
             return
         for base, folders, files in os.walk(top):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in folders if not _hidden(name)]
             for name in files:
                 path = Path(base) / name
-                if not name.startswith(".") and (real := _real(path, top)):
+                if not _hidden(name) and (real := _real(path, top)):
                     yield path.relative_to(top), real
+
+
+def _hidden(name: str) -> bool:
+    """Whether nginx serves it below no static URL: as in hidden_files of plugin_utils/_render.py."""
+    return name.startswith(".") or name == "__pycache__"
 
 
 def _real(path: Path, top: Path) -> Path | None:
     with contextlib.suppress(OSError, RuntimeError):
         real = path.resolve(strict=True) if path.is_symlink() else path
-        hidden = real.is_relative_to(top) and any(part[0] == "." for part in real.relative_to(top).parts)
+        hidden = real.is_relative_to(top) and any(map(_hidden, real.relative_to(top).parts))
         if real.is_relative_to(top) and not hidden and stat.S_ISREG(real.lstat().st_mode):
             return real
     return None
