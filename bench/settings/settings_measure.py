@@ -130,7 +130,7 @@ SETTINGS = {
         "headers for browsers", "default", "none", nginx("^ *add_header .*$", ""), "kept: security",
     ),
     "blanked": Setting(
-        "headers of clients that are dropped", "24", "none", nginx('^proxy_set_header (?!X-Forwarded-Prefix).* "";$', ""),
+        "headers of clients that are dropped", "240", "none", nginx('^proxy_set_header (?!X-Forwarded-Prefix).* "";$', ""),
         "kept: nobody's identity can be forged",
     ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ One task per file and app would cost half a second each; here they become the ar
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def _environment() -> jinja2.Environment:
     filters = (
         added_headers,
         cache_control,
+        hidden_files,
         identity_headers,
         nginx_string,
         nginx_time,
@@ -78,6 +80,14 @@ def nginx_time(seconds: int) -> str:
     """Seconds in nginx's words, whole hours as such."""
     hours, rest = divmod(seconds, 3600)
     return f"{seconds}s" if rest else f"{hours}h"
+
+
+def hidden_files(url: str, app: dict[str, Any]) -> str:
+    """The pattern, in quotes, of what is hidden below a static URL; dots of the URL itself are no matter.
+
+    Names with a leading dot, and the bytecode that a release has of every module, wherever that lies.
+    """
+    return f'"^{re.escape(app["root_path"] + url)}(?:.*/)?(?:\\.|__pycache__/)"'
 
 
 def static_folder(path: str, app: dict[str, Any], root: str) -> str:

@@ -180,6 +180,12 @@ def describe(
             ),
         },
         "processes": _background.unit_files(app, values),
+        # No part of what makes a release: nginx's word for what lies in it.
+        "static": [
+            {"url": f"{app['root_path']}{item['url']}", "path": item["path"]}
+            for item in app["static"]
+            if not item["path"].startswith(("{data}/", "/"))
+        ],
         "files": {server.file: render(f"release/{server.template}", **values)} if server.file else {},
     }
 

@@ -335,6 +335,12 @@ CASES: list[Case] = [
         ("tls.client_ca: is missing",),
         tls={"client_certificate": "optional"},
     ),
+    _one("static source", ("static[0].path: '.' is the whole source",), static=[{"url": "/s/", "path": "."}]),
+    _one(
+        "static data",
+        ("static[0].path: '{data}/' is the whole data folder",),
+        static=[{"url": "/s/", "path": "{data}/"}],
+    ),
     _one("everybody trusted", ("'0.0.0.0/0' is every address",), proxy={"trusted_proxies": ["0.0.0.0/0"]}),
     _one("everybody of IPv6 trusted", ("'::/0' is every address",), proxy={"trusted_proxies": ["::/0"]}),
     _one("header value", ("proxy.headers.X-A:", "line"), proxy={"headers": {"X-A": 'a"; return 200'}}),

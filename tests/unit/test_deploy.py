@@ -164,7 +164,7 @@ def wanted(root: Path, digest: str, **more: Any) -> deploy.Deployment:
         "name": "shop", "root": str(root), "user": "asgi-shop", "by": "a@b", "host": "localhost", "domains": [],
         "root_path": "", "health": [], "shared": [],
         "hooks": {"build": [], "migrate": [], "after": [], "after_failure": "keep"}, "strategy": "overlap",
-        "warm_up": 0, "watch": {"seconds": 0, "errors": 5}, "keep_warm": False,
+        "warm_up": 0, "watch": {"seconds": 0, "errors": 5}, "keep_warm": False, "static": [],
         "app_dir": "", "python": {"path": "/usr/bin/python3", "version": "3.11.2"}, "requirements": [],
         "server_pins": [], "server_requirements": None, "keep_releases": 2,
         "module": "shop",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._apps import identity, problems
-from ansible_collections.asgi.host.plugins.plugin_utils import _identity
+from ansible_collections.asgi.host.plugins.plugin_utils import _doors, _identity, _preflight
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
 from test_self_test import app_of, worker  # noqa: F401  (a fixture)
@@ -154,3 +156,80 @@ def test_rules_of_client_certificates(tls: dict[str, Any], words: str) -> None:
     found = problems([app])
     assert bool(found) is bool(words)
     assert all(words in each for each in found)
+
+
+def test_apps_of_one_domain_have_one_authority_of_clients() -> None:
+    base = {"app": "shop:app", "source": {"path": "x"}, "domains": ["shop.test"]}
+    first = {"name": "shop", "tls": {"client_ca": "a.pem"}, **base}
+    second = {"name": "blog", "root_path": "/blog", **base}
+    assert "tls: differs from that of 'shop'" in problems([first, second])[0]
+    assert problems([first, {**second, "tls": {"client_ca": "a.pem"}}]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "holds no certificate"),
+        ("-----BEGIN PRIVATE KEY-----", "holds a private key"),
+        (None, "tls.client_ca: "),
+    ],
+)
+def test_authority_of_clients_is_looked_at_on_the_controller(
+    tmp_path: Path, text: str | None, words: str
+) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "shop.py").touch()
+    if text is not None:
+        (tmp_path / "ca.pem").write_text(text)
+    found = _preflight.controller_problems([app_of(tls={"client_ca": "ca.pem"})], [str(tmp_path)])
+    assert len(found) == 1
+    assert words in found[0]
+
+
+# The self-test
+
+
+def lies_of_identity(trusted: list[str], identity_headers: list[str]) -> list[str]:
+    seen_headers = [["remote-user", "forged-remote-user"]]
+    base = {"client": ["10.1.2.3", 0], "scheme": "https", "server": ["h", 443], "root_path": ""}
+    truth = "10.1.2.3"
+    plain, forged = {**base, "headers": []}, {**base, "headers": seen_headers}
+    if trusted:
+        forged["client"] = [_self_test.believed(_self_test.chain_of(_self_test.FORGED), truth, trusted), 0]
+    return _self_test.lies(
+        _self_test.FORGED, plain, forged, truth=truth, trusted=trusted, identity=identity_headers
+    )
+
+
+def test_word_of_a_trusted_proxy_is_no_lie() -> None:
+    assert "the header remote-user" in lies_of_identity([], ["Remote-User"])[0]
+    assert "the header remote-user" in lies_of_identity(["10.0.0.0/8"], [])[0]
+    assert lies_of_identity(["10.0.0.0/8"], ["Remote-User"]) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "found", "untested"),
+    [(400, False, False), (200, True, False), (403, False, True), (503, False, True)],
+)
+def test_door_that_wants_a_certificate_refuses_who_has_none(
+    monkeypatch: pytest.MonkeyPatch, status: int, found: bool, untested: bool
+) -> None:
+    def ask(*_: Any) -> dict[str, Any]:
+        if status == 200:
+            return {}
+        error = _self_test.NoViewError("refused")
+        error.status = status
+        raise error
+
+    monkeypatch.setattr(_self_test, "_ask", ask)
+    monkeypatch.setattr(_self_test, "PAUSE", 0)
+    door = _self_test.Door(app="shop", domain="shop.test", paths=["/x"], certificate=True)
+    place = _self_test._Place("the host", ("10.1.2.3", 443), "10.1.2.3", 1.0)
+    judged = _self_test._judged(door, "/x", {}, place, lambda: False)
+    assert (bool(judged.differences), bool(judged.untested)) == (found, untested)
+
+
+def test_doors_are_told_whose_word_counts() -> None:
+    app = app_of(proxy={**TRUSTED, "identity_headers": ["Remote-User", {"name": "X-Me", "value": "$me"}]})
+    (door,) = _doors.doors([app], failed=[], bases=[], proxy_protocol=[])
+    assert (door["identity"], door["certificate"]) == (["Remote-User"], False)

@@ -14,6 +14,7 @@ from .defaults import APP_DEFAULTS, STAGES, merge, with_server
 from .images import NOT_OF_AN_IMAGE
 from .judge import problems
 from .reading import as_bool, as_int, is_list, scalar
+from .static import plain
 from .table import IMAGE_CHECKS
 
 # The longest user name that utmp, ps and useradd of Debian 12 all take.
@@ -92,7 +93,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         },
         "watch": _watched(app["watch"]),
         "health": _checks(app["health"], given.get("health"), defaults.get("health")),
-        "static": [{**item, "cache": _cached(item.get("cache", 0))} for item in app["static"]],
+        "static": [_static(item, name) for item in app["static"]],
         "tls": {
             "mode": tls["mode"],
             "client_ca": tls["client_ca"],
@@ -147,6 +148,14 @@ def _source(source: Mapping[str, Any]) -> dict[str, Any]:
     if "package" in full and not is_list(full["package"]):
         full["package"] = [full["package"]]
     return full
+
+
+def _static(item: Mapping[str, Any], name: str) -> dict[str, Any]:
+    path = plain(item["path"])
+    own = f"/var/lib/asgi/{name}/"
+    if path.startswith(own):
+        path = f"{{data}}/{path.removeprefix(own)}"
+    return {**item, "path": path, "cache": _cached(item.get("cache", 0))}
 
 
 def _cached(value: Any) -> int | str | None:

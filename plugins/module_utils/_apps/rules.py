@@ -13,6 +13,7 @@ from .identity import identity_rules
 from .images import image_rules
 from .program_values import VARIABLE
 from .reading import as_bool, as_int, as_list, as_text, at, matches, show
+from .static import static_rules
 
 
 def request_outlives_its_worker(say: Say, given: Mapping[Any, Any]) -> None:
@@ -87,6 +88,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
         )
     _acme_rules(say, app)
     _places(say, app)
+    static_rules(say, app)
 
 
 def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from .._nginx import account
 from .._private import mask, without_passwords
 from .._process import CommandError, run
 from . import (
+    assets,
     background,
     build,
     environment,
@@ -349,6 +350,9 @@ class Deployment:
             if not dry:
                 self._discard(release)
         found += self._clear_development(active, dry=dry)
+        if not dry:
+            # Of no consequence to anything that serves, so it is no change.
+            assets.prune(self.app, at_once=False)
         if ledger.read(active).get("after") == ledger.PENDING:
             found.append("hooks.after had not run to their end")
             if not dry:
@@ -522,7 +526,8 @@ class Deployment:
         Raises NotProvedError before the switch, and DeployError when it went bad after it and was taken back.
         """
         began = time.time()
-        Switch(previous, self._gate, self.spec["strategy"] == "restart", self._fit).to(release)
+        restart, keep = self.spec["strategy"] == "restart", self._keeping_files_of(previous, release)
+        Switch(previous, self._gate, restart, self._fit, keep).to(release)
         wanted = self.spec["watch"]
         if wanted["seconds"]:
             try:
@@ -535,6 +540,19 @@ class Deployment:
         earlier = self._previous_of(release)
         for old in self._excess(keep={each.id for each in (release, previous, earlier) if each}):
             self._discard(old)
+        assets.prune(self.app)
+
+    def _keeping_files_of(self, *releases: Release | None) -> Callable[[], None]:
+        """Before a switch: what keeps the static files of both, so that pages from before it find theirs after it."""
+
+        def keep() -> None:
+            for release in filter(None, releases):
+                entry = ledger.read(release)
+                folders = [*self.spec["static"], *entry.get("static", [])]
+                if folders:
+                    assets.keep(release, folders, gid_of(NGINX_GROUP))
+
+        return keep
 
     def _fit(self, release: Release) -> bool:
         """Lower the number of workers to what fits by their measured size; returns whether it was too high."""
@@ -614,6 +632,7 @@ class Deployment:
                 "parts": self.wanted_parts(),
                 "gate": self._gate.entry(),
                 "processes": list(self.spec["processes"]),
+                "static": self.spec["static"],
                 "created": ledger.now(),
                 "activated": None,
                 "by": self.spec["by"],
@@ -688,7 +707,8 @@ class Deployment:
             with self._restored(target, active):
                 # The hooks after a deploy are no part of going back.
                 ledger.update(target, after=None)
-                Switch(active, self._gate_of(target), self.spec["strategy"] == "restart").to(target)
+                restart, keep = self.spec["strategy"] == "restart", self._keeping_files_of(active, target)
+                Switch(active, self._gate_of(target), restart, ready=keep).to(target)
             self._leave(active)
             return {"status": "rolled back", "release": ledger.read(target)}
 

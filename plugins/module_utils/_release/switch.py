@@ -36,6 +36,9 @@ class Switch:
     fit: Callable[[Release], bool] | None = None
     """Lowers the number of a proved candidate's workers where they do not fit; returns whether it did."""
 
+    ready: Callable[[], None] | None = None
+    """What is done once the candidate is proved, right before it gets the traffic."""
+
     def to(self, release: Release) -> None:
         """Start the candidate, prove it, give it the traffic. Raises NotProvedError, and it is stopped again."""
         if self.restart and self.previous:
@@ -79,9 +82,10 @@ class Switch:
             units.end(release)
             raise NotProvedError(f"processes: {said}") from error
 
-    @staticmethod
-    def _flip(release: Release) -> None:
+    def _flip(self, release: Release) -> None:
         """Code and traffic follow one rename. A power cut after it must find the whole release on disk."""
+        if self.ready:
+            self.ready()
         os.sync()
         point_link(release.app.current, f"releases/{release.id}")
         ledger.update(release, state=ledger.ACTIVE, activated=ledger.now())
