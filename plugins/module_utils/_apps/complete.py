@@ -108,7 +108,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             "trusted_proxies": list(proxy["trusted_proxies"]),
             "headers": {key: scalar(value) for key, value in proxy["headers"].items()},
             "rate_limit": {key: as_int(value) for key, value in proxy["rate_limit"].items()},
-            "connection_limit": as_int(proxy["connection_limit"]),
+            "connection_limit": _connections(proxy["connection_limit"]),
             "http3": as_bool(proxy["http3"]),
         },
         "sandbox": {
@@ -141,6 +141,10 @@ def _source(source: Mapping[str, Any]) -> dict[str, Any]:
     if "package" in full and not is_list(full["package"]):
         full["package"] = [full["package"]]
     return full
+
+
+def _connections(value: Any) -> int | str | None:
+    return "auto" if value is None else value if value in ("auto", "none") else as_int(value)
 
 
 def _cached(value: Any) -> int | str | None:
