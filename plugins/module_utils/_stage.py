@@ -9,6 +9,7 @@ When a step fails, every file that the call had written is put back as it was.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,7 @@ class Stage:
     def carry_out(self, steps: Sequence[Mapping[str, Any]]) -> Outcome:
         """Bring the steps about. Raises StageError, having undone the files, when one fails.
 
-        Each has one of ``file`` (with ``content``, or ``private`` for the name of a secret one), ``folder``, ``link`` (with
+        Each has one of ``line`` (what of a file matches ``pattern`` becomes ``to``), ``file`` (with ``content``, or ``private`` for the name of a secret one), ``folder``, ``link`` (with
         ``target``), ``absent``, ``command`` (argv), ``notice``. A file with ``ours`` is replaced without a backup even
         though nothing in it says whose it is.
 
@@ -94,7 +95,9 @@ class Stage:
 
     def _do(self, step: Mapping[str, Any]) -> None:
         step = _nginx.filled(step)
-        kind = next(key for key in ("file", "folder", "link", "absent", "command", "notice") if key in step)
+        kind = next(
+            key for key in ("line", "file", "folder", "link", "absent", "command", "notice") if key in step
+        )
         getattr(self, f"_{kind}")(step)
 
     def _take_back(self, part: Part | None = None) -> None:
@@ -200,6 +203,25 @@ class Stage:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content, mode=mode, uid=uid, gid=gid)
 
+    def _line(self, step: Mapping[str, Any]) -> None:
+        """Change one line of a file of somebody else's, and nothing where there is none that matches."""
+        path = Path(step["line"])
+        try:
+            before, seen = path.read_bytes(), path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        pattern, to = step["pattern"].encode(), step["to"].encode()
+        content = re.sub(pattern, to, before, count=1, flags=re.MULTILINE)
+        if content == before:
+            return
+        self._note(str(path))
+        shown = {"before_header": str(path), "after_header": str(path)}
+        texts = {"before": before.decode(errors="replace"), "after": content.decode(errors="replace")}
+        self.outcome.diff.append({**shown, **texts})
+        if not self.dry:
+            self._can_undo(path)
+            write_atomically(path, content, mode=seen.st_mode & 0o7777, uid=seen.st_uid, gid=seen.st_gid)
+
     def _keep_backup(self, path: Path, content: bytes) -> None:
         if MARK in content[:400].decode(errors="replace"):
             return
@@ -288,7 +310,7 @@ class Stage:
 
 def _name(step: Mapping[str, Any]) -> str:
     """What a step is about, in a message."""
-    kinds = ("name", "file", "folder", "link", "absent", "command")
+    kinds = ("name", "line", "file", "folder", "link", "absent", "command")
     return str(next(step[key] for key in kinds if step.get(key)))
 
 

@@ -22,9 +22,12 @@ from ansible_collections.asgi.host.plugins.plugin_utils._identity import (
     said_by_nginx,
 )
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
+    REQUESTS_OF_ADDRESS,
+    WEBSOCKETS_OF_ADDRESS,
     below_home,
     in_data,
     read_timeout,
+    streams,
     upstream,
 )
 from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import DOOR, NGINX_SEND, timeouts
@@ -59,10 +62,14 @@ def _environment() -> jinja2.Environment:
         read_timeout,
         said_by_nginx,
         static_folder,
+        streams,
         timeouts,
         upstream,
     )
     environment.filters.update({each.__name__: each for each in filters})
+    environment.globals.update(
+        requests_of_address=REQUESTS_OF_ADDRESS, websockets_of_address=WEBSOCKETS_OF_ADDRESS
+    )
     environment.globals.update(door=DOOR, identity=RULES, nginx_send=NGINX_SEND, nginx_group=_nginx.GROUP)
     environment.tests.update(in_data=in_data, below_home=below_home)
     # A JSON text is a Python literal for strings, which is what the templates use it for.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import workers
@@ -14,6 +14,13 @@ from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import timeout
 # limit, which is for one.
 SHARE_OF_HOST, SHARE_OF_LIMIT = 0.4, 0.9
 UNITS_OF_MEMORY = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
+# Streams of one connection at a time: at most, at least, and the bytes of bodies that they may come to between the two.
+STREAMS, STREAMS_LEAST, BODIES_OF_CONNECTION = 100, 16, 2 * 1024**3
+# What one address may have under way at the same time on all sites of a host, where its apps say nothing else. One
+# connection of HTTP/2 has a hundred requests, and an office shares an address. A WebSocket takes two connections of nginx
+# and no disk, and of many pages each has one open: an address with all that it may have takes less than half of a worker's.
+REQUESTS_OF_ADDRESS, WEBSOCKETS_OF_ADDRESS = 500, 1500
+WORKER_CONNECTIONS = 8192
 # Debian's nginx by release, for a host that has none yet.
 NGINX_OF_RELEASE = {"12": "1.22.1", "13": "1.26.3"}
 
@@ -39,6 +46,23 @@ def room_for_workers(app: dict[str, Any], host: Mapping[str, Any]) -> float | No
         own = number / 100 * host["memory_mb"] if unit == "%" else number * UNITS_OF_MEMORY[unit]
         room = min(room, SHARE_OF_LIMIT * own)
     return room
+
+
+def streams(apps: Sequence[Mapping[str, Any]]) -> int:
+    """How many requests of one connection of HTTP/2 or 3 the site of these apps takes at the same time.
+
+    nginx takes each body whole before it asks an app, so the product with ``proxy.body_limit`` is what one connection can
+    lay on the disk. 100 is the least that RFC 9113 (6.5.2) recommends; browsers do with less, and wait for their turn.
+    """
+    largest = max(_bytes(app["proxy"]["body_limit"]) for app in apps)
+    fitting = BODIES_OF_CONNECTION // largest if largest else 0
+    return max(STREAMS_LEAST, min(STREAMS, fitting))
+
+
+def _bytes(size: str) -> int:
+    """A size of nginx's in bytes."""
+    unit = {"k": 1024, "m": 1024**2, "g": 1024**3}.get(size[-1:].lower())
+    return int(size[:-1]) * unit if unit else int(size)
 
 
 def below_home(folder: str) -> bool:

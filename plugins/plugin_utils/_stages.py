@@ -16,6 +16,7 @@ from ansible_collections.asgi.host.plugins.module_utils._apps.identity import dr
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
+    WORKER_CONNECTIONS,
     http2_directive,
     in_data,
     rotating_tickets,
@@ -49,6 +50,27 @@ CHECK: dict[str, Any] = {
     "check": True,
     "name": "nginx's configuration",
 }
+# The block events is written once, and is the owner's: the one line is changed where it holds what packages bring (Debian's
+# 768, nginx.org's 1024, nginx's own 512), and says what it was, so that it can be put back. Another number is somebody's own.
+NGINX_CONF = f"{NGINX}/nginx.conf"
+CONNECTIONS: dict[str, Any] = {
+    "line": NGINX_CONF,
+    "pattern": r"^([ \t]*)worker_connections[ \t]+(512|768|1024);[ \t]*$",
+    "to": rf"\1worker_connections {WORKER_CONNECTIONS}; # asgi.host, in place of \2",
+}
+CONNECTIONS_BACK: dict[str, Any] = {
+    "line": NGINX_CONF,
+    "pattern": r"^([ \t]*)worker_connections[ \t]+\d+; # asgi\.host, in place of (\d+)$",
+    "to": r"\1worker_connections \2;",
+}
+OPEN_FILES = """\
+pid=$(systemctl show --property=MainPID --value nginx)
+hard=$(prlimit --pid "$pid" --nofile --output=HARD --noheadings --raw)
+soft=$(prlimit --pid "$pid" --nofile --output=SOFT --noheadings --raw)
+[ "$hard" != unlimited ] && [ "$hard" -lt 65536 ] || wanted=65536
+: "${wanted:=$hard}"
+[ "$soft" = unlimited ] || [ "$soft" -ge "$wanted" ] || prlimit --pid "$pid" --nofile="$wanted:$hard"
+"""
 # By apt itself: Ansible's module needs python3-apt, which a bare host lacks, and begins anew when it has brought it. Lists of
 # the last hour serve, unless a mirror has moved on since.
 INSTALL = """\
@@ -263,6 +285,7 @@ def leave(
             target = f"{NGINX}/sites-available/default"
             steps.append({"link": DEFAULT_SITE, "target": target, "where": DEFAULT_WAS_THERE})
         steps += [
+            CONNECTIONS_BACK,
             CHECK,
             {
                 "command": ["systemctl", "try-reload-or-restart", "nginx"],
@@ -381,6 +404,7 @@ def proxy(
             "content": render("nginx/asgi-00-shared.conf.j2", **values),
         },
     ]
+    steps.append(CONNECTIONS)
     if host["nginx"]["packaged_default"] or host["nginx"]["version"] is None:
         # Debian's placeholder answers for every unknown name; the file itself stays in sites-available.
         steps += [{"file": DEFAULT_WAS_THERE, "content": PLACEHOLDER}, {"absent": DEFAULT_SITE}]
@@ -414,6 +438,12 @@ def proxy(
             "command": ["systemctl", "start", "nginx"],
             "unless": ["systemctl", "is-active", "--quiet", "nginx"],
             "name": "nginx started",
+        },
+        {
+            # Workers have the limit of the master that starts them, which a drop-in gives to the next one.
+            "command": ["sh", "-c", OPEN_FILES],
+            "when": [NGINX_DROP_IN, NGINX_CONF],
+            "name": "nginx's open files",
         },
         {"command": ["systemctl", "reload", "nginx"], "when": [f"{NGINX}/"], "name": "nginx reloaded"},
     ]

@@ -314,6 +314,11 @@ CASES: list[Case] = [
     _one("rate zero", ("proxy.rate_limit.requests: 0",), proxy={"rate_limit": {"requests": 0}}),
     _one("burst alone", ("proxy.rate_limit.requests: is missing",), proxy={"rate_limit": {"burst": 5}}),
     _one("connections", ("proxy.connection_limit: 'many'",), proxy={"connection_limit": "many"}),
+    _one(
+        "connections zero",
+        ("proxy.connection_limit: 0 is not a limit; give auto, none",),
+        proxy={"connection_limit": 0},
+    ),
     _one("maintenance", ("maintenance: 'soon' is neither true nor false",), maintenance="soon"),
     _one(
         "static cache",

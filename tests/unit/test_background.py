@@ -43,7 +43,7 @@ def test_runs_where_the_app_runs(network: str, server: str) -> None:
     differ = {name for name in own | its if own.get(name) != its.get(name)}
     assert differ - {"Environment"} == {
         # Of the unit, and of every unit of the app's.
-        "After", "Description", "JoinsNamespaceOf", "Documentation", "OOMPolicy", "StartLimitIntervalSec", "UMask", "User", "Group",
+        "After", "Description", "JoinsNamespaceOf", "Documentation", "LimitNOFILE", "OOMPolicy", "StartLimitIntervalSec", "UMask", "User", "Group",
         "StateDirectory", "SyslogIdentifier", "WantedBy",
         # Of its process.
         "ExecCondition", "ExecStart", "KillMode", "Restart", "RestartSec", "TimeoutStartSec", "TimeoutStopSec",

@@ -74,7 +74,10 @@ def test_caching(cache: int | str, says: str) -> None:
 
 
 def test_limits_are_there_when_asked_for() -> None:
-    assert "limit_" not in site(app())
+    assert "limit_req" not in site(app())
+    assert "limit_conn asgi_requests 500;" in site(app())
+    assert "limit_conn asgi_websockets 1500;" in site(app())
+    assert "limit_conn" not in site(app(proxy={"connection_limit": "none"}))
     text = site(app(proxy={"rate_limit": {"requests": 20, "burst": 40}, "connection_limit": 100}))
     assert "zone=asgi_shop_rate:1m rate=20r/s" in text
     assert "limit_req zone=asgi_shop_rate burst=40 nodelay;" in text
@@ -146,3 +149,12 @@ def test_host_without_ipv6_has_no_such_listener() -> None:
     assert texts().count("listen [::]:") == texts(ipv6=True).count("listen [::]:") == 6
     assert "[::]" not in texts(ipv6=False)
     assert texts(ipv6=False).count("listen ") == 6
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [(["10m"], 100), (["10m", "100m"], 20), (["1g"], 16), (["0"], 16), (["20000k"], 100), (["30000000"], 71)],
+)
+def test_bodies_of_one_connection_are_bounded(limits: list[str], expected: int) -> None:
+    apps = [app(name=f"a{number}", proxy={"body_limit": limit}) for number, limit in enumerate(limits)]
+    assert _settings.streams(apps) == expected

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
+from ansible_collections.asgi.host.plugins.plugin_utils import _stages
 
 OWNER = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 
@@ -175,3 +176,25 @@ def test_step_that_fails_for_a_part_keeps_none_of_it_and_all_others(tmp_path: Pa
     outcome = Stage(dry=False).carry_out([*steps, file(tmp_path / "b", "x", part=["b"])])
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     assert outcome.left == {("a",): "it: why"}
+
+
+def test_line_of_somebody_elses_file_is_changed_and_put_back(tmp_path: Path) -> None:
+    path = tmp_path / "nginx.conf"
+    theirs = "user www-data;\nevents {\n\tworker_connections 768;\n}\n"
+    path.write_text(theirs)
+    there = {**_stages.CONNECTIONS, "line": str(path)}
+    back = {**_stages.CONNECTIONS_BACK, "line": str(path)}
+    assert Stage(dry=True).carry_out([there]).changed == [str(path)]
+    assert Stage(dry=False).carry_out([there]).changed == [str(path)]
+    assert "\tworker_connections 8192; # asgi.host, in place of 768\n" in path.read_text()
+    assert Stage(dry=False).carry_out([there]).changed == []
+    assert Stage(dry=False).carry_out([back]).changed == [str(path)]
+    assert path.read_text() == theirs
+    own = theirs.replace("768", "4096")
+    path.write_text(own)
+    assert Stage(dry=False).carry_out([there, back]).changed == []
+    path.write_text(theirs)
+    with pytest.raises(StageError):
+        Stage(dry=False).carry_out([there, {"command": ["false"], "unless": ["false"]}])
+    assert path.read_text() == theirs
+    assert [each.name for each in tmp_path.iterdir()] == ["nginx.conf"]

@@ -115,7 +115,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             ],
             "headers": {key: scalar(value) for key, value in proxy["headers"].items()},
             "rate_limit": {key: as_int(value) for key, value in proxy["rate_limit"].items()},
-            "connection_limit": as_int(proxy["connection_limit"]),
+            "connection_limit": _connections(proxy["connection_limit"]),
             "http3": as_bool(proxy["http3"]),
         },
         "sandbox": {
@@ -156,6 +156,10 @@ def _static(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     if path.startswith(own):
         path = f"{{data}}/{path.removeprefix(own)}"
     return {**item, "path": path, "cache": _cached(item.get("cache", 0))}
+
+
+def _connections(value: Any) -> int | str | None:
+    return "auto" if value is None else value if value in ("auto", "none") else as_int(value)
 
 
 def _cached(value: Any) -> int | str | None:

@@ -70,7 +70,7 @@ APP_DEFAULTS: dict[str, Any] = {
         "browser_headers": "default",
         "compression": "gzip",
         "rate_limit": {"requests": None, "burst": 0},
-        "connection_limit": None,
+        "connection_limit": "auto",
         "extra": "",
         "http3": False,
     },

@@ -35,6 +35,7 @@ from .web_values import (
     EMAIL,
     body_limit,
     cache,
+    connection_limit,
     domain,
     headers,
     health_path,
@@ -238,7 +239,7 @@ _proxy = keys(
         "browser_headers": one_of("default", "strict", "none"),
         "compression": one_of("gzip", "brotli", "none"),
         "rate_limit": _rate_limit,
-        "connection_limit": optional(number(1, 65535, " of requests at a time")),
+        "connection_limit": optional(connection_limit),
         "extra": text_block,
         "http3": a_bool,
     }

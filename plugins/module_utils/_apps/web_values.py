@@ -24,6 +24,8 @@ DNS_PROVIDER = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 # What nginx's configuration takes as one word: its buffer of 4,096 bytes (NGX_CONF_BUFFER), less what stands around it.
 WORD_BYTES = 3900
 PATH_BYTES = 1000
+# nginx's own limit for limit_conn.
+CONNECTIONS_MAX = 65535
 HEADER_NAME_BYTES = 200
 # Where a static path may begin with a token; anywhere else nginx would be given the braces.
 STATIC_TOKEN = re.compile(r"\{(?:data|source|venv|release)\}/")
@@ -225,6 +227,17 @@ def body_limit(say: Say, key: str, value: Any) -> None:
     """A size as nginx writes it."""
     if isinstance(value, bool) or not matches(NGINX_SIZE, scalar(value)):
         say(key, f"{show(value)} is not a size; give one such as 10m, or 0 for no limit")
+
+
+def connection_limit(say: Say, key: str, value: Any) -> None:
+    """How many requests of one address may be under way; ``auto`` is the role's limits, ``none`` is none."""
+    given = as_int(value)
+    if value not in ("auto", "none") and (given is None or not 1 <= given <= CONNECTIONS_MAX):
+        say(
+            key,
+            f"{show(value)} is not a limit; give auto, none, or a whole number of requests at a time from 1 to "
+            f"{CONNECTIONS_MAX}",
+        )
 
 
 def text_block(say: Say, key: str, value: Any) -> None:
