@@ -21,6 +21,11 @@ from pathlib import Path
 
 from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
 from ansible_collections.asgi.host.plugins.plugin_utils._fleet import run_folder
+from ansible_collections.asgi.host.plugins.plugin_utils._git_command import (
+    SUBMODULE_GUARDS,
+    command,
+    environment,
+)
 from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
     SourceError,
     UnreachableError,
@@ -30,8 +35,6 @@ from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o StrictHostKeyChecking=accept-new"
-# What of git's environment is the operator's own choice.
-KEPT = {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
 # Seconds that one call of git may take; a clone of a large repository takes long.
 LIMIT = 600
 # Names that are shown to somebody who asked for one that is not there.
@@ -49,12 +52,8 @@ class Repository:
         self.shown = without_passwords(str(given["repo"]))
         name = hashlib.sha256(self._address.encode()).hexdigest()[:16]
         self._folder = run_folder() / f"git-{name}"
-        # A play that a hook of git starts inherits what git told the hook.
-        kept = {
-            name: value for name, value in os.environ.items() if name in KEPT or not name.startswith("GIT_")
-        }
         # Nobody is there to answer a question; ssh would ask at the terminal and wait.
-        self._env = {"GIT_SSH_COMMAND": SSH, **kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+        self._env = {"GIT_SSH_COMMAND": SSH, **environment()}
         if given.get("key_file"):
             self._use_key(read_key(str(locate(str(given["key_file"]), bases))))
 
@@ -142,11 +141,16 @@ class Repository:
                 self._git("config", "remote.origin.url", self._address)
             yield
 
+    def _guards(self) -> dict[str, str]:
+        """What holds for submodules; they may come without TLS where the repository itself does."""
+        plain = {"protocol.http.allow": "always"} if self._address.startswith("http://") else {}
+        return {**SUBMODULE_GUARDS, **plain}
+
     def _git(self, *argv: str, inside: Path | None = None) -> str:
         where = ["-C", str(inside)] if inside else [f"--git-dir={self._folder}"]
         try:
             done = subprocess.run(
-                ["git", *where, *argv],
+                command(argv, where, self._guards() if argv[0] == "submodule" else None),
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from ansible_collections.asgi.host.plugins.plugin_utils._git_command import Checkout
 
 # What tools leave behind in a working folder; none of it is source.
 LEFT_OUT = frozenset(
@@ -94,16 +95,7 @@ def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def version(folder: Path) -> str:
     """What git calls the state of the folder, ``1.4-3-g2f9ac11-dirty``; empty outside a checkout."""
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--tags"],
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-        )
-    except OSError:
-        return ""
-    return described.stdout.strip() if described.returncode == 0 else ""
+    return Checkout(folder).version()
 
 
 def locate(path: str, bases: list[str]) -> Path:
