@@ -14,12 +14,12 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import _trees
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._private import mask, without_passwords
 from .._process import CommandError, run
@@ -779,9 +779,9 @@ class Deployment:
             units.stop(release)
             units.forget_failure(release)
         images.discard(release)
-        shutil.rmtree(release.drop_in.parent, ignore_errors=True)
-        shutil.rmtree(release.secrets, ignore_errors=True)
-        shutil.rmtree(release.folder, ignore_errors=True)
+        for folder in (release.drop_in.parent, release.secrets, release.folder):
+            with contextlib.suppress(OSError):
+                _trees.remove(folder)
         if self.app.releases.is_dir():
             sync_folder(self.app.releases)
 
@@ -805,10 +805,8 @@ class Deployment:
             self._discard(app.release(identity))
         images.remove_all(app)
         for path in paths:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                _trees.remove(path)
         run(["systemctl", "daemon-reload"])
         if app.data.is_dir() and not any(app.data.iterdir()):
             app.data.rmdir()
