@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from . import _nginx
+from . import _nginx, _trees
 from ._files import gid_of, owned_as, point_link, uid_of, write_atomically
 from ._process import CommandError, run, succeeds
 
@@ -271,7 +271,7 @@ class Stage:
         if self.dry:
             return
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            _trees.remove(path)
         else:
             self._can_undo(path)
             path.unlink()

@@ -23,10 +23,10 @@ def described(event: str, args: tuple[Any, ...]) -> str:
         return " ".join(map(os.fsdecode, args[1]))
     if event in ("os.rename", "os.symlink", "os.link"):
         return f"{os.fsdecode(args[0])} {os.fsdecode(args[1])}"
-    if event == "shutil.rmtree":
+    if event in ("shutil.rmtree", "asgi_host.remove"):
         return os.fsdecode(args[0])
-    if event == "open" and isinstance(args[0], str) and args[2] & os.O_DIRECTORY:
-        # A folder is opened to be synced: the rename before it may be lost still.
+    if event == "open" and isinstance(args[0], str) and args[2] & os.O_DIRECTORY and os.path.isabs(args[0]):
+        # A folder is opened to be synced: the rename before it may be lost still. One opened by a name alone is walked.
         return args[0]
     return ""
 

@@ -45,7 +45,7 @@ def writing(end: str) -> Callable[[Point], bool]:
 
 def removing(point: Point) -> bool:
     """Whether a folder is about to be removed."""
-    return point.event == "shutil.rmtree"
+    return point.event in ("shutil.rmtree", "asgi_host.remove")
 
 
 def flip(points: Points) -> int:

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .. import _trees
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._process import CommandError, run, succeeds
 from . import build, copies, environment, images, ledger, live, tree, units
@@ -24,6 +27,11 @@ from .workshop import Workshop
 
 # Seconds that one hook may take.
 HOOK_TIMEOUT = 1800.0
+
+
+def as_user(user: str) -> list[str]:
+    """The beginning of a command that runs with the rights of an app's user."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
 
 
 class RefusedError(Exception):
@@ -154,11 +162,7 @@ class Candidate:
         if self.spec["hooks"]["build"]:
             # What a build backend has left running has no part in it.
             shop.close()
-            tree.give_to(self.release.source, self.release.app.user)
-            try:
-                self.hooks("build", writable=[self.release.source.resolve()])
-            finally:
-                tree.seal(self.release.source)
+            self._run_build_hooks()
         self._must_hold_the_app(root)
         if not self.live:
             build.compile_source(self.release, shop, self.spec["python"]["path"])
@@ -172,6 +176,45 @@ class Candidate:
             source_stamp=None if self.live else tree.stamp(self.release.source),
             venv_stamp=tree.stamp(self.release.venv),
         )
+
+    def _run_build_hooks(self) -> None:
+        """Run the hooks on a copy of the source that is the app's user's, and take what they left by a copy of root's.
+
+        In the hooks' sandbox the copy lies where the source is. What that user has had open never becomes root's.
+        """
+        app, live = self.release.app, self.live
+        source = live.folder if live else self.release.source
+        # Nobody else passes through it, so that a name in it is what root has made it.
+        room = self.release.folder / "hooks"
+        room.mkdir(mode=0o700)
+        work, left = room / "work", room / "left"
+        if live:
+            _trees.copy(source, work)
+        else:
+            os.rename(source, work)
+            source.mkdir(mode=0o755)
+        _trees.give(work, uid_of(app.user), gid_of(app.user))
+        self.hooks("build", writable=[source], bound={work: source})
+        try:
+            _trees.copy(work, left, as_user(app.user))
+        except _trees.TreeError as error:
+            raise RefusedError(f"hooks.build left what no release may have: {error}") from error
+        self._must_not_lead_out(left, source)
+        if live:
+            live.take_over(left)
+        else:
+            source.rmdir()
+            os.rename(left, source)
+        _trees.remove(room)
+
+    def _must_not_lead_out(self, left: Path, source: Path) -> None:
+        """The links that hooks left for the ``source`` are followed by nginx as well."""
+        also = [source, self.release.source, self.release.venv, self.release.app.data]
+        for link, target in _trees.links_that_lead_out(left, also):
+            raise RefusedError(
+                f"hooks.build left the link {link}, which leads out of the source ({target}); let the hook put the file "
+                "itself there, or a link within the source, the virtualenv or the data folder"
+            )
 
     def _must_be_readable(self, mount: str) -> None:
         texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
@@ -211,19 +254,37 @@ class Candidate:
 
     def _share(self) -> None:
         """Links for the paths of the source that must outlive a release."""
+        source = (self.live.folder if self.live else self.release.source).resolve()
         for item in self.spec["shared"]:
             inside, kept = self.release.source / item["path"], self.release.app.data / item["data"]
             self._must_lead_nowhere(kept)
-            if kept.exists() and inside.is_symlink() and os.readlink(inside) == str(kept):
-                continue  # an earlier release of the same live folder
-            if not kept.exists():
-                self._keep(inside, kept)
-            if inside.is_symlink() or inside.is_file():
-                inside.unlink()
-            elif inside.is_dir():
-                shutil.rmtree(inside)
-            inside.parent.mkdir(parents=True, exist_ok=True)
-            inside.symlink_to(kept)
+            *folders, name = Path(item["path"]).parts
+            try:
+                with _trees.opened(source, *folders, make=True) as folder:
+                    self._link(folder, name, inside, kept)
+            except OSError as error:
+                # By a link of the source's the path may mean a place of the host's.
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                raise RefusedError(
+                    f"shared: the way to {item['path']} in the source holds a link or a file ({error.filename}); give a "
+                    "path through folders alone"
+                ) from error
+
+    def _link(self, folder: int, name: str, inside: Path, kept: Path) -> None:
+        """Put a link to what is ``kept`` in the place of what a folder of the source has under this name."""
+        try:
+            there: os.stat_result | None = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            there = None
+        linked = there is not None and stat.S_ISLNK(there.st_mode)
+        if not kept.exists():
+            self._keep(inside, kept)
+        elif linked and os.readlink(name, dir_fd=folder) == str(kept):
+            return  # an earlier release of the same live folder
+        if there is not None:
+            _trees.remove_in(folder, name)
+        os.symlink(kept, name, dir_fd=folder)
 
     def _must_lead_nowhere(self, kept: Path) -> None:
         """What lies below the data folder is the app's own, which may have put a link to anything in the way."""
@@ -239,31 +300,32 @@ class Candidate:
 
     def _keep(self, inside: Path, kept: Path) -> None:
         """Bring to the data folder what the source has, whole or not at all; as its owner, and with no right of root's."""
-        user = self.release.app.user
-        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
-        run([*as_user, "mkdir", "--parents", str(kept.parent)])
+        own = as_user(self.release.app.user)
+        run([*own, "mkdir", "--parents", str(kept.parent)])
         if not inside.exists():
             # A name with an ending is a file such as db.sqlite3, which the app makes through the link when it starts.
             if not kept.suffix:
-                run([*as_user, "mkdir", str(kept)])
+                run([*own, "mkdir", str(kept)])
             return
         new = kept.with_name(f".{kept.name}{NEW}")
-        clear = [*as_user, "rm", "--recursive", "--force", str(new)]
+        clear = [*own, "rm", "--recursive", "--force", str(new)]
         run(clear)
         try:
             copy = ["cp", "--recursive", "--dereference", "--preserve=mode,timestamps"]
-            run([*as_user, *copy, str(inside), str(new)])
+            run([*own, *copy, str(inside), str(new)])
             os.sync()
-            run([*as_user, "mv", "--no-target-directory", "--no-clobber", str(new), str(kept)])
+            run([*own, "mv", "--no-target-directory", "--no-clobber", str(new), str(kept)])
         except BaseException:
             succeeds(clear)
             raise
 
-    def hooks(self, stage: str, writable: Sequence[Path] = ()) -> None:
+    def hooks(
+        self, stage: str, writable: Sequence[Path] = (), bound: Mapping[Path, Path] | None = None
+    ) -> None:
         """Run the commands of a stage in the unit's own sandbox. Raises RefusedError at the first that fails."""
         for hook in environment.fill(self.spec["hooks"][stage], self._tokens()):
             creates = hook.get("creates")
-            if creates and (self.release.source / self.spec["app_dir"] / creates).exists():
+            if creates and self._seen_by_hooks(creates, bound or {}).exists():
                 continue
             command = hook["command"]
             argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
@@ -272,13 +334,24 @@ class Candidate:
                 if images.is_one(self.spec):
                     images.run_hook(self.release, self.spec, self.private, argv, HOOK_TIMEOUT)
                 else:
-                    units.run_in_sandbox(self.release, texts, argv, writable=writable, timeout=HOOK_TIMEOUT)
+                    units.run_in_sandbox(
+                        self.release, texts, argv, writable=writable, bound=bound or {}, timeout=HOOK_TIMEOUT
+                    )
             except CommandError as error:
                 shown = command if isinstance(command, str) else " ".join(command)
                 hint = ""
                 if "Permission denied" in error.output and shown.startswith(("./", "{", "/")):
                     hint = f"\nIs {shown.split()[0]} executable? Make it so (chmod +x), and commit that."
                 raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.words}{hint}") from error
+
+    def _seen_by_hooks(self, path: str, bound: Mapping[Path, Path]) -> Path:
+        """Where a path is that hooks mean from their working folder, while folders are ``bound`` in the place of others."""
+        meant: Path = self.release.source / self.spec["app_dir"] / path
+        for folder, place in bound.items():
+            for top in (self.release.source, place):
+                if meant.is_relative_to(top):
+                    return folder / meant.relative_to(top)
+        return meant
 
     def migrate(self, active: Release | None) -> dict[str, bool]:
         """Run the hooks; returns whether they did, and whether what they changed is this host's own.

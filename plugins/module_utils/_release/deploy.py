@@ -14,12 +14,12 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import _trees
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._nginx import account
 from .._private import mask, without_passwords
@@ -550,7 +550,7 @@ class Deployment:
                 entry = ledger.read(release)
                 folders = [*self.spec["static"], *entry.get("static", [])]
                 if folders:
-                    assets.keep(release, folders, gid_of(NGINX_GROUP))
+                    assets.keep(release, folders, gid_of(account().group))
 
         return keep
 
@@ -803,9 +803,9 @@ class Deployment:
             units.stop(release)
             units.forget_failure(release)
         images.discard(release)
-        shutil.rmtree(release.drop_in.parent, ignore_errors=True)
-        shutil.rmtree(release.secrets, ignore_errors=True)
-        shutil.rmtree(release.folder, ignore_errors=True)
+        for folder in (release.drop_in.parent, release.secrets, release.folder):
+            with contextlib.suppress(OSError):
+                _trees.remove(folder)
         if self.app.releases.is_dir():
             sync_folder(self.app.releases)
 
@@ -833,10 +833,8 @@ class Deployment:
         if own:
             footprint.take_away(app)
         for path in paths:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                _trees.remove(path)
         run(["systemctl", "daemon-reload"])
         if app.data.is_dir() and not any(app.data.iterdir()):
             app.data.rmdir()

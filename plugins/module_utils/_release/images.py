@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import _trees
 from .._files import gid_of, uid_of
 from .._host import listening
 from .._process import CommandError, run, succeeds
@@ -206,7 +207,8 @@ def _build(release: Release, wanted: Mapping[str, Any], archive: Path, tools: bu
             f"source.image: the image cannot be built from {wanted['dockerfile']}; correct that:\n{said}"
         ) from error
     finally:
-        shutil.rmtree(context, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _trees.remove(context)
     releases = [other for other in release.app.all_releases() if other != release]
     if releases and (since := ledger.read(releases[0]).get("created")):
         prune(release.app, until=since)

@@ -4,35 +4,39 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from pathlib import Path
 
-from .._files import gid_of, uid_of
-
-
-def give_to(folder: Path, owner: str) -> None:
-    """Make ``owner`` the owner of a folder and all in it; links are changed, not followed."""
-    uid, gid = uid_of(owner), gid_of(owner)
-    os.chown(folder, uid, gid)
-    for base, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(Path(base) / name, uid, gid, follow_symlinks=False)
+from .. import _trees
 
 
 def seal(folder: Path) -> None:
-    """Make a source that hooks wrote to a release's again: root's, readable by all, writable by nobody else.
+    """Make a folder of root's readable by all, and writable by nobody else. Raises OSError."""
+    with _trees.opened(folder) as top:
+        _seal(top, 0)
 
-    Hooks run with the app's umask, which leaves nothing for nginx to read.
-    """
-    give_to(folder, "root")
-    folder.chmod(0o755)
-    for base, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(base) / name
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+def _seal(folder: int, depth: int) -> None:
+    if depth > _trees.DEPTH_MAX:
+        raise _trees.TreeError(errno.ELOOP, f"folders are nested more than {_trees.DEPTH_MAX} deep")
+    os.fchown(folder, 0, 0)
+    os.fchmod(folder, 0o755)
+    for name, is_folder in _trees.listed(folder):
+        if is_folder:
+            with _trees.opened(folder, name) as below:
+                _seal(below, depth + 1)
+            continue
+        seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        os.chown(name, 0, 0, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISREG(seen.st_mode):
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                os.fchmod(handle, 0o755 if seen.st_mode & 0o100 else 0o644)
+            finally:
+                os.close(handle)
 
 
 def stamp(folder: Path) -> str:
@@ -50,8 +54,9 @@ def stamp(folder: Path) -> str:
             seen = os.lstat(f"{base}/{name}")
             if not is_readable(seen):
                 return ""
+            # A name need not be UTF-8.
             total.update(
-                f"{base}/{name} {seen.st_size} {seen.st_mtime_ns} {seen.st_mode} {seen.st_uid}\0".encode()
+                os.fsencode(f"{base}/{name} {seen.st_size} {seen.st_mtime_ns} {seen.st_mode} {seen.st_uid}\0")
             )
     return total.hexdigest()
 
@@ -67,16 +72,28 @@ def is_readable(seen: os.stat_result) -> bool:
 
 
 def changed_since(folder: Path, when: float) -> bool:
-    """Whether anything below ``folder`` was written, made or removed since ``when`` (seconds of the epoch)."""
+    """Whether anything below ``folder`` was written, made or removed since ``when`` (seconds of the epoch).
+
+    What is nested deeper than any data is not looked at.
+    """
     # The kernel's time stamps lag behind the clock by up to a tick.
-    limit = when - 0.05
-    for base, folders, files in os.walk(folder):
-        if Path(base).lstat().st_ctime >= limit:
-            return True
-        for name in (*folders, *files):
-            try:
-                if (Path(base) / name).lstat().st_ctime >= limit:
-                    return True
-            except FileNotFoundError:
-                return True  # gone while we looked
+    with _trees.opened(folder) as top:
+        return _changed_since(top, when - 0.05, 0)
+
+
+def _changed_since(folder: int, limit: float, depth: int) -> bool:
+    if os.fstat(folder).st_ctime >= limit:
+        return True
+    try:
+        for name, is_folder in _trees.listed(folder):
+            if is_folder and depth < _trees.DEPTH_MAX:
+                with _trees.opened(folder, name) as below:
+                    if _changed_since(below, limit, depth + 1):
+                        return True
+            elif os.stat(name, dir_fd=folder, follow_symlinks=False).st_ctime >= limit:
+                return True
+    except OSError as error:
+        if error.errno not in _trees.CHANGED:
+            raise
+        return True  # changed while we looked
     return False

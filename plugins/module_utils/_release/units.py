@@ -249,17 +249,19 @@ def run_in_sandbox(
     argv: Sequence[str],
     *,
     writable: Sequence[Path] = (),
+    bound: Mapping[Path, Path] | None = None,
     keep: Sequence[str] = (),
     timeout: float,
 ) -> str:
     """Run a command as the app's user with the unit's own sandbox, environment and secrets.
 
-    ``keep`` names variables of this process that it gets as well; ``timeout`` is in seconds. Returns its output;
-    raises CommandError as _process.run does.
+    ``bound`` are folders that it sees in the place of others; ``keep`` names variables of this process that it gets as
+    well; ``timeout`` is in seconds. Returns its output; raises CommandError as _process.run does.
     """
     properties = [
         *sandbox(texts, release),
         *(f"ReadWritePaths={path}" for path in writable),
+        *(f"BindPaths={folder}:{place}" for folder, place in (bound or {}).items()),
         f"RuntimeMaxSec={timeout:.0f}",
     ]
     unit = f"asgi-{release.app.name}-run-{os.getpid()}-{time.monotonic_ns()}.service"
