@@ -202,7 +202,7 @@ CASES: list[Case] = [
     ),
     _one(
         "static path with a token inside",
-        ("static[0].path:", "a token elsewhere than at its beginning"),
+        ("static[0].path:", "holds a token that is none here"),
         static=[{"url": "/s/", "path": "assets/{venv}"}],
     ),
     _one(

@@ -209,7 +209,7 @@ def test_word_of_a_trusted_proxy_is_no_lie() -> None:
 
 @pytest.mark.parametrize(
     ("status", "found", "untested"),
-    [(400, False, False), (200, True, False), (403, False, True), (503, False, True)],
+    [(400, False, False), (200, True, False), (403, False, True), (503, True, False)],
 )
 def test_door_that_wants_a_certificate_refuses_who_has_none(
     monkeypatch: pytest.MonkeyPatch, status: int, found: bool, untested: bool

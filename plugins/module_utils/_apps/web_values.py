@@ -11,7 +11,7 @@ from typing import Any
 
 from .checks import Say
 from .defaults import YEAR
-from .program_values import TOKEN, relative
+from .program_values import relative
 from .reading import as_int, as_text, matches, scalar, show
 
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -27,8 +27,6 @@ PATH_BYTES = 1000
 # nginx's own limit for limit_conn.
 CONNECTIONS_MAX = 65535
 HEADER_NAME_BYTES = 200
-# Where a static path may begin with a token; anywhere else nginx would be given the braces.
-STATIC_TOKEN = re.compile(r"\{(?:data|source|venv|release)\}/")
 # Variables of nginx that are there for every answer. Any other name that follows a $ makes nginx refuse everything.
 NGINX_VARIABLES = ("host", "hostname", "request_id", "scheme", "server_name")
 
@@ -165,11 +163,6 @@ def static_path(say: Say, key: str, value: Any) -> None:
             return
     else:
         relative("the source", "static or {data}/media")(say, key, value)
-        if isinstance(value, str) and TOKEN.search(STATIC_TOKEN.sub("", value, count=1)):
-            say(
-                key,
-                f"{show(value)} holds a token elsewhere than at its beginning; give one such as {{data}}/media",
-            )
     if isinstance(value, str):
         _short(say, key, value)
 
