@@ -38,7 +38,7 @@ def account(configuration: Path = CONFIGURATION) -> Account:
         user = found[1].strip("\"'")
         return Account(user, (found[2] or user).strip("\"'"))
     try:
-        built = dict(re.findall(r"--(user|group)=(\S+)", run(["/usr/sbin/nginx", "-V"])))
+        built: dict[str, str] = dict(re.findall(r"--(user|group)=(\S+)", run(["/usr/sbin/nginx", "-V"])))
     except CommandError:
         return Account()
     user = built.get("user", "nobody")
