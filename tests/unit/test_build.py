@@ -63,7 +63,7 @@ class Flapping(build.Tools):
     forgotten: list[str] = field(default_factory=list)
     locked: str = "pyyaml==6.0.4\n"
 
-    def run(self, *argv: str) -> str:
+    def run(self, *argv: str, **_: bool) -> str:
         """Note what was asked, and whether anew."""
         self.asked.append((" ".join(argv[:2]), self.refresh))
         self.folders.update(option[12:] for option in argv if option.startswith("--directory="))
@@ -159,7 +159,7 @@ class Resolver(Flapping):
     words: str = "No solution found when resolving dependencies"
     questions: list[str] = field(default_factory=list)
 
-    def run(self, *argv: str) -> str:
+    def run(self, *argv: str, **_: bool) -> str:
         """Resolve by what was given."""
         if argv[:2] != ("pip", "compile"):
             return super().run(*argv)
@@ -338,3 +338,49 @@ def test_damaged_virtualenv_is_no_base_for_its_replacement(
     assert tools.forgotten == ["shop"], "uv's cache holds the same files"
     make(tmp_path, tools, number=2, others=[before])
     assert tools.forgotten == ["shop"], "it was known already"
+
+
+@dataclass(frozen=True)
+class Named(Flapping):
+    """Notes each run of uv that a backend could see the index's password in."""
+
+    lacks: int = 0
+    needs_a_build: bool = False
+    seen: list[str] = field(default_factory=list)
+
+    def run(self, *argv: str, **kind: bool) -> str:
+        """A run with the password and without --no-build is one."""
+        if "--no-build" in argv:
+            assert self.workshop.clean, "a backend's process may still be there"
+            if self.needs_a_build:
+                raise CommandError(argv, "exit status 1", "building is disabled")
+        elif not kind.get("nameless"):
+            self.seen.append(" ".join(argv[:2]))
+        return super().run(*argv)
+
+
+PROJECT = '[build-system]\nrequires = ["hatchling"]\n[project]\nname = "shop"\nversion = "1"\n'
+
+
+@pytest.mark.parametrize(
+    ("index", "needs_a_build", "seen"),
+    [
+        ("https://user:word@pypi.example.com/simple", False, []),
+        (
+            "https://pypi.example.com/simple",
+            False,
+            ["pip compile", "pip compile", "pip install", "pip install"],
+        ),
+        (
+            "https://user:word@pypi.example.com/simple",
+            True,
+            ["pip compile", "pip compile", "pip install", "pip install"],
+        ),
+    ],
+)
+def test_password_of_an_index_is_kept_from_backends(
+    tmp_path: Path, index: str, needs_a_build: bool, seen: list[str]
+) -> None:
+    tools = Named("uv", index, needs_a_build=needs_a_build)
+    make(tmp_path, tools, files={"pyproject.toml": PROJECT})
+    assert tools.seen == seen

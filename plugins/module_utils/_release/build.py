@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,15 +85,15 @@ class Tools:
         """Whether the index is asked with a password."""
         return bool(self.index) and without_passwords(self.index or "") != self.index
 
-    def run(self, *argv: str) -> str:
-        """Run uv; raises CommandError."""
+    def run(self, *argv: str, nameless: bool = False) -> str:
+        """Run uv; raises CommandError. It asks the index with its password, if it has one, unless ``nameless``."""
         env = {
             **UV_ENVIRONMENT,
             "UV_CACHE_DIR": str(self.workshop.cache),
             "UV_PYTHON_DOWNLOADS": "never",
         }
         if self.index:
-            env["UV_DEFAULT_INDEX"] = self.index
+            env["UV_DEFAULT_INDEX"] = without_passwords(self.index, "") if nameless else self.index
         if self.wheels and argv[0] == "pip":
             argv = (*argv, "--no-index", f"--find-links={self.wheels}")
         if self.refresh and argv[0] == "pip":
@@ -105,6 +106,27 @@ class Tools:
                     "\nNo index is asked but the folder asgi_host_wheels: add the wheels that it lacks."
                 )
             raise
+
+    def without_building(self, *argv: str) -> str:
+        """Run uv so that it executes nothing of any package, where the index has a password; raises CommandError.
+
+        In a unit in which nothing of a package has run.
+        """
+        self.workshop.must_be_clean()
+        return self.run(*argv, "--no-build")
+
+    def building(self, *argv: str) -> str:
+        """Run uv so that it may build; the password is in it where it cannot be done without. Raises CommandError."""
+        self.workshop.clean = False
+        return self.run(*argv)
+
+    def resolve(self, *argv: str) -> str:
+        """Run uv's resolver. Raises CommandError."""
+        if self.private:
+            # What has wheels alone needs no build; whatever else is wrong is said by the second try.
+            with contextlib.suppress(CommandError):
+                return self.without_building(*argv)
+        return self.building(*argv)
 
     def forget(self, app: App) -> None:
         """Empty the app's cache, whose content is not to be trusted any more."""
@@ -202,6 +224,7 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
         tools.run(
             "export", "--quiet", "--frozen", "--no-header", "--no-emit-project", "--no-default-groups",
             "--no-editable", f"--project={source}", f"--output-file={output}", *options, *groups,
+            nameless=True,
         )  # fmt: skip
         exported.write_text(tools.workshop.read(exported.name), encoding="utf-8")
         return Inputs([exported], lines, [], project, within)
@@ -302,9 +325,8 @@ def _fill(
 ) -> None:
     """Resolve and install into an empty virtualenv of the interpreter ``python``."""
     for left in reversed(range(TRIES)):
-        tools.run(
-            "venv", "--quiet", "--relocatable", "--clear", f"--python={python}", str(tools.workshop.venv)
-        )
+        venv = str(tools.workshop.venv)
+        tools.run("venv", "--quiet", "--relocatable", "--clear", f"--python={python}", venv, nameless=True)
         text = _resolve(release, _Resolver(inputs, wanted, folder, tools), choices)
         try:
             _install(wanted, folder, tools, text)
@@ -316,10 +338,10 @@ def _fill(
         tools = replace(tools, refresh=True)
     if inputs.project and release.source.is_symlink():
         # Backends write beside what they build, and the folder is not theirs; a change of its code is to be seen.
-        _pip_install(tools, f"--editable={folder}")
+        _install_local(tools, folder, ["."], f"--editable={folder}")
         tools.workshop.say_otherwise("venv", str(folder), str(release.source.resolve()))
     elif inputs.project:
-        _pip_install(tools, str(folder))
+        _install_local(tools, folder, ["."], str(folder))
 
 
 class _Resolver:
@@ -346,7 +368,7 @@ class _Resolver:
 
     def alone(self, *options: str) -> list[str]:
         """What the app itself names, as it would get it without a server. Raises CommandError."""
-        found = self.tools.run(*self._ask, *options).splitlines()
+        found = self.tools.resolve(*self._ask, *options).splitlines()
         return [line for line in found if named([line]) & self._direct and PINNED.match(line)]
 
     def together(self, choice: Sequence[str], *options: str) -> str:
@@ -354,7 +376,7 @@ class _Resolver:
         server = self._shop.write("server.in", "".join(f"{line}\n" for line in choice))
         # uv would keep to the versions of a lock that is there.
         lock = self._shop.write(LOCK, "")
-        self.tools.run(*self._ask, str(server), *options, f"--output-file={lock}")
+        self.tools.resolve(*self._ask, str(server), *options, f"--output-file={lock}")
         return self._shop.read(LOCK)
 
 
@@ -426,16 +448,65 @@ def _install(wanted: requirements.Requirements, folder: Path, tools: Tools, text
     write = tools.workshop.write
     options = write("options.txt", "".join(f"{line}\n" for line in wanted.options))
     hashed = write("hashed.txt", "".join(f"{line}\n" for line in wanted.hashed))
-    _pip_install(
-        tools, f"--directory={folder}", f"--requirement={options}", f"--constraint={hashed}",
-        f"--requirement={write(LOCK, text)}",
-    )  # fmt: skip
+    more = (f"--directory={folder}", f"--requirement={options}", f"--constraint={hashed}")
+    if tools.private:
+        lines = text.splitlines(keepends=True)
+        local = [line for line in lines if line.startswith(("./", "/", "file:")) or "@ file:" in line]
+        others = write("others.txt", "".join(line for line in lines if line not in local))
+        try:
+            tools.without_building(*_pip_install(tools), *more, f"--requirement={others}")
+        except CommandError:
+            # One of them is there as source alone, or something is wrong, which is said now.
+            tools.building(*_pip_install(tools), *more, f"--requirement={write(LOCK, text)}")
+            return
+        if local:
+            places = [line.rpartition("file:")[2].split(" ")[0].strip() for line in local]
+            _install_local(
+                tools, folder, places, *more, f"--requirement={write('local.txt', ''.join(local))}"
+            )
+        return
+    tools.building(*_pip_install(tools), *more, f"--requirement={write(LOCK, text)}")
 
 
-def _pip_install(tools: Tools, *what: str) -> None:
+def _pip_install(tools: Tools) -> tuple[str, ...]:
     # uv would compile with the virtualenv's interpreter, which executes every .pth in it.
-    python = f"--python={tools.workshop.venv}/bin/python"
-    tools.run("pip", "install", "--quiet", python, "--no-deps", *what)
+    return "pip", "install", "--quiet", f"--python={tools.workshop.venv}/bin/python", "--no-deps"
+
+
+def _install_local(tools: Tools, folder: Path, places: Sequence[str], *what: str) -> None:
+    """Build and install what is in the source itself, by its ``places`` below the folder.
+
+    Where the index has a password, what builds need is brought before, and the build goes without index and password. A
+    backend that asks for more than its pyproject.toml says is then built with both.
+    """
+    if tools.private:
+        with contextlib.suppress(CommandError):
+            for place in places:
+                _bring_backend(tools, folder / place)
+            tools.workshop.clean = False
+            tools.run(*_pip_install(tools), "--offline", *what, nameless=True)
+            return
+    tools.building(*_pip_install(tools), *what)
+
+
+def _bring_backend(tools: Tools, project: Path) -> None:
+    """Have in the cache what a project says that it is built with (PEP 518)."""
+    needs = ["setuptools>=40.8.0"]
+    with contextlib.suppress(CommandError, tomllib.TOMLDecodeError):
+        relative = (project / "pyproject.toml").relative_to(tools.workshop.scratch)
+        said = (
+            tomllib.loads(tools.workshop.read(str(relative))).get("build-system", {}).get("requires", needs)
+        )
+        needs = [str(each) for each in said]
+    if not needs:
+        return
+    wanted = tools.workshop.write("backend.txt", "".join(f"{line}\n" for line in needs))
+    prime = tools.workshop.scratch / "backend"
+    # Not in the virtualenv, whose interpreter runs what its packages bring.
+    tools.run("venv", "--quiet", "--clear", str(prime), nameless=True)
+    tools.without_building(
+        "pip", "install", "--quiet", f"--python={prime}/bin/python", f"--requirement={wanted}"
+    )
 
 
 def _compile(shop: Workshop, python: str, folder: Path, becomes: Path) -> None:

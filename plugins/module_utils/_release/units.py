@@ -13,9 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._files import write_atomically
 from .._process import KILLED, CommandError, run, succeeds
+from .environment import environment_file
 from .paths import SYSTEMD, App, Release
 
+RUN = Path("/run")
 JOURNAL_LINES = 40
 # How gunicorn, uvicorn and Python begin to say what went wrong.
 TROUBLE = re.compile(r"\[ERROR\]|^ERROR:|Traceback \(")
@@ -258,16 +261,42 @@ def run_in_sandbox(
     ``bound`` are folders that it sees in the place of others; ``keep`` names variables of this process that it gets as
     well; ``timeout`` is in seconds. Returns its output; raises CommandError as _process.run does.
     """
+    places = [f"ReadWritePaths={path}" for path in writable]
+    places += [f"BindPaths={folder}:{place}" for folder, place in (bound or {}).items()]
+    with _variables(release.app, keep) as more:
+        return _run_in_sandbox(release, texts, argv, [*more, *places], timeout)
+
+
+@contextlib.contextmanager
+def _variables(app: App, names: Sequence[str]) -> Iterator[list[str]]:
+    """The property that hands variables of this process on: a file of root's, for anybody can read a unit's own.
+
+    The address of a proxy may hold a password.
+    """
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    if not kept:
+        yield []
+        return
+    # Of the same name each time: only one deploy of an app is at work.
+    path = RUN / f"asgi-{app.name}.variables"
+    write_atomically(path, environment_file(kept).encode(), mode=0o600)
+    try:
+        yield [f"EnvironmentFile={path}"]
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _run_in_sandbox(
+    release: Release, texts: Sequence[str], argv: Sequence[str], more: Sequence[str], timeout: float
+) -> str:
     properties = [
         *sandbox(texts, release),
-        *(f"ReadWritePaths={path}" for path in writable),
-        *(f"BindPaths={folder}:{place}" for folder, place in (bound or {}).items()),
+        *more,
         f"RuntimeMaxSec={timeout:.0f}",
     ]
     unit = f"asgi-{release.app.name}-run-{os.getpid()}-{time.monotonic_ns()}.service"
     command = ["systemd-run", "--quiet", "--wait", "--pipe", f"--unit={unit}", "--service-type=exec"]
     command += [f"--property={entry}" for entry in properties]
-    command += [f"--setenv={name}" for name in keep if name in os.environ]
     try:
         # env looks the program up in the PATH that begins with the release's virtualenv.
         return run([*command, "--", "/usr/bin/env", *argv], timeout=timeout + 30)

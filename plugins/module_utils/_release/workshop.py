@@ -93,6 +93,8 @@ class Workshop:
         self._process: subprocess.Popen[bytes] | None = None
         self._home = place(release.app)
         self._waiting = False
+        self.clean = True
+        """Whether nothing of a package has run in the unit."""
 
     @property
     def cache(self) -> Path:
@@ -168,6 +170,7 @@ class Workshop:
     def close(self) -> None:
         """End the unit, with every process that is in it."""
         process, self._process = self._process, None
+        self.clean = True
         if process is None:
             return
         try:
@@ -178,6 +181,11 @@ class Workshop:
             process.kill()
             process.communicate()
             succeeds(["systemctl", "reset-failed", self._unit])
+
+    def must_be_clean(self) -> None:
+        """Have a unit in which nothing of a package has run."""
+        if not self.clean:
+            self.close()
 
     def begin(self) -> None:
         """Start the unit, and do not wait for it."""
@@ -191,9 +199,10 @@ class Workshop:
             # Other apps, and other releases, are not there.
             f"TemporaryFileSystem={release.app.root}:ro",
             *(f"BindReadOnlyPaths={path}" for path in (release.folder, *self._readable)),
-            f"Description=Build of {release.app.name}, release {release.id}",
         ]
         argv = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={self._unit}"]
+        # By default it is the command line, which is a whole program.
+        argv.append(f"--description=Build of {release.app.name}, release {release.id}")
         argv += ["--service-type=exec", *(f"--property={entry}" for entry in properties)]
         argv += ["--", "/usr/bin/python3", "-I", "-S", "-c", inspect.getsource(bench)]
         self._process = subprocess.Popen(
