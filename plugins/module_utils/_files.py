@@ -5,17 +5,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import grp
 import os
 import pwd
 import stat
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 # The end of the name of a file that is being written.
 NEW = ".asgi-host"
+ACL = "system.posix_acl_access"
+# The mode of a folder that only some may enter, where that cannot be said.
+WITHOUT_ACLS = 0o755
 
 
 def uid_of(owner: str) -> int:
@@ -79,6 +84,35 @@ def point_link(link: Path, target: str) -> None:
     temporary.symlink_to(target)
     os.replace(temporary, link)
     sync_folder(link.parent)
+
+
+def lets_pass(path: Path, user: int) -> bool:
+    """Whether a folder is readable for its group, lets one user pass through (a number), and shuts all others out."""
+    try:
+        return os.getxattr(path, ACL) == _acl(user)
+    except OSError as error:
+        if error.errno == errno.ENODATA:
+            return False
+        if error.errno == errno.ENOTSUP:
+            return stat.S_IMODE(path.stat().st_mode) == WITHOUT_ACLS
+        raise
+
+
+def let_pass(path: Path, user: int) -> None:
+    """Bring that about. On a file system without ACLs everybody is let in, as nginx could not be otherwise."""
+    try:
+        os.setxattr(path, ACL, _acl(user))
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        path.chmod(WITHOUT_ACLS)
+
+
+def _acl(user: int) -> bytes:
+    """u::rwx,u:USER:x,g::rx,m::rx,o::- as the kernel has it (linux/posix_acl_xattr.h); the mode becomes 0750."""
+    nobody = 0xFFFFFFFF
+    entries = [(0x01, 7, nobody), (0x02, 1, user), (0x04, 5, nobody), (0x10, 5, nobody), (0x20, 0, nobody)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
 def sync_folder(folder: Path) -> None:

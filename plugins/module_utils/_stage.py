@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from . import _nginx, _trees
-from ._files import gid_of, owned_as, point_link, uid_of, write_atomically
+from ._files import gid_of, let_pass, lets_pass, owned_as, point_link, uid_of, write_atomically
 from ._process import CommandError, run, succeeds
 
 # A file is ours to replace without a backup when its first lines carry this mark.
@@ -61,9 +61,10 @@ class Stage:
     def carry_out(self, steps: Sequence[Mapping[str, Any]]) -> Outcome:
         """Bring the steps about. Raises StageError, having undone the files, when one fails.
 
-        Each has one of ``line`` (what of a file matches ``pattern`` becomes ``to``), ``file`` (with ``content``, or ``private`` for the name of a secret one), ``folder``, ``link`` (with
-        ``target``), ``absent``, ``command`` (argv), ``notice``. A file with ``ours`` is replaced without a backup even
-        though nothing in it says whose it is.
+        Each has one of ``line`` (what of a file matches ``pattern`` becomes ``to``), ``file`` (with ``content``, or
+        ``private`` for the name of a secret one), ``folder``, ``link`` (with ``target``), ``absent``, ``command`` (argv), ``notice``. A file with ``ours`` is replaced without a backup even
+        though nothing in it says whose it is. A folder that is ``passable_for`` a user is 0750 but for that user, who
+        reaches what is in it by name.
 
         A command runs when a path that begins with one of ``when`` changed in this call, when ``creates`` does not exist,
         or when the command ``unless`` does not succeed. With ``check`` it only checks and is no change. With ``may_fail``
@@ -241,14 +242,25 @@ class Stage:
                 raise
             self._note(str(path))
             return
-        if path.is_dir() and owned_as(path, uid=uid, gid=gid, mode=mode):
+        passer = uid_of(step["passable_for"]) if "passable_for" in step else None
+        if path.is_dir() and self._is_as_wanted(path, uid, gid, mode, passer):
             return
         self._note(str(path))
         if self.dry:
             return
         path.mkdir(parents=True, exist_ok=True)
         os.chown(path, uid, gid)
-        path.chmod(mode)
+        if passer is None:
+            path.chmod(mode)
+        else:
+            let_pass(path, passer)
+
+    @staticmethod
+    def _is_as_wanted(path: Path, uid: int, gid: int, mode: int, passer: int | None) -> bool:
+        if passer is None:
+            return owned_as(path, uid=uid, gid=gid, mode=mode)
+        seen = path.stat()
+        return (seen.st_uid, seen.st_gid) == (uid, gid) and lets_pass(path, passer)
 
     def _link(self, step: Mapping[str, Any]) -> None:
         path, target = Path(step["link"]), step["target"]

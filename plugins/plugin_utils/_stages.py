@@ -230,7 +230,8 @@ def _places(app: dict[str, Any], root: str) -> list[dict[str, Any]]:
     owner = {"owner": app["user"], "group": app["user"], "mode": "0750"}
     data = f"/var/lib/asgi/{app['name']}"
     steps: list[dict[str, Any]] = [
-        {"folder": f"{root}/{app['name']}"},
+        # Readable for the app, passable for nginx, and shut for all others: so is all that lies in it.
+        {"folder": f"{root}/{app['name']}", "group": app["user"], "mode": "0750", "passable_for": NGINX_USER},
         {"folder": f"{root}/{app['name']}/releases"},
         {"folder": f"/etc/asgi/{app['name']}", "mode": "0700"},
         {"folder": data, **owner},

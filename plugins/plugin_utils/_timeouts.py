@@ -91,7 +91,7 @@ class Timeouts:
     stop: int
     """systemd: kills all that is left of the instance (``TimeoutStopSec``)."""
     start: int
-    """systemd: for READY (``TimeoutStartSec``). gunicorn says that before its workers work; the gate is the limit."""
+    """systemd: for the start, of a container above all (``TimeoutStartSec``). The gate is the limit of what works."""
     keepalive: int = 75
     """Worker: that a connection may be idle. Long, so that nginx goes first."""
     idle: float = DOOR.upstream_keepalive + 0.5

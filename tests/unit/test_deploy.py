@@ -603,7 +603,7 @@ def test_mode_comes_and_goes_without_leftovers(tmp_path: Path, world: World) -> 
     back = wanted(tmp_path, "one")
     back.deploy(None)
     assert back.app.active() == production
-    assert sorted(os.listdir(back.app.folder)) == [".lock", "current", "releases"]
+    assert sorted(os.listdir(back.app.folder)) == ["current", "releases"]
     assert os.listdir(back.app.releases) == [production.id]
     assert ledger.read(production)["previous"] is None, "its own predecessor"
     assert wanted(tmp_path, "one").look(dry=False)["reasons"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -32,6 +33,29 @@ def test_mode_that_drifted_is_repaired(tmp_path: Path) -> None:
     (tmp_path / "a.conf").chmod(0o666)
     assert Stage(dry=False).carry_out([step]).changed
     assert (tmp_path / "a.conf").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif("www-data" not in {each.pw_name for each in pwd.getpwall()}, reason="of Debian")
+def test_folder_of_an_earlier_version_is_shut_for_others_and_passable_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop").mkdir(mode=0o755)
+    step = {"folder": str(tmp_path / "shop"), "mode": "0750", "passable_for": "www-data", **OWNER}
+    assert Stage(dry=True).carry_out([step]).changed
+    assert Stage(dry=False).carry_out([step]).changed
+    assert (tmp_path / "shop").stat().st_mode & 0o777 == 0o750
+    assert Stage(dry=False).carry_out([step]).changed == []
+    (tmp_path / "shop").chmod(0o755)
+    assert Stage(dry=False).carry_out([step]).changed
+
+    def none(*_: object) -> bytes:
+        raise OSError(errno.ENOTSUP, "no ACLs")
+
+    monkeypatch.setattr(os, "getxattr", none)
+    monkeypatch.setattr(os, "setxattr", none)
+    assert Stage(dry=False).carry_out([step]).changed
+    assert (tmp_path / "shop").stat().st_mode & 0o777 == 0o755
+    assert Stage(dry=False).carry_out([step]).changed == []
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.module_utils._release import units
+from ansible_collections.asgi.host.plugins.module_utils._release import paths, units
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
 
 RELEASE = App(Path("/srv/asgi"), "shop", "asgi-shop").release("r")
@@ -62,15 +62,29 @@ def test_journal_that_cannot_be_read_says_why(monkeypatch: pytest.MonkeyPatch) -
     assert units.journal(RELEASE.service, NOW).startswith("(no journal: no such file")
 
 
-def test_a_graceful_stop_has_no_other_limit_than_systemd_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any of these would end a drain that the inventory allows, and the deploy with it."""
-    limits: list[tuple[str, float | None]] = []
+@pytest.mark.parametrize(("text", "limit"), [("TimeoutStopSec=3615\n", 3630.0), ("", 105.0)])
+def test_a_graceful_stop_has_systemd_s_limit_and_is_killed_beyond_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, limit: float
+) -> None:
+    """Less would end a drain that the inventory allows. A process of an older unit may have asked systemd for more."""
+    calls: list[tuple[str, float | None]] = []
+    monkeypatch.setattr(paths, "SYSTEMD", tmp_path)
+    RELEASE.drop_in.parent.mkdir()
+    RELEASE.drop_in.write_text(f"[Service]\n{text}")
+    stubborn = True
 
     def run(argv: list[str], *, timeout: float | None = 900.0) -> str:
-        limits.append((argv[1], timeout))
+        nonlocal stubborn
+        calls.append((argv[1], timeout))
+        if argv[1] == "kill":
+            stubborn = False
+        elif argv[1] == "stop" and stubborn:
+            raise CommandError(argv, "still ran", "")
         return ""
 
     monkeypatch.setattr(units, "run", run)
+    monkeypatch.setattr(units, "state", lambda unit: units.UnitState("deactivating", False, 0, 1))
     units.pause(RELEASE)
     units.stop(RELEASE)
-    assert [limit for verb, limit in limits if verb == "stop"] == [None, None]
+    assert [verb for verb, _ in calls] == ["stop", "kill", "stop", "disable", "stop"]
+    assert (calls[0][1], calls[4][1]) == (limit, limit)

@@ -220,7 +220,7 @@ class Box:
     def wait_for_the_lock(self) -> None:
         """Wait until no deploy is at work."""
         until = time.monotonic() + ALONE
-        script = "flock --nonblock /srv/asgi/cutter/.lock true && echo free || echo held"
+        script = "flock --nonblock /run/asgi-cutter.lock true && echo free || echo held"
         while self.machine.ssh(script).strip() != "free":
             assert time.monotonic() < until, f"a deploy still holds its lock\n{self.journal()}"
             time.sleep(1)

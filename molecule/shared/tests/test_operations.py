@@ -15,7 +15,7 @@ from targets import ROOT, wait_for
 
 pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane, pytest.mark.in_turn]
 
-LOCK = f"/srv/asgi/{APP}/.lock"
+LOCK = f"/run/asgi-{APP}.lock"
 # In the app's lifespan.
 STARTS = "    DELIVERED.mkdir(exist_ok=True)\n"
 WAITS = f'    while not (DELIVERED.parent / "go").exists():\n        await asyncio.sleep(0.1)\n{STARTS}'

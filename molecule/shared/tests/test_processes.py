@@ -399,7 +399,7 @@ def test_deploy_that_died_while_it_handed_over(crew: Crew, again: str) -> None:
             lambda: crew.target.run(f"systemctl show -P ActiveState {unit}").strip() == "deactivating",
             pause=0.01,
         )
-        holder = f"sed -n 's/process \\([0-9]*\\).*/\\1/p' /srv/asgi/{APP}/.lock"
+        holder = f"sed -n 's/process \\([0-9]*\\).*/\\1/p' /run/asgi-{APP}.lock"
         assert crew.target.run(f"pid=$({holder}); kill -9 $pid; echo $pid").strip()
         deploy.communicate(timeout=120)
     finally:

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .. import _trees
 from .._files import gid_of, owned_as, sync_folder, uid_of
@@ -44,7 +44,7 @@ from .candidate import Candidate, RefusedError
 from .gate import Gate, GateError
 from .hold import Hold
 from .live import Live
-from .paths import LOCK, SYSTEMD, App, Release
+from .paths import SYSTEMD, App, Release
 from .switch import NotProvedError, Switch
 from .watch import WentBadError, watch
 
@@ -735,28 +735,41 @@ class Deployment:
 
         Raises BusyError, which names the holder, when it is not free within ``wait`` seconds.
         """
-        self.app.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path = self.app.folder / LOCK
-        with path.open("a+", encoding="utf-8") as stream:
-            deadline = time.monotonic() + wait
+        self.app.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        deadline = time.monotonic() + wait
+        with contextlib.ExitStack() as stack:
             while True:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        stream.seek(0)
-                        raise BusyError(
-                            f"{self.app.name}: another deploy holds {path} ({stream.read().strip()}); "
-                            "wait for it to end"
-                        ) from None
-                    time.sleep(0.5)
+                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                handle = os.open(self.app.lock, flags, 0o600)
+                stream = stack.enter_context(os.fdopen(handle, "r+", encoding="utf-8"))
+                self._wait_for(stream, deadline)
+                with contextlib.suppress(FileNotFoundError):
+                    # Whoever had it before may have removed the app, and the file with it.
+                    if os.path.samestat(os.fstat(stream.fileno()), self.app.lock.lstat()):
+                        break
             # On a full disk the lock holds all the same, and nobody's name is in it.
             with contextlib.suppress(OSError):
                 stream.truncate(0)
                 stream.write(f"process {os.getpid()}, {self.spec['by']}, since {ledger.now()}\n")
                 stream.flush()
+            # Where it was before, any user could hold it.
+            (self.app.folder / ".lock").unlink(missing_ok=True)
             yield
+
+    def _wait_for(self, stream: IO[str], deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    stream.seek(0)
+                    raise BusyError(
+                        f"{self.app.name}: another deploy holds {self.app.lock} ({stream.read().strip()}); "
+                        "wait for it to end"
+                    ) from None
+                time.sleep(0.5)
+            else:
+                return
 
     def _half_built(self, active: Release | None) -> list[Release]:
         """What a deploy that died half way left: releases that never served."""
@@ -843,6 +856,7 @@ class Deployment:
             Path(f"/etc/sysusers.d/{app.user}.conf").unlink(missing_ok=True)
             run(["userdel", app.user])
             there.append(f"user {app.user}")
+        app.lock.unlink(missing_ok=True)
         return there
 
 

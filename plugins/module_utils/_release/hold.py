@@ -21,7 +21,7 @@ from .._nginx import account
 from .._process import CommandError, run
 from . import units
 from .gate import wait_until_let_go
-from .paths import LOCK, Release
+from .paths import Release
 
 PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
 # Seconds without a connection after which it ends by itself.
@@ -85,8 +85,7 @@ class Hold:
         """
         old = self._release
         answer, lock, sock, kept = (
-            shlex.quote(str(path))
-            for path in (self._answer, old.app.folder / LOCK, old.socket_path, self._kept)
+            shlex.quote(str(path)) for path in (self._answer, old.app.lock, old.socket_path, self._kept)
         )
         proxy = f"exec {PROXY} --exit-idle-time={IDLE}s"
         return f"""# Written by asgi.host for the length of a deploy.

@@ -11,8 +11,6 @@ from pathlib import Path
 SYSTEMD = Path("/etc/systemd/system")
 # Gone after a boot, so that what a deploy was trying is not tried on.
 TRIALS = Path("/run")
-# The file in an app's folder that one deploy at a time holds.
-LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,11 @@ class App:
     def current(self) -> Path:
         """The one pointer: code and traffic follow it."""
         return self.folder / "current"
+
+    @property
+    def lock(self) -> Path:
+        """The file that one deploy at a time holds. Only root can open it, or anybody could hold it."""
+        return TRIALS / f"asgi-{self.name}.lock"
 
     @property
     def live(self) -> Path:

@@ -24,6 +24,8 @@ JOURNAL_LINES = 40
 TROUBLE = re.compile(r"\[ERROR\]|^ERROR:|Traceback \(")
 # Seconds that a candidate which failed has for its end. A part of the chain in plugin_utils/_timeouts.py.
 PATIENCE = 3.0
+# Seconds that systemd gives a service to stop where nothing else is said, and those beyond its limit that it may need.
+STOP_S, STOP_MARGIN_S = 90.0, 15.0
 # systemd's ExecMainCode: an exit, an end by a signal, one with a core dump (waitid(2), CLD_EXITED and after).
 EXITED = "1"
 SIGNALLED = ("2", "3")
@@ -141,7 +143,7 @@ def start(release: Release) -> None:
     _await_end(release)
     run(["systemctl", "enable", "--quiet", release.socket, release.service])
     run(["systemctl", "start", release.socket])
-    # READY comes before the workers import the app; whether it works is the gate's question.
+    # What was started has not imported the app yet; whether it works is the gate's question.
     run(["systemctl", "start", "--no-block", release.service])
 
 
@@ -174,16 +176,34 @@ def hasten(release: Release, patience: float) -> None:
 
 def pause(release: Release) -> None:
     """Stop the service gracefully and wait for it; the release stays enabled at boot, and its socket open."""
-    # systemd has its own limit, which follows from the app's graceful timeout.
-    run(["systemctl", "stop", release.service], timeout=None)
+    _stop(release, ["systemctl", "stop", release.service])
 
 
 def stop(release: Release, *, wait: bool = True) -> None:
     """Stop the release gracefully and take it out of the boot. Without ``wait`` systemd goes on by itself."""
     run(["systemctl", "disable", "--quiet", release.socket, release.service])
     argv = ["systemctl", "stop", *([] if wait else ["--no-block"]), release.socket, release.service]
-    # As in pause().
-    run(argv, timeout=None)
+    _stop(release, argv)
+
+
+def _stop(release: Release, argv: Sequence[str]) -> None:
+    """Run a command that stops a release; one that is not gone at systemd's own limit, and a margin, is killed."""
+    found = re.search(r"^TimeoutStopSec=(\d+)$", _text_of(release.drop_in), re.MULTILINE)
+    limit = (float(found.group(1)) if found else STOP_S) + STOP_MARGIN_S
+    try:
+        run(argv, timeout=limit)
+    except CommandError:
+        if state(release.service).active != "deactivating":
+            raise
+        run(["systemctl", "kill", "--signal=SIGKILL", release.service])
+        run(argv)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def end(release: Release) -> None:
