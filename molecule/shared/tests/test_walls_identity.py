@@ -87,14 +87,18 @@ Pairs = list[tuple[str, str]]
 
 
 def authority(folder: Path, name: str) -> Path:
-    """An authority and a client's certificate of it, ``NAME.pem`` and ``NAME-client.pem`` with its key."""
+    """An authority, and certificates of it with their keys: ``NAME-alice.pem``, and one of a malicious name."""
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
     commands = f"""
     set -e; cd {folder}
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={name} \
-        -addext basicConstraints=critical,CA:TRUE -keyout {name}.key -out {name}.pem
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /O=Walls/CN=alice \
-        -keyout {name}-client.pem -out {name}.csr
-    openssl x509 -req -in {name}.csr -CA {name}.pem -CAkey {name}.key -CAcreateserial -days 2 >> {name}-client.pem
+    openssl req -x509 {key} -days 2 -subj /CN={name} -addext basicConstraints=critical,CA:TRUE \\
+        -keyout {name}.key -out {name}.pem
+    client() {{
+        openssl req {key} -subj "$2" -keyout {name}-$1.pem -out {name}.csr
+        openssl x509 -req -in {name}.csr -CA {name}.pem -CAkey {name}.key -CAcreateserial -days 2 >> {name}-$1.pem
+    }}
+    client alice /O=Walls/CN=alice
+    client mallory "$(printf '/CN=mallory\\r\\nRemote-User: forged\\r\\n\\r\\n')"
     """
     subprocess.run(["sh", "-c", commands], check=True, capture_output=True)
     return folder / f"{name}.pem"
@@ -138,8 +142,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         authority(folder, name)
     return {
         "authority": folder / "known.pem",
-        "known": folder / "known-client.pem",
-        "stranger": folder / "stranger-client.pem",
+        "known": folder / "known-alice.pem",
+        "mallory": folder / "known-mallory.pem",
+        "stranger": folder / "stranger-alice.pem",
     }
 
 
@@ -248,6 +253,9 @@ def test_certificate_of_a_client_is_verified(target: Target, certificates: dict[
         assert got["x-ssl-client-s-dn"] == "CN=alice,O=Walls"
         assert got["x-ssl-client-i-dn"] == "CN=known"
         assert forged_in(got) == {}
+        # A line break in a name is no line break in a header.
+        status, got = ask(target, domain, headers=cookie, certificate=certificates["mallory"])
+        assert (status, list(forged_in(got))) == (200, ["x-ssl-client-s-dn"])
     status, got = ask(target, optional, headers=forged)
     assert (status, got["x-ssl-client-verify"], "x-ssl-client-s-dn" in got) == (200, "NONE", False)
 
