@@ -23,6 +23,9 @@ PYTHONS = "/usr/local/lib/asgi-host/python"
 COMPLETE = ".complete"
 # The TCP state LISTEN in /proc/net/tcp (include/net/tcp_states.h of Linux).
 LISTEN = "0A"
+# Characters of a server's name that fit into nginx's hash of them without a word of anybody (64 bytes a bucket).
+LONGEST_NAME = 46
+NAMES_HASH = re.compile(r"^\s*server_names_hash_(bucket_size|max_size)\s", re.MULTILINE)
 # The arguments of a module that gathers facts, by which facts() is asked.
 ARGUMENTS = {
     "packages": {"type": "list", "elements": "str", "default": []},
@@ -198,6 +201,15 @@ def nginx(folder: Path) -> dict[str, Any]:
     return {
         "version": version,
         "user": account(folder / "nginx.conf").user,
+        "long_names": long_names(folder / "conf.d"),
+        "names_hash": sorted(
+            {
+                found
+                for path in (folder / "nginx.conf", *others)
+                if path.exists()
+                for found in NAMES_HASH.findall(path.read_text(encoding="utf-8", errors="replace"))
+            }
+        ),
         "packaged_default": any(packaged_default(path) for path in folder.glob("sites-enabled/*")),
         "foreign_sites": sorted(
             str(path) for path in others if on_our_ports(path.read_text(encoding="utf-8", errors="replace"))
@@ -213,6 +225,22 @@ def nginx(folder: Path) -> dict[str, Any]:
             )
         ),
     }
+
+
+def long_names(folder: Path) -> dict[str, int]:
+    """The longest name of each site of the role that has one which nginx's hash of names does not take, by app."""
+    found = {}
+    for path in folder.glob("asgi-app-*.conf"):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        names = [
+            name
+            for line in re.findall(r"^ *server_name ([^;]+);", text, re.MULTILINE)
+            for name in line.split()
+        ]
+        longest = max(map(len, names), default=0)
+        if longest > LONGEST_NAME:
+            found[path.stem.removeprefix("asgi-app-")] = longest
+    return dict(sorted(found.items()))
 
 
 def on_our_ports(text: str) -> bool:

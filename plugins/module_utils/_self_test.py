@@ -323,26 +323,42 @@ def lies(
         found.append(
             f"the client {client or '(none)'} instead of {' or '.join(sorted(allowed)) or '(none)'}{_by(sent, client)}"
         )
+    asked = _with_port(plain, sent)
     for key, word in (("scheme", "scheme"), ("server", "host and port"), ("root_path", "mount point")):
-        if seen[key] != plain[key]:
+        if seen[key] not in (plain[key], asked[key]):
             found.append(
                 f"the {word} {_text(seen[key])} instead of {_text(plain[key])}{_by(sent, seen[key])}"
             )
     if any(_same(client, each) for each in allowed):
         # nginx says in headers as well who the client is; where that is right it is no lie.
-        plain = {**plain, "headers": [[k, client if _same(v, peer) else v] for k, v in plain["headers"]]}
-    return found + list(_lying_headers(sent, plain, seen, allowed))
+        plain, asked = (
+            {**view, "headers": [[k, client if _same(v, peer) else v] for k, v in view["headers"]]}
+            for view in (plain, asked)
+        )
+    return found + list(_lying_headers(sent, (plain, asked), seen, allowed))
 
 
-def _lying_headers(sent: Headers, plain: View, seen: View, allowed: set[str]) -> Iterator[str]:
+def _with_port(plain: View, sent: Headers) -> View:
+    """The view of a request that names a port in its Host: the one thing of all that was sent which is the client's to say."""
+    host = next((value for name, value in sent if name == "Host"), "")
+    name, _, port = host.rpartition(":")
+    if not name:
+        return plain
+    own = {"host": host, "x-forwarded-host": host, "x-forwarded-port": port}
+    headers = [[key, own.get(_plain_name(key), value)] for key, value in plain["headers"]]
+    return {**plain, "server": [name, int(port)], "headers": headers}
+
+
+def _lying_headers(sent: Headers, true: Sequence[View], seen: View, allowed: set[str]) -> Iterator[str]:
     claims = {_plain_name(name) for name, _value in sent} - {"connection"}
-    was, now = _by_name(plain), _by_name(seen)
+    views, now = [_by_name(view) for view in true], _by_name(seen)
     for name in sorted(now):
-        if now[name] == was.get(name):
+        was = [view.get(name, []) for view in views]
+        if now[name] in was:
             continue
         for value in now[name]:
             marked = any(mark in value for mark in MARKS) and not any(_same(value, each) for each in allowed)
-            if marked or (name in claims and value not in was.get(name, [])):
+            if marked or (name in claims and not any(value in each for each in was)):
                 yield f"the header {name}: {value}{_by(sent, value, name)}"
 
 

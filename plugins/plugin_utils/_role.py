@@ -74,6 +74,11 @@ class Role:
             environment=given["environment"],
         )
         found += _apps.root_problems(given["root"], given["apps"])
+        port = str(given.get("https_port", 443))
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            found.append(
+                f"asgi_host_https_port: {port!r} is not a port; give one from 1 to 65535, such as 8443"
+            )
         found += _pythons.problems(given["python_mirror"], given["python_downloads"])
         return (
             found
@@ -183,7 +188,12 @@ class Role:
             return Tasks([])
         common = {"failed": list(failed), "bases": self.bases, "proxy_protocol": given["proxy_protocol"]}
         found = _stages.proxy(
-            self.apps, host=host, root=given["root"], tls_policy=given["tls_policy"], **common
+            self.apps,
+            host=host,
+            root=given["root"],
+            tls_policy=given["tls_policy"],
+            https_port=int(given.get("https_port", 443)),
+            **common,
         )
         doors = _doors.doors(self.apps, **common) if given["self_test"] else []
         return Tasks(found["steps"], found["private"], doors)

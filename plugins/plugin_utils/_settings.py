@@ -65,6 +65,29 @@ def _bytes(size: str) -> int:
     return int(size[:-1]) * unit if unit else int(size)
 
 
+def hash_of_names(
+    domains: Sequence[Sequence[str]], apps: Sequence[Mapping[str, Any]], host: Mapping[str, Any]
+) -> dict[str, int]:
+    """The ``server_names_hash_*``, ``bucket_size`` and ``max_size`` of nginx, where its own do not do for these sites.
+
+    A bucket holds a name with a pointer and a length, in whole pointers, and one more pointer at its end
+    (ngx_hash.c): 46 characters in its 64 bytes. Long names of apps that another inventory has brought count as well.
+    A size that somebody else has set stays, for nginx takes each once.
+    """
+    own = {app["name"] for app in apps}
+    theirs = [size for name, size in host["nginx"].get("long_names", {}).items() if name not in own]
+    every = [name for names in domains for name in names]
+    longest = max([*map(len, every), *theirs], default=0)
+    bucket, buckets = 64, 512
+    while bucket < 2 * 8 + (longest + 2 + 7) // 8 * 8:
+        bucket *= 2
+    while buckets < 2 * len(every):
+        buckets *= 2
+    found = {"bucket_size": (bucket, 64), "max_size": (buckets, 512)}
+    foreign = host["nginx"].get("names_hash", [])
+    return {name: size for name, (size, least) in found.items() if size > least and name not in foreign}
+
+
 def below_home(folder: str) -> bool:
     """Whether a folder of the host is one that the sandbox hides with all homes."""
     return f"{folder}/".startswith(("/home/", "/root/", "/run/user/"))

@@ -17,6 +17,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     WORKER_CONNECTIONS,
+    hash_of_names,
     http2_directive,
     in_data,
     rotating_tickets,
@@ -231,7 +232,7 @@ def _places(app: dict[str, Any], root: str) -> list[dict[str, Any]]:
     data = f"/var/lib/asgi/{app['name']}"
     steps: list[dict[str, Any]] = [
         # Readable for the app, passable for nginx, and shut for all others: so is all that lies in it.
-        {"folder": f"{root}/{app['name']}", "group": app["user"], "mode": "0750", "passable_for": NGINX_USER},
+        {"folder": f"{root}/{app['name']}", "group": app["user"], "mode": "0750", "passable_for": _nginx.USER},
         {"folder": f"{root}/{app['name']}/releases"},
         {"folder": f"/etc/asgi/{app['name']}", "mode": "0700"},
         {"folder": data, **owner},
@@ -372,11 +373,12 @@ def proxy(
     bases: list[str],
     tls_policy: str,
     proxy_protocol: list[str],
+    https_port: int = 443,
 ) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
     The sites of the apps in ``failed`` are left as they are. ``proxy_protocol`` names the load balancers that speak
-    it. Returns steps and private contents.
+    it, ``https_port`` is where clients find port 443. Returns steps and private contents.
     """
     http2 = http2_directive(host)
     wanted, private = sites(apps, bases)
@@ -387,6 +389,8 @@ def proxy(
         "http3": any(site["http3"] for site in wanted),
         "policy": tls_policy,
         "proxy_protocol": proxy_protocol,
+        "https_port": https_port,
+        "names": hash_of_names([site["domains"] for site in wanted], apps, host),
         "rotating_tickets": rotating_tickets(host),
     }
     included = {

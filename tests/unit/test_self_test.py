@@ -48,6 +48,19 @@ def lies(
     return "\n".join(_self_test.lies(FORGED, plain or view(), seen, truth=truth, trusted=trusted))
 
 
+def test_port_of_a_host_is_the_clients_to_say_and_nothing_else_of_it() -> None:
+    def seen(port: str, host: str, server: int) -> dict[str, Any]:
+        return {**view(host=host, x__forwarded__port=port), "server": ["shop.test", server]}
+
+    sent = [("Host", "shop.test:8443"), *FORGED]
+    plain = seen("443", "shop.test", 443)
+    for told in (plain, seen("8443", "shop.test:8443", 8443)):
+        assert _self_test.lies(sent, plain, told, truth=OWN, trusted=()) == []
+    wrong = _self_test.lies(sent, plain, seen("8080", "shop.test:8443", 8080), truth=OWN, trusted=())
+    assert [each[:24] for each in wrong] == ["the host and port shop.t", "the header x-forwarded-p"]
+    assert _self_test.lies(FORGED, plain, seen("8443", "shop.test:8443", 8443), truth=OWN, trusted=())
+
+
 def test_same_view_is_no_lie() -> None:
     assert lies(view()) == ""
     assert lies(view(), truth=None) == ""

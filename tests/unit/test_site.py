@@ -158,3 +158,40 @@ def test_host_without_ipv6_has_no_such_listener() -> None:
 def test_bodies_of_one_connection_are_bounded(limits: list[str], expected: int) -> None:
     apps = [app(name=f"a{number}", proxy={"body_limit": limit}) for number, limit in enumerate(limits)]
     assert _settings.streams(apps) == expected
+
+
+@pytest.mark.parametrize(
+    ("longest", "bucket"),
+    [(46, None), (47, 128), (49, 128), (110, 128), (111, 256), (200, 256), (238, 256), (253, 512)],
+)
+def test_long_names_have_room(longest: int, bucket: int | None) -> None:
+    found = _settings.hash_of_names([["a.test", "n" * longest]], [], HOST)
+    assert found == ({} if bucket is None else {"bucket_size": bucket})
+
+
+def test_names_of_other_inventories_and_sizes_of_others_count() -> None:
+    theirs = {**HOST, "nginx": {**HOST["nginx"], "long_names": {"blog": 90, "shop": 200}}}
+    assert _settings.hash_of_names([["a.test"]], [app()], theirs) == {"bucket_size": 128}
+    taken = {**HOST, "nginx": {**HOST["nginx"], "names_hash": ["bucket_size"]}}
+    assert _settings.hash_of_names([["n" * 200]], [], taken) == {}
+    many = [[f"n{number}.test" for number in range(300)]]
+    assert _settings.hash_of_names(many, [], HOST) == {"max_size": 1024}
+
+
+def test_plain_http_is_sent_to_the_port_that_clients_use() -> None:
+    def redirect(**keys: Any) -> str:
+        made = _stages.proxy(
+            [app()],
+            host=HOST,
+            root="/srv/asgi",
+            failed=[],
+            bases=["."],
+            tls_policy="intermediate",
+            proxy_protocol=[],
+            **keys,
+        )
+        text = "".join(str(step.get("content", "")) for step in made["steps"])
+        return next(line.strip() for line in text.splitlines() if "return 301" in line)
+
+    assert redirect() == "return 301 https://$host$request_uri;"
+    assert redirect(https_port=8443) == "return 301 https://$host:8443$request_uri;"

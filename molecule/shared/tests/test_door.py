@@ -140,10 +140,11 @@ def test_forged_headers_change_nothing(target: Target) -> None:
 
 
 def test_host_with_a_port_is_the_same_site(target: Target) -> None:
-    """The port of the Host header is the client's word; the app gets the name alone."""
+    """The app gets the name alone where the port is the scheme's, and the port that a client used in front of a NAT."""
     domain = target.domain("probe")
-    seen = target.door.json(f"{domain}:443", "/whoami", sni=domain)
-    assert seen["headers"]["host"] == domain
+    for told, host, port in ((":443", domain, 443), (":8443", f"{domain}:8443", 8443), (":x", domain, 443)):
+        seen = target.door.json(f"{domain}{told}", "/whoami", sni=domain)
+        assert (seen["headers"]["host"], seen["port"]) == (host, port)
 
 
 def test_websocket_echoes(target: Target) -> None:

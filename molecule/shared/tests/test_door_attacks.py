@@ -208,6 +208,8 @@ class Unusual:
     sent: Lot
     holds: Mapping[str, str | None]
     """Keys of what the app saw, and the headers that it must have seen (None: must not)."""
+    port: int = 443
+    """What the client used, as the app must see it."""
 
 
 def single(*lines: str, **options: Any) -> Lot:
@@ -250,7 +252,11 @@ UNUSUAL: dict[str, Unusual] = {
     ),
     "Host in capitals": Unusual("names have no case", single(host="PROBE.TEST"), {}),
     "Host with the root's dot": Unusual("the same name", single(host="probe.test."), {}),
-    "Host with a port": Unusual("the client's word; the app is told the true one", single(host="probe.test:8443"), {}),
+    "Host with a port": Unusual(
+        "what the client used, where something in front translates ports", single(host="probe.test:8443"), {}, port=8443
+    ),
+    "Host with the own port": Unusual("as without it", single(host="probe.test:443"), {}),
+    "Host with a port beyond all": Unusual("none is taken", single(host="probe.test:65536"), {}),
     "Host with a port that is none": Unusual(
         "nginx drops what follows the colon, and so the app never sees it", single(host="probe.test:foreign"), {}
     ),
@@ -454,7 +460,7 @@ def passed_on(case: Unusual, reply: Reply) -> None:
     """Once, with the true identity, and what must hold besides."""
     assert len(reply.seen) == 1, (case.why, reply)
     seen = reply.seen[0]
-    true_identity(seen, reply)
+    true_identity(seen, reply, case.port)
     found = headers_of(seen)
     for key, wanted in case.holds.items():
         value = seen[key] if key in seen else next(iter(found.get(key, [])), None)
@@ -470,26 +476,27 @@ def headers_of(seen: dict[str, Any]) -> dict[str, list[str]]:
 
 
 # What nginx says of each request, and no client.
-def truth(source: str) -> dict[str, str]:
+def truth(source: str, port: int = 443) -> dict[str, str]:
     """The headers that every request has when it reaches the app."""
+    host = SITE if port == 443 else f"{SITE}:{port}"
     return {
-        "host": SITE,
+        "host": host,
         "x-forwarded-for": source,
         "x-forwarded-proto": "https",
-        "x-forwarded-host": SITE,
-        "x-forwarded-port": "443",
+        "x-forwarded-host": host,
+        "x-forwarded-port": str(port),
         "x-real-ip": source,
     }
 
 
-def true_identity(seen: dict[str, Any], reply: Reply) -> None:
+def true_identity(seen: dict[str, Any], reply: Reply, port: int = 443) -> None:
     """The client's address, the scheme and the host are what they are, and each is told once."""
     assert seen["client"] == reply.source, reply
     assert seen["scheme"] in ("https", "wss"), reply
-    assert seen["server"] == [SITE, 443], reply
+    assert seen["server"] == [SITE, port], reply
     assert seen["root_path"] == "", reply
     found = headers_of(seen)
-    for name, value in truth(reply.source).items():
+    for name, value in truth(reply.source, port).items():
         assert found.get(name) == [value], (name, reply)
     told = json.dumps([value for name, value in seen["headers"] if name != "x-case"])
     assert LIAR not in told, reply
