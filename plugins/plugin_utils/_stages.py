@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _acme
-from ansible_collections.asgi.host.plugins.plugin_utils import _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _handover, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     http2_directive,
@@ -329,11 +329,14 @@ def proxy(
     bases: list[str],
     tls_policy: str,
     proxy_protocol: list[str],
+    early: bool = False,
 ) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
-    The sites of the apps in ``failed`` are left as they are. ``proxy_protocol`` names the load balancers that speak
-    it. Returns steps and private contents.
+    The sites of the apps in ``failed`` are left as they are, and so is each that serves a domain which one of those is to
+    have. ``proxy_protocol`` names the load balancers that speak it. ``early`` leaves out what may take minutes, and can
+    wait until all apps are there: the orders of certificates. Returns steps, private contents, and the names of the
+    sites that ``stay``.
     """
     http2 = http2_directive(host)
     wanted, private = sites(apps, bases)
@@ -367,18 +370,14 @@ def proxy(
     ordering = {site["name"] for site in wanted if site["mode"] == "acme"}
     if ordering:
         steps += [{"folder": str(ACME.state)}, {"folder": str(ACME.webroot)}]
-    for site in wanted:
-        if any(app["name"] in failed for app in site["apps"]):
-            continue
+    plan = _handover.plan(wanted, apps, host, failed)
+    for site in plan.write:
         steps += _certificate(site)
         content = render("nginx/asgi-app.conf.j2", site=site, root=root, **values)
         steps.append({"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content})
-    kept = {site["name"] for site in wanted}
-    for app in apps:
-        if app["name"] not in kept and app["name"] not in failed:
-            steps.append({"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf"})
-            if app["state"] == "absent":
-                steps.append({"absent": f"{NGINX}/asgi/tls/{app['name']}"})
+    kept = {site["name"] for site in wanted} | plan.stay
+    gone = [app for app in apps if app["name"] not in kept and app["name"] not in failed]
+    steps += [{"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf"} for app in gone]
     steps += [
         CHECK,
         *_nginx_unit(present(apps), host),
@@ -393,16 +392,19 @@ def proxy(
             "name": "nginx started",
         },
         {"command": ["systemctl", "reload", "nginx"], "when": [f"{NGINX}/"], "name": "nginx reloaded"},
+        *({"absent": f"{NGINX}/asgi/tls/{app['name']}"} for app in gone if app["state"] == "absent"),
     ]
+    if early:
+        return {"steps": steps, "private": private, "stay": plan.stay}
     for app in apps:
-        if app["name"] not in ordering and app["name"] not in failed:
+        if app["name"] not in ordering and app["name"] not in failed and app["name"] not in plan.stay:
             # nginx has let go of the certificate by now.
             steps += [{"absent": _entry(app["name"])}, {"absent": f"{NGINX}/asgi/tls/{app['name']}/acme"}]
     if ordering:
         steps += _acme_runs()
     elif host["acme"]["set_up"] and set(host["acme"]["sites"]) <= {app["name"] for app in apps}:
         steps += _acme_leaves()
-    return {"steps": steps, "private": private}
+    return {"steps": steps, "private": private, "stay": plan.stay}
 
 
 def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dict[str, Any]]:
