@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +18,47 @@ from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 SETTLED = ("current", "needed")
 
 
+def needs_work(found: Mapping[str, Any]) -> bool:
+    """Whether an app that was found so gets a new release, or new files in its live folder."""
+    return found.get("status") == "needed" or bool(found.get("unsynced"))
+
+
+def may_be_slow(spec: Mapping[str, Any]) -> int:
+    """Whether commands of an app's own are run, which may take any time, and wait for other hosts: the others go first."""
+    hooks = spec["hooks"]
+    return 2 if hooks["migrate"] else 1 if hooks["build"] or hooks["after"] else 0
+
+
 class ActionModule(ActionBase):
     """Runs the module once for all apps, and once more for each app that needs a new release."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Arguments: role, host (facts), looked; of a rollback mode, app, release.
+        """Arguments: role, host (facts), looked, sites; of a rollback mode, app, release; of a removal mode, failed.
 
-        ``looked`` is what the module look found of the apps, where nothing has changed since.
+        ``looked`` is what the module look found of the apps, where nothing has changed since. With ``sites`` each app's site
+        follows its release in the same call.
         """
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         arguments = self._task.args
         rollback = arguments.get("mode") == "rollback"
-        role = Role(arguments["role"], _controller.bases(self._task_vars))
-        told = role.tell(arguments["host"], self._loader, rollback_of=arguments["app"] if rollback else "")
-        self._origins = told.origins
-        described, failures = told.specs, told.failures
-        self._private = told.private
+        self._diff: list[dict[str, str]] = []
+        self._role = role = Role(arguments["role"], _controller.bases(self._task_vars))
+        self._host = arguments["host"]
         common = {"uv": role.uv, "wheels": role.wheels or None}
         looked = arguments.get("looked") or {}
+        if arguments.get("mode") == "remove":
+            return {**result, **self._remove(common, looked)}
+        told = role.tell(self._host, self._loader, rollback_of=arguments["app"] if rollback else "")
+        self._origins = told.origins
+        # What is to go goes when nothing leads to it any more, by a task of its own.
+        described = [spec for spec in told.specs if rollback or spec["state"] == "present"]
+        failures = told.failures
+        self._private = told.private
         if looked and all(looked.get(spec["name"], {}).get("status") in SETTLED for spec in described):
             answer: dict[str, Any] = {"apps": dict(looked), "failures": {}, "changed": False}
+        elif not described:
+            answer = {"apps": {}, "failures": {}, "changed": False}
         else:
             answer = self._call(
                 {
@@ -53,23 +74,50 @@ class ActionModule(ActionBase):
         failures.update(answer["failures"])
         if not rollback:
             for spec in described:
-                found = results.get(spec["name"], {})
-                for warning in _specs.warnings(spec, found):
+                for warning in _specs.warnings(spec, results.get(spec["name"], {})):
                     self._display.warning(warning)
-                if found.get("status") != "needed" and not found.get("unsynced"):
-                    continue
+            new = [spec for spec in described if needs_work(results.get(spec["name"], {}))]
+            # Those whose sites are not to be brought yet.
+            self._not_yet = {*failures, *(spec["name"] for spec in new)}
+            self._sites_came = not (arguments.get("sites") and role.variables["proxy"])
+            for spec in sorted(new, key=may_be_slow):
                 if self._task.check_mode:
                     changed = True
                     continue
-                one = self._bring(spec, found, common)
+                one = self._bring(spec, results[spec["name"]], common)
                 if "apps" not in one:
                     failures[spec["name"]] = f"{spec['name']}: {one.get('msg') or one.get('exception')}"
                     continue
                 changed |= one.get("changed", False)
                 results.update(one["apps"])
                 failures.update(one["failures"])
+                if spec["name"] not in failures:
+                    self._not_yet.discard(spec["name"])
+            result["diff"] = self._diff
         result.update(changed=changed, apps=results, failures=failures)
         return result
+
+    def _remove(self, common: dict[str, Any], looked: dict[str, Any]) -> dict[str, Any]:
+        """Take away the apps that are to be absent, but for those whose domains wait for an app that failed."""
+        found: dict[str, Any] = {"changed": False, "apps": {}, "failures": {}}
+        absent = [app for app in self._role.apps if app["state"] == "absent"]
+        if looked:
+            absent = [app for app in absent if looked.get(app["name"], {}).get("status") != "current"]
+        failed = self._task.args.get("failed") or []
+        for name, domains in self._role.still_needed(self._host, failed).items():
+            absent = [app for app in absent if app["name"] != name]
+            self._display.warning(
+                f"{name}: it is not removed, and goes on serving {', '.join(domains)}: what is to take its place failed "
+                f"({', '.join(failed)})"
+            )
+        if not absent:
+            return found
+        self._private = {"index": None, "apps": {}}
+        specs = [
+            _specs.describe(app, self._role.common(self._host), None, by=_controller.operator())
+            for app in absent
+        ]
+        return self._call({**common, "apps": specs, "mode": "look"})
 
     def _bring(self, spec: dict[str, Any], found: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Make a new release; or send to a live folder what changed, which needs none."""
@@ -107,20 +155,38 @@ class ActionModule(ActionBase):
             except _sources.SourceError as error:
                 return {"apps": {}, "failures": {name: _specs.source_failure(name, error)}}
             wanted = {**common, "apps": [spec], "mode": "deploy"}
+            steps, private = self._sites_of(name)
+            wanted["sites"] = steps
             if local is None:
-                return self._call(wanted)
+                return self._call(wanted, private)
             if text := _parcels.small(local):
-                return self._call(wanted, {"parcels": {name: text}})
+                return self._call(wanted, {"parcels": {name: text}, **private})
             folder = self._make_tmp_path()
             try:
                 remote = self._transfer_file(
                     str(local), self._connection._shell.join_path(folder, local.name)
                 )
-                return self._call({**wanted, "archive": remote})
+                return self._call({**wanted, "archive": remote}, private)
             finally:
                 self._remove_tmp_path(folder)
+
+    def _sites_of(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The steps ``before`` an app's release, of sites that wait for nothing, and those ``after`` it, of its own.
+
+        Returns them, and what is private of them.
+        """
+        if not (self._task.args.get("sites") and self._role.variables["proxy"]):
+            return {}, {}
+        after = self._role.sites(self._host, self._not_yet - {name}, early=True)
+        steps = {"after": after.steps}
+        if not self._sites_came:
+            self._sites_came = True
+            steps["before"] = self._role.sites(self._host, self._not_yet, early=True).steps
+        return steps, {"sites": after.private}
 
     def _call(self, arguments: dict[str, Any], more: dict[str, Any] | None = None) -> dict[str, Any]:
         """Have the host do it; ``more`` goes with what is private."""
         private = wrap({**self._private, **(more or {})})
-        return _controller.on_host(self, self._task_vars, "release", arguments, private)
+        answer = _controller.on_host(self, self._task_vars, "release", arguments, private)
+        self._diff += answer.pop("diff", None) or []
+        return answer

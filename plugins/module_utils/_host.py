@@ -215,6 +215,7 @@ def nginx(folder: Path) -> dict[str, Any]:
             str(path) for path in others if on_our_ports(path.read_text(encoding="utf-8", errors="replace"))
         ),
         "foreign_files": [str(path) for path in others],
+        "sites": sites(folder / "conf.d"),
         "foreign_default_servers": sorted(
             str(path)
             for path in others
@@ -241,6 +242,21 @@ def long_names(folder: Path) -> dict[str, int]:
         if longest > LONGEST_NAME:
             found[path.stem.removeprefix("asgi-app-")] = longest
     return dict(sorted(found.items()))
+
+
+def sites(folder: Path) -> dict[str, dict[str, list[str]]]:
+    """By name the sites that the role has made: the ``apps`` and the ``domains`` of each."""
+    found = {}
+    for path in sorted(folder.glob("asgi-app-*.conf")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        names = re.findall(r"^\s*server_name\s+([^;]+);", text, re.MULTILINE)
+        found[path.name.removeprefix("asgi-app-").removesuffix(".conf")] = {
+            "apps": [
+                name.replace("_", "-") for name in re.findall(r"^upstream asgi_(\w+) \{", text, re.MULTILINE)
+            ],
+            "domains": sorted({name for each in names for name in each.split()}),
+        }
+    return found
 
 
 def on_our_ports(text: str) -> bool:

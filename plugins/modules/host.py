@@ -49,6 +49,7 @@ import base64
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,8 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     tools = Tools(uv=given["uv"], index=private.get("index"), wheels=given.get("wheels"))
     results, failures = {}, {}
-    changed = False
+    site = Sites(module, given.get("sites") or {}, private.get("sites") or {})
+    changed = site.bring("before")
     for app in given["apps"]:
         own = private.get("apps", {}).get(app["name"], {})
         deployment = Deployment(app, own, tools)
@@ -233,7 +235,31 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
                 ],
             )
     changed |= any(result["status"] not in ("current", "needed") for result in results.values())
-    return {"changed": changed, "apps": results, "failures": failures}
+    if not failures:
+        changed |= site.bring("after")
+    return {"changed": changed, "apps": results, "failures": failures, "diff": site.diff}
+
+
+class Sites:
+    """The sites that are brought beside a release, so that none waits for the apps that come after it."""
+
+    def __init__(self, module: AnsibleModule, steps: Mapping[str, Any], private: Any) -> None:
+        self._module, self._steps, self._private = module, steps, private
+        self.diff: list[dict[str, str]] = []
+
+    def bring(self, when: str) -> bool:
+        """Carry out the steps ``before`` or ``after`` the release; returns whether they changed something.
+
+        What fails is undone, and tried once more by the stage of all sites, which then says why.
+        """
+        try:
+            outcome = Stage(dry=False, private=self._private).carry_out(self._steps.get(when, []))
+        except StageError:
+            return False
+        for notice in outcome.notices:
+            self._module.warn(notice)
+        self.diff += outcome.diff
+        return bool(outcome.changed)
 
 
 def act(deployment: Deployment, app: dict[str, Any], params: Arguments, *, dry: bool) -> dict[str, Any]:

@@ -17,9 +17,11 @@ author: The asgi.host authors (@asgi-host)
 options:
   mode:
     description:
-      - V(converge) reports for each app whether the wanted release serves, repairs what is not as it must be, removes apps
-        whose state is V(absent), and deploys those that need a new release. V(rollback) goes back to an earlier one.
-    choices: [converge, rollback]
+      - V(converge) reports for each app whether the wanted release serves, repairs what is not as it must be, and deploys
+        those that need a new release; apps that run no commands of their own go first. V(rollback) goes back to an earlier
+        one. V(remove) removes the apps whose state is V(absent), but for those whose domains are to go to an app of
+        O(failed).
+    choices: [converge, rollback, remove]
     default: converge
     type: str
   role:
@@ -39,6 +41,14 @@ options:
   release:
     description: With O(mode=rollback) the release to go back to; the previous one by default.
     type: str
+  sites:
+    description: Whether each app's site is to be brought in the call that brings its release.
+    type: bool
+    default: false
+  failed:
+    description: With O(mode=remove) the names of the apps that failed.
+    type: list
+    elements: str
 attributes:
   check_mode:
     support: full

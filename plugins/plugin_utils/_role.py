@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from ansible_collections.asgi.host.plugins.module_utils._private import wrap
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
+    _handover,
     _preflight,
     _pythons,
     _specs,
@@ -146,13 +147,7 @@ class Role:
 
         ``loader`` is Ansible's, which reads deploy keys.
         """
-        given = self.variables
-        common = {
-            "root": given["root"],
-            "host": host,
-            "server_pins": given["server_pins"],
-            "index": given["package_index"],
-        }
+        common = self.common(host)
         apps = [app for app in self.apps if not rollback_of or app["name"] == rollback_of]
         return _specs.tell(
             apps,
@@ -162,6 +157,16 @@ class Role:
             by=_controller.operator(),
             rollback=bool(rollback_of),
         )
+
+    def common(self, host: dict[str, Any]) -> dict[str, Any]:
+        """What all apps of a host with these facts are described with."""
+        given = self.variables
+        return {
+            "root": given["root"],
+            "host": host,
+            "server_pins": given["server_pins"],
+            "index": given["package_index"],
+        }
 
     def base(self, host: dict[str, Any]) -> Tasks:
         """Debian packages, accounts, folders, units and uv."""
@@ -181,22 +186,38 @@ class Role:
         addresses = _pythons.environment(self.variables["python_mirror"], self.variables["python_downloads"])
         return Tasks(_pythons.stage(self.apps, host, self.uv), {"addresses": addresses})
 
-    def sites(self, host: dict[str, Any], failed: Sequence[str] = ()) -> Tasks:
-        """The sites of the apps in nginx; those of the apps in ``failed`` are left as they are, and not asked."""
+    def sites(self, host: dict[str, Any], failed: Collection[str] = (), *, early: bool = False) -> Tasks:
+        """The sites of the apps in nginx; those of the apps in ``failed`` are left as they are, and not asked.
+
+        ``early``: what can be brought while other apps are still being deployed.
+        """
         given = self.variables
         if not given["proxy"]:
             return Tasks([])
         common = {"failed": list(failed), "bases": self.bases, "proxy_protocol": given["proxy_protocol"]}
-        found = _stages.proxy(
+        found = self._proxy(host, failed, early=early)
+        doors = _doors.doors(self.apps, **common) if given["self_test"] and not early else []
+        return Tasks(found["steps"], found["private"], doors)
+
+    def still_needed(self, host: dict[str, Any], failed: Collection[str]) -> dict[str, list[str]]:
+        """The apps that are to go, and whose domains wait for one of ``failed``; each with them."""
+        if not self.variables["proxy"] or not failed:
+            return {}
+        return _handover.still_needed(self.apps, self._proxy(host, failed, early=True)["stay"], host)
+
+    def _proxy(self, host: dict[str, Any], failed: Collection[str], *, early: bool) -> dict[str, Any]:
+        given = self.variables
+        return _stages.proxy(
             self.apps,
             host=host,
             root=given["root"],
+            failed=list(failed),
+            bases=self.bases,
             tls_policy=given["tls_policy"],
+            proxy_protocol=given["proxy_protocol"],
             https_port=int(given.get("https_port", 443)),
-            **common,
+            early=early,
         )
-        doors = _doors.doors(self.apps, **common) if given["self_test"] else []
-        return Tasks(found["steps"], found["private"], doors)
 
     def leave(self, host: dict[str, Any]) -> Tasks:
         """Away with what all apps shared."""

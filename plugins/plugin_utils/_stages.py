@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx
 from ansible_collections.asgi.host.plugins.module_utils._apps.identity import dropped
-from ansible_collections.asgi.host.plugins.plugin_utils import _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _handover, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     WORKER_CONNECTIONS,
@@ -232,7 +232,12 @@ def _places(app: dict[str, Any], root: str) -> list[dict[str, Any]]:
     data = f"/var/lib/asgi/{app['name']}"
     steps: list[dict[str, Any]] = [
         # Readable for the app, passable for nginx, and shut for all others: so is all that lies in it.
-        {"folder": f"{root}/{app['name']}", "group": app["user"], "mode": "0750", "passable_for": _nginx.USER},
+        {
+            "folder": f"{root}/{app['name']}",
+            "group": app["user"],
+            "mode": "0750",
+            "passable_for": _nginx.USER,
+        },
         {"folder": f"{root}/{app['name']}/releases"},
         {"folder": f"/etc/asgi/{app['name']}", "mode": "0700"},
         {"folder": data, **owner},
@@ -374,11 +379,14 @@ def proxy(
     tls_policy: str,
     proxy_protocol: list[str],
     https_port: int = 443,
+    early: bool = False,
 ) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
-    The sites of the apps in ``failed`` are left as they are. ``proxy_protocol`` names the load balancers that speak
-    it, ``https_port`` is where clients find port 443. Returns steps and private contents.
+    The sites of the apps in ``failed`` are left as they are, and so is each that serves a domain which one of those is to
+    have. ``proxy_protocol`` names the load balancers that speak it, ``https_port`` is where clients find port 443.
+    ``early`` leaves out what may take minutes, and can wait until all apps are there: the orders of certificates. Returns
+    steps, private contents, and the names of the sites that ``stay``.
     """
     http2 = http2_directive(host)
     wanted, private = sites(apps, bases)
@@ -416,9 +424,8 @@ def proxy(
     ordering = {site["name"] for site in wanted if site["mode"] == "acme"}
     if ordering:
         steps += [{"folder": str(ACME.state)}, {"folder": str(ACME.webroot)}]
-    for site in wanted:
-        if any(app["name"] in failed for app in site["apps"]):
-            continue
+    plan = _handover.plan(wanted, apps, host, failed)
+    for site in plan.write:
         content = render("nginx/asgi-app.conf.j2", site=site, root=root, **values)
         own = [
             *_certificate(site),
@@ -426,11 +433,11 @@ def proxy(
         ]
         # What nginx refuses of one site is no reason to leave the others as they are.
         steps += [{**step, "part": parts[site["name"]]} for step in own]
-    kept = {site["name"] for site in wanted}
-    for app in apps:
-        if app["name"] not in kept and app["name"] not in failed:
-            part = {"part": parts[app["name"]]} if app["name"] in parts else {}
-            steps.append({"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf", **part})
+    kept = {site["name"] for site in wanted} | plan.stay
+    gone = [app for app in apps if app["name"] not in kept and app["name"] not in failed]
+    for app in gone:
+        part = {"part": parts[app["name"]]} if app["name"] in parts else {}
+        steps.append({"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf", **part})
     steps += [
         CHECK,
         *_nginx_unit(present(apps), host),
@@ -451,19 +458,21 @@ def proxy(
             "name": "nginx's open files",
         },
         {"command": ["systemctl", "reload", "nginx"], "when": [f"{NGINX}/"], "name": "nginx reloaded"},
+        *({"absent": f"{NGINX}/asgi/tls/{app['name']}"} for app in gone if app["state"] == "absent"),
     ]
+    if early:
+        return {"steps": steps, "private": private, "stay": plan.stay}
     for app in apps:
-        if app["name"] not in ordering and app["name"] not in failed:
+        if app["name"] not in ordering and app["name"] not in failed and app["name"] not in plan.stay:
             # nginx has let go of the certificate by now.
             part = {"part": parts[app["name"]]} if app["name"] in parts else {}
-            tls = f"{NGINX}/asgi/tls/{app['name']}"
-            old = [_entry(app["name"]), f"{tls}/acme" if app["state"] == "present" else tls]
+            old = [_entry(app["name"]), f"{NGINX}/asgi/tls/{app['name']}/acme"]
             steps += [{"absent": path, **part} for path in old]
     if ordering:
         steps += _acme_runs()
     elif host["acme"]["set_up"] and set(host["acme"]["sites"]) <= {app["name"] for app in apps}:
         steps += _acme_leaves()
-    return {"steps": steps, "private": private}
+    return {"steps": steps, "private": private, "stay": plan.stay}
 
 
 def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -41,11 +41,11 @@ from . import (
     workshop,
 )
 from .candidate import Candidate, RefusedError
-from .gate import Gate, GateError
+from .gate import Gate, GateError, wait_until_let_go
 from .hold import Hold
 from .live import Live
 from .paths import SYSTEMD, App, Release
-from .switch import NotProvedError, Switch
+from .switch import LET_GO, NotProvedError, Switch
 from .watch import WentBadError, watch
 
 # Of an app's socket, as its unit has it.
@@ -838,6 +838,9 @@ class Deployment:
         app = self.app
         # Somebody may have removed the folder and left the units.
         own = str(app.folder) in there
+        if active := app.active():
+            # The site is gone, but nginx may still bring to its end what came before.
+            wait_until_let_go(active.socket_path, LET_GO)
         known = {release.id for release in app.all_releases() if own} | set(units.instances(app))
         for identity in sorted(known | units.with_settings(app)):
             self._discard(app.release(identity))
