@@ -12,6 +12,7 @@ from .defaults import APP_DEFAULTS, SERVERS, SOURCES, YEAR
 from .images import image_rules
 from .program_values import VARIABLE
 from .reading import as_bool, as_int, as_list, as_text, at, matches, show
+from .server_variables import server_variables
 
 
 def request_outlives_its_worker(say: Say, given: Mapping[Any, Any]) -> None:
@@ -67,6 +68,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 "is missing; a download is checked against its digest: give its 64 hex digits",
             )
     _process_rules(say, app)
+    server_variables(say, app)
     image_rules(say, given, app)
     _reload_rules(say, given, app)
     env, secrets = app.get("env"), app.get("secrets")
