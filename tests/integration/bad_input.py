@@ -159,6 +159,24 @@ CASES: list[Case] = [
     _one("env is a list", ("env: the value is not a mapping",), env=["A=b"]),
     _one("env name", ("env.'MY-NAME': not a variable's name",), env={"MY-NAME": "x"}),
     _one("env reserved", ("env.HOME: belongs to the unit",), env={"HOME": "/elsewhere"}),
+    *(
+        _one(f"env {name}", (f"env.{name}:", words), env={name: "1"})
+        for name, words in (
+            ("WEB_CONCURRENCY", "workers"),
+            ("GUNICORN_CMD_ARGS", "graceful_timeout"),
+            ("UVICORN_PORT", "server: command"),
+            ("FORWARDED_ALLOW_IPS", "proxy.trusted_proxies"),
+            ("PYTHONHOME", "python"),
+        )
+    ),
+    _one("secret workers", ("secrets.UVICORN_WORKERS:", "workers"), secrets={"UVICORN_WORKERS": "1"}),
+    _one(
+        "env port of a command",
+        ("env.PORT: is chosen by the role",),
+        server="command",
+        command="serve",
+        env={"PORT": "8000"},
+    ),
     _one("env value a list", ("env.HOSTS: a list is no value",), env={"HOSTS": ["a"]}),
     _one("env value empty", ("env.HOST: an empty value",), env={"HOST": None}),
     _one("secret with NUL", ("secrets.KEY:", "NUL"), secrets={"KEY": "a\0b"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ class Journal:
         assert argv[0] == "journalctl"
         assert RELEASE.service in argv
         since = next((float(each.partition("@")[2]) for each in argv if each.startswith("--since")), 0.0)
-        return "".join(f"{line}\n" for when, line in self.lines if when >= since and self.synced)
+        lines = [line for when, line in self.lines if when >= since and self.synced]
+        return "".join(f"{json.dumps({'MESSAGE': line, '_PID': '7'})}\n" for line in lines)
 
 
 def test_first_error_of_this_attempt_is_shown_not_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +53,20 @@ def test_first_error_of_this_attempt_is_shown_not_an_old_one(monkeypatch: pytest
 def test_one_that_was_silent_shows_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     Journal(monkeypatch, (NOW - 100, "slow query"))
     assert units.journal(RELEASE.service, NOW) == "slow query"
+
+
+def test_what_processes_say_at_once_is_told_apart() -> None:
+    said = [("1", "Traceback"), ("2", "Traceback"), ("1", "first"), ("2", [27, 91, 50, 74]), ("1", None)]
+    lines = "\n".join(json.dumps({"_PID": process, "MESSAGE": message}) for process, message in said)
+    assert units.by_process(lines) == ["Traceback", "first", "Traceback", "\x1b[2J"]
+
+
+def test_journal_is_shown_safe_and_with_the_command_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    Journal(monkeypatch, (NOW + 1, "\x1b[2Jgone \x9b31m"))
+    shown = units.with_journal(ValueError("why"), RELEASE.service, NOW)
+    assert "\\x1b[2Jgone \\x9b31m\n" in shown
+    assert "\x1b" not in shown
+    assert f"journalctl --unit {RELEASE.service} --since '2023-11-" in shown
 
 
 def test_journal_that_cannot_be_read_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from .identity import identity_rules
 from .images import image_rules
 from .program_values import VARIABLE
 from .reading import as_bool, as_int, as_list, as_text, at, matches, show
+from .server_variables import server_variables
 from .static import static_rules
 
 
@@ -69,6 +70,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 "is missing; a download is checked against its digest: give its 64 hex digits",
             )
     _process_rules(say, app)
+    server_variables(say, app)
     image_rules(say, given, app)
     _reload_rules(say, given, app)
     env, secrets = app.get("env"), app.get("secrets")

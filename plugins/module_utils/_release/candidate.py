@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import _trees
+from .. import _trees, _words
 from .._files import NEW, gid_of, uid_of, write_atomically
+from .._private import mask
 from .._process import CommandError, run, succeeds
 from . import build, copies, environment, images, ledger, live, tree, units
 from .build import Tools
@@ -330,19 +331,32 @@ class Candidate:
             command = hook["command"]
             argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
             texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
+            # What builds (node, for the assets of a page) makes code in memory, and serves nobody.
+            loosened = ["MemoryDenyWriteExecute"] if stage == "build" else []
             try:
                 if images.is_one(self.spec):
                     images.run_hook(self.release, self.spec, self.private, argv, HOOK_TIMEOUT)
                 else:
                     units.run_in_sandbox(
-                        self.release, texts, argv, writable=writable, bound=bound or {}, timeout=HOOK_TIMEOUT
+                        self.release,
+                        texts,
+                        argv,
+                        writable=writable,
+                        bound=bound or {},
+                        loosened=loosened,
+                        timeout=HOOK_TIMEOUT,
                     )
             except CommandError as error:
                 shown = command if isinstance(command, str) else " ".join(command)
                 hint = ""
                 if "Permission denied" in error.output and shown.startswith(("./", "{", "/")):
                     hint = f"\nIs {shown.split()[0]} executable? Make it so (chmod +x), and commit that."
-                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{error.words}{hint}") from error
+                raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{self._said(error)}{hint}") from error
+
+    def _said(self, error: CommandError) -> str:
+        """What a command of the app said, as far as it matters; the host's journal has all of it."""
+        known = [self.private.get("secrets", {}), self.private.get("credentials", {})]
+        return _words.of_command(error.words, mask(error.words, known))
 
     def _seen_by_hooks(self, path: str, bound: Mapping[Path, Path]) -> Path:
         """Where a path is that hooks mean from their working folder, while folders are ``bound`` in the place of others."""
@@ -390,4 +404,6 @@ class Candidate:
                 timeout=HOOK_TIMEOUT,
             )
         except CommandError as error:
-            raise RefusedError(f"the app cannot be imported, nothing was migrated:\n{error.words}") from error
+            raise RefusedError(
+                f"the app cannot be imported, nothing was migrated:\n{self._said(error)}"
+            ) from error

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from .. import _trees
+from .. import _trees, _words
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._nginx import account
 from .._private import mask, without_passwords
@@ -461,9 +461,10 @@ class Deployment:
                     ledger.update(release, **self._pending())
                     self._switch(release, previous)
                 except (build.BuildError, CommandError, NotProvedError, RefusedError, OSError) as error:
+                    built = ledger.read(release).get("state", ledger.BUILDING) != ledger.BUILDING
                     if self.app.active() != release:
                         self._discard(release)
-                    raise DeployError(self._explain(release, error, previous)) from error
+                    raise DeployError(self._explain(release, error, previous, built=built)) from error
                 except BaseException:
                     state = ledger.read(release).get("state", ledger.BUILDING)
                     if self.app.active() != release and state in ledger.UNPROVED:
@@ -664,15 +665,18 @@ class Deployment:
                 self._masked(f"{self.app.name}: release {release.id} serves, but {error}")
             ) from error
 
-    def _explain(self, release: Release, error: Exception, previous: Release | None) -> str:
+    def _explain(
+        self, release: Release, error: Exception, previous: Release | None, *, built: bool = True
+    ) -> str:
         text = error.words if isinstance(error, CommandError) else str(error)
+        if isinstance(error, (CommandError, build.BuildError)):
+            text = _words.of_command(text, self._masked(text))
         if self.app.active() == release:
             return self._masked(f"{self.app.name}: release {release.id} serves, but after the switch: {text}")
         serves = f"Release {previous.id} serves as before." if previous else "No release of it serves yet."
-        hint = hints.of(error, text, self.app, self.spec["server"])
-        return self._masked(
-            f"{self.app.name}: release {release.id} is not good enough to serve. {text}\n{hint}{serves}"
-        )
+        hint = hints.of(error, text, self.app, self.spec["server"], self.spec)
+        failed = "is not good enough to serve" if built else "could not be built"
+        return self._masked(f"{self.app.name}: release {release.id} {failed}. {text}\n{hint}{serves}")
 
     def _masked(self, text: str) -> str:
         secret = [
@@ -681,7 +685,7 @@ class Deployment:
             (self.login or {}).get("password", ""),
             self.tools.index or "",
         ]
-        return without_passwords(mask(text, secret))
+        return without_passwords(mask(_words.safe(text), secret))
 
     # -- the way back ---------------------------------------------------------------------------------------
 

@@ -8,20 +8,21 @@ import contextlib
 import os
 import pwd
 import re
-import shutil
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from .. import _trees
 from .._files import NEW
 from . import paths
-from .paths import LOCK, App
+from .paths import App
 
 # A release's id: its time, and the beginning of its digest.
 IDENTITY = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 # All that the role makes in an app's folder.
 LINKS = ("current",)
-FILES = (LOCK, "live.json")
+# The first is an earlier version's lock; anybody could hold it.
+FILES = (".lock", "live.json")
 FOLDERS = ("releases", "live", "static")
 KNOWN = frozenset({*LINKS, *FILES, *FOLDERS, *(f".{name}{NEW}" for name in (*LINKS, *FILES, *FOLDERS))})
 # In the socket unit of an app.
@@ -120,10 +121,10 @@ def take_away(app: App) -> None:
         elif path == app.releases and path.is_dir():
             for each in list(path.iterdir()):
                 if _is_release(each):
-                    shutil.rmtree(each)
+                    _trees.remove(each)
             _remove_empty(path)
         elif path.is_dir():
-            shutil.rmtree(path)
+            _trees.remove(path)
     _remove_empty(app.folder)
 
 

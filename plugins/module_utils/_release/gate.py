@@ -22,6 +22,8 @@ from .paths import Release
 
 # Seconds between two questions to an instance that does not answer yet.
 PAUSE = 0.1
+# The same at most to one that answers wrongly, and by how much longer each wait is: every question fills its journal.
+LONGEST_PAUSE, LONGER = 2.0, 1.3
 # Seconds between two looks at an instance that has been asked and is silent.
 LOOK = 0.25
 # Requests of a warm-up that are on their way at the same time, so that every worker gets some.
@@ -130,6 +132,7 @@ class Gate:
         url = self.prefix + item["path"]
         deadline = time.monotonic() + limit
         last = "no answer"
+        pause = PAUSE
 
         def still_there() -> None:
             state = units.states_now([release.service])[release.service]
@@ -150,8 +153,10 @@ class Gate:
                     raise GateError(f"{url}: {last}")
                 if not patient:
                     raise GateError(f"{url}: {last}, during the warm-up")
+                pause = min(pause * LONGER, LONGEST_PAUSE)
             still_there()
-            time.sleep(PAUSE)
+            # The last question comes when the time is nearly over.
+            time.sleep(max(PAUSE, min(pause, deadline - time.monotonic() - PAUSE)))
         raise GateError(
             f"{url}: {last}, for {limit:g} s (the limit is health.timeout; raise it for a slow start)"
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import json
 import os
 import re
 import time
@@ -13,13 +14,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import _words
 from .._files import write_atomically
 from .._process import KILLED, CommandError, run, succeeds
+from . import tracebacks
 from .environment import environment_file
 from .paths import SYSTEMD, App, Release
 
 RUN = Path("/run")
 JOURNAL_LINES = 40
+# How the journal is asked: with the process of each line.
+OUTPUT = ("--output=json", "--output-fields=MESSAGE,_PID")
 # How gunicorn, uvicorn and Python begin to say what went wrong.
 TROUBLE = re.compile(r"\[ERROR\]|^ERROR:|Traceback \(")
 # Seconds that a candidate which failed has for its end. A part of the chain in plugin_utils/_timeouts.py.
@@ -219,29 +224,51 @@ def end(release: Release) -> None:
 
 
 def journal(service: str, since: float) -> str:
-    """What a service of a release said that an operator needs: from its first error on, else its last lines.
+    """What a service of a release said that an operator needs: its exceptions, else from its first error on, else its end.
 
     A crash loop repeats itself, and gunicorn adds a traceback of its own to the app's: the first one is the cause.
     What was said before ``since`` (seconds of the epoch) is of an earlier trouble.
     """
     # On a busy host journald has not yet written what a process said that has just died.
     succeeds(["journalctl", "--sync"])
-    ask = ["journalctl", "--unit", service, "--no-pager", "--quiet", "--output=cat"]
+    ask = ["journalctl", "--unit", service, "--no-pager", "--quiet", "--all", *OUTPUT]
     try:
         # One that has run for long, and was silent since, may have said before what is wrong.
         said = run([*ask, f"--since=@{since:.6f}"]) or run([*ask, f"--lines={JOURNAL_LINES}"])
     except CommandError as error:
         return f"(no journal: {error.words})"
-    lines = said.splitlines()
+    lines = by_process(said)
+    if found := tracebacks.excerpt("\n".join(lines)):
+        return found
     first = next((number for number, line in enumerate(lines) if TROUBLE.search(line)), None)
     if first is None:
         return "\n".join(lines[-JOURNAL_LINES:])
     return "\n".join(lines[max(0, first - 2) : first + JOURNAL_LINES])
 
 
+def by_process(said: str) -> list[str]:
+    """The messages of the journal's JSON, those of one process together: tracebacks of several are written at once."""
+    found: dict[str, list[str]] = {}
+    for line in said.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        message = entry.get("MESSAGE") or ""
+        # What is no text, or has control characters, comes as its bytes.
+        text = message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
+        found.setdefault(str(entry.get("_PID")), []).extend(text.splitlines())
+    return [line for lines in found.values() for line in lines]
+
+
 def with_journal(error: Exception, service: str, since: float) -> str:
-    """The words of an error, and below them what the ``service`` said since then, as journal() has it."""
-    return f"{error}\nFrom the journal of {service}:\n{journal(service, since)}"
+    """The words of an error, below them what the ``service`` said since then, and the command that shows the rest."""
+    said = _words.safe(journal(service, since))
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+    return (
+        f"{error}\nFrom the journal of {service}:\n{said}\n"
+        f"All of it, on the host: journalctl --unit {service} --since '{when}'"
+    )
 
 
 def forget_failure(release: Release) -> None:
@@ -274,15 +301,18 @@ def run_in_sandbox(
     writable: Sequence[Path] = (),
     bound: Mapping[Path, Path] | None = None,
     keep: Sequence[str] = (),
+    loosened: Sequence[str] = (),
     timeout: float,
 ) -> str:
     """Run a command as the app's user with the unit's own sandbox, environment and secrets.
 
     ``bound`` are folders that it sees in the place of others; ``keep`` names variables of this process that it gets as
-    well; ``timeout`` is in seconds. Returns its output; raises CommandError as _process.run does.
+    well, ``loosened`` switches of the sandbox that are off for it; ``timeout`` is in seconds. Returns its output; raises
+    CommandError as _process.run does.
     """
     places = [f"ReadWritePaths={path}" for path in writable]
     places += [f"BindPaths={folder}:{place}" for folder, place in (bound or {}).items()]
+    places += [f"{switch}=no" for switch in loosened]
     with _variables(release.app, keep) as more:
         return _run_in_sandbox(release, texts, argv, [*more, *places], timeout)
 
