@@ -120,7 +120,8 @@ class Candidate:
         if images.is_one(self.spec):
             self._take_image(archive, tools)
             return
-        with Workshop(self.release, readable=self._read_by_build(tools)) as shop:
+        python = self.spec["python"]["path"]
+        with Workshop(self.release, python, readable=self._read_by_build(tools)) as shop:
             self._build(archive, replace(tools, shop=shop), others, shop)
 
     def _read_by_build(self, tools: Tools) -> list[str]:
@@ -161,7 +162,7 @@ class Candidate:
                 tree.seal(self.release.source)
         self._must_hold_the_app(root)
         if not self.live:
-            build.compile_source(self.release, shop, self.spec["python"]["path"])
+            build.compile_source(self.release, shop)
             shop.close()
         version = self.spec["source"].get("version") or self._package_version()
         ledger.update(
