@@ -34,9 +34,12 @@ START_LIMIT_S = 60.0
 END_LIMIT_S = 5.0
 # Bytes of an answer beyond which it is none.
 ANSWER_MAX_BYTES = 64_000_000
-# Variables of the play's user that say how the network is reached.
+# Variables of the play that a build gets: how the network is reached, and how uv uses it.
 NETWORK = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-KEPT = (*NETWORK, *(name.upper() for name in NETWORK))
+KEPT = (
+    *NETWORK, *(name.upper() for name in NETWORK), "SOURCE_DATE_EPOCH", "UV_CONCURRENT_BUILDS",
+    "UV_CONCURRENT_DOWNLOADS", "UV_CONCURRENT_INSTALLS", "UV_HTTP_RETRIES", "UV_HTTP_TIMEOUT", "UV_NATIVE_TLS",
+)  # fmt: skip
 # The sandbox of an app without MemoryDenyWriteExecute, for node and compilers, and with the network.
 SANDBOX = (
     "DynamicUser=yes",
