@@ -237,15 +237,16 @@ def warm(ground: Ground, cache: Path, uv_cache: str) -> None:
         f"apt-get -q -y install --no-install-recommends --download-only {' '.join(PACKAGES)} && "
         "mkdir -p /var/lib/apt/periodic && touch /var/lib/apt/periodic/update-success-stamp"
     )
-    ground.ssh(f"install -d -m 700 $(dirname {uv_cache})")
+    # The first folder is as systemd wants it.
+    ground.ssh(f"install -d -m 700 /var/cache/private $(dirname {uv_cache})")
     ground.send(cache, f"tar -x -C $(dirname {uv_cache})")
 
 
 def first_provision(site: Site, folder: Path, rounds: int, others: Disturbance) -> Seconds:
     """On a host that has just booted, the collection against the script."""
     cache = folder / "uv.tar"
-    site.ground.receive("tar -c -C /var/cache/asgi uv", cache)
-    places = {"ours": "/var/cache/asgi/uv", "script": "/var/cache/peer/uv"}
+    site.ground.receive("tar -c -C /var/cache/private/asgi-build/shop1 uv", cache)
+    places = {"ours": "/var/cache/private/asgi-build/shop1/uv", "script": "/var/cache/peer/uv"}
     numbers = iter(range(10**6))
 
     def run(key: str) -> float:

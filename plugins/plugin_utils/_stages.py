@@ -28,6 +28,7 @@ UNITS = "/etc/systemd/system"
 NGINX = "/etc/nginx"
 # Of an earlier version, for the builds of all apps by root.
 SHARED_CACHE = "/var/cache/asgi/uv"
+BUILD_CACHES = ("/var/cache/asgi-build", "/var/cache/private/asgi-build")
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
 PIP = "/usr/share/python-wheels/pip-*.whl"
 WHEELS = "/var/cache/asgi/wheels"
@@ -312,7 +313,9 @@ def leave(
         *steps,
         *_acme_leaves(),
         {"absent": TOOLS},
-        {"absent": "/var/cache/asgi"},
+        *({"absent": path} for path in ("/var/cache/asgi", *BUILD_CACHES)),
+        # systemd's, made for the builds.
+        {"absent": "/var/cache/private", "if_empty": True},
         {"absent": AUTHORITY},
         {
             "command": ["update-ca-certificates", "--fresh"],

@@ -16,7 +16,7 @@ class NearWorkshop(workshop.Workshop):
     """Notes the programs that would run, and runs none, unless it is told to."""
 
     def __init__(self, release: Release, folder: Path, *, runs: bool = False) -> None:
-        super().__init__(release)
+        super().__init__(release, "/usr/bin/python3")
         self._runs = runs
         self._home = folder
         self.ran: list[list[str]] = []

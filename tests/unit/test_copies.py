@@ -159,11 +159,28 @@ def test_copy_of_a_live_folder_leaves_out_what_is_no_source(tmp_path: Path) -> N
     (source / "pkg" / "m.py").touch()
     (source / "pkg" / "logo.png").touch()
     os.mkfifo(source / "pipe")
-    order = {"from": str(source), "to": str(tmp_path / "copy"), "live": True, "only": ""}
+    order = {"from": str(source), "to": str(tmp_path / "copy"), "live": True}
     bench.copy(order)
     assert sorted(path.name for path in (tmp_path / "copy").rglob("*")) == ["logo.png", "m.py", "pkg"]
-    bench.copy({**order, "live": False, "only": ".py"})
-    assert sorted(path.name for path in (tmp_path / "copy").rglob("*")) == [".venv", "m.py", "pkg"]
+
+
+@pytest.mark.parametrize("count", [1, 2 * bench.MODULES_EACH])
+def test_bytecode_is_of_where_the_modules_will_be(tmp_path: Path, count: int) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    for number in range(count):
+        (source / f"m{number}.py").write_text("def where():\n    pass\n")
+    order = {"from": str(source), "to": str(tmp_path / "to"), "as": "/srv/asgi/shop", "strict": True}
+    assert bench.compile_modules(order) == {"status": 0, "output": ""}
+    written = list((tmp_path / "to" / "__pycache__").iterdir())
+    assert len(written) == count
+    assert all(b"/srv/asgi/shop/m" in path.read_bytes() for path in written)
+    assert not (source / "__pycache__").exists()
+    (source / "m0.py").write_text("def:")
+    answer = bench.compile_modules(order)
+    assert answer["status"] == 1
+    assert "m0.py" in answer["output"]
+    assert bench.compile_modules({**order, "strict": False})["status"] == 0
 
 
 @pytest.mark.parametrize(("mode", "whole"), [(0o644, True), (0o640, False), (0o600, False)])

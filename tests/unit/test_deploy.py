@@ -123,7 +123,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(build, "compile_source", lambda *_: None)
     monkeypatch.setattr(build.Tools, "forget", lambda *_: world.calls.append("forget"))
     monkeypatch.setattr(workshop, "forget", lambda app: None)
-    monkeypatch.setattr(candidate, "Workshop", lambda release, **_: NearWorkshop(release, tmp_path / "build"))
+    monkeypatch.setattr(
+        candidate, "Workshop", lambda release, *_, **__: NearWorkshop(release, tmp_path / "build")
+    )
     monkeypatch.setattr(gate.Gate, "passes", lambda own, release, *_: world.passes(release))
     monkeypatch.setattr(switch, "wait_until_let_go", drained)
     monkeypatch.setattr(units, "instances", lambda app: dict(world.instances))

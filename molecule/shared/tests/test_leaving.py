@@ -111,7 +111,8 @@ def test_data_stays_unless_purge_is_asked_for(target: Target, emptied: Path, tmp
     assert target.run("stat -c %U /var/lib/asgi/parcels").strip() == "asgi-parcels"
     assert (
         target.run(
-            "ls -d /srv/asgi /etc/asgi /usr/local/lib/asgi-host /var/cache/asgi /etc/nginx/asgi 2>/dev/null; true"
+            "ls -d /srv/asgi /etc/asgi /usr/local/lib/asgi-host /var/cache/asgi /var/cache/asgi-build "
+            "/var/cache/private/asgi-build /etc/nginx/asgi 2>/dev/null; true"
         )
         == ""
     )

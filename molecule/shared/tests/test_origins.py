@@ -330,7 +330,7 @@ def lock(shop: Shop) -> None:
     """Make uv.lock: with the host's uv, for it holds the index that it was made with."""
     text = shop.target.run(
         f"d=$(mktemp -d); cat > $d/pyproject.toml; {environment(shop.target)} {UV} lock --quiet --no-config --project=$d "
-        "--cache-dir=/var/cache/asgi/uv >&2; cat $d/uv.lock; rm -r $d",
+        "--no-cache >&2; cat $d/uv.lock; rm -r $d",
         stdin=(shop.source / "pyproject.toml").read_text(),
     )
     (shop.source / "uv.lock").write_text(text)
@@ -441,7 +441,7 @@ def test_private_index(shop: Shop, wheels: Path, tmp_path: Path) -> None:
     plain_requirements(shop)
     version = shop.new_version()
     address = shop.target.door.source_address()
-    shop.target.run("rm -rf /var/cache/asgi/uv")
+    shop.target.run("rm -rf /var/cache/private/asgi-build/*")
     before = shop.answers()
     try:
         with served(tmp_path, PASSWORD, "0.0.0.0") as port:
@@ -473,7 +473,7 @@ def test_wheels_with_no_index(shop: Shop, wheels: Path) -> None:
     plain_requirements(shop)
     before = shop.answers()
     nowhere = ["-e", "asgi_host_package_index=", "-e", f"asgi_host_wheels={wheels}"]
-    shop.target.run("rm -rf /var/cache/asgi/uv /usr/local/lib/asgi-host/uv-*")
+    shop.target.run("rm -rf /var/cache/private/asgi-build/* /usr/local/lib/asgi-host/uv-*")
     version = shop.new_version()
     try:
         cut = shop.inventory(source={"path": str(shop.source)}, requirements=["humanize"])

@@ -2,33 +2,38 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The program inside the build sandbox: it carries out orders, a JSON object a line, until its input ends.
 
-It runs as the unprivileged build user, as ``python3 -I -S -c``, with the standard library of Python 3.11 alone. Root
+It runs as the unprivileged build user, by the app's base interpreter as ``python3 -I -S -c``, with the standard library
+alone. Root
 takes nothing that it says on trust but the text of a result.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import py_compile
 import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 # Bytes of output that one order may return; the end says what went wrong.
 OUTPUT_MAX_BYTES = 8_000_000
+# Modules from which on a further process compiles, and what each of them may say.
+MODULES_EACH = 100
+PIPE_BYTES = 60_000
 # What tools leave in a live folder beside its source.
 NO_SOURCE = {".git", ".venv", "venv", "node_modules", "__pycache__"}
 
 
 def run(order: Mapping[str, Any]) -> dict[str, Any]:
     """Run a program; its output goes to a file, because a pipe stays open as long as a process that it left."""
-    with tempfile.TemporaryFile() as output:
+    with os.fdopen(os.memfd_create("output"), "w+b") as output:
         try:
             done = subprocess.run(
                 order["argv"],
@@ -46,19 +51,9 @@ def run(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def copy(order: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy a source, which backends write into; of a live folder what belongs to it, or files of one kind alone."""
+    """Copy a source, which backends write into; of a live folder what belongs to it."""
     shutil.rmtree(order["to"], ignore_errors=True)
-    ending = order["only"]
-
-    def others(folder: str, names: list[str]) -> list[str]:
-        paths = {name: Path(folder) / name for name in names}
-        return [
-            name
-            for name, path in paths.items()
-            if name == "__pycache__" or path.is_symlink() or not (path.is_dir() or name.endswith(ending))
-        ]
-
-    ignore = no_part if order["live"] else others if ending else None
+    ignore = no_part if order["live"] else None
     shutil.copytree(order["from"], order["to"], symlinks=True, ignore=ignore)
     for base, _folders, _files in os.walk(order["to"]):
         Path(base).chmod(0o755)
@@ -74,6 +69,54 @@ def no_part(folder: str, names: list[str]) -> list[str]:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
     ]
     return [*special, *(NO_SOURCE & set(names))]
+
+
+def compile_modules(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the bytecode of all modules below a folder into another or the same, as of modules in a third one."""
+    Path(order["to"]).mkdir(parents=True, exist_ok=True)
+    places = []
+    for base, folders, names in os.walk(order["from"]):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        inside = os.path.relpath(base, order["from"])
+        places += [os.path.normpath(f"{inside}/{name}") for name in names if name.endswith(".py")]
+
+    def compile_some(some: list[str]) -> str:
+        wrong = ""
+        for place in some:
+            path = f"{order['from']}/{place}"
+            if Path(path).is_symlink():
+                continue
+            try:
+                target = importlib.util.cache_from_source(f"{order['to']}/{place}")
+                py_compile.compile(path, cfile=target, dfile=f"{order['as']}/{place}", doraise=True)
+            except (py_compile.PyCompileError, OSError, ValueError) as error:
+                wrong += f"{error}\n"
+        return wrong
+
+    count = max(1, min(os.cpu_count() or 1, len(places) // MODULES_EACH))
+    said = in_processes([places[start::count] for start in range(count)], compile_some)
+    return {"status": 1 if said and order["strict"] else 0, "output": said}
+
+
+def in_processes(parts: list[list[str]], work: Callable[[list[str]], str]) -> str:
+    """Have each part but the first worked on by a process of its own; returns all that they said."""
+    pipes = []
+    for part in parts[1:]:
+        out, into = os.pipe()
+        pid = os.fork()
+        if not pid:
+            # A pipe takes as much without a reader.
+            os.write(into, work(part).encode("utf-8", "replace")[:PIPE_BYTES])
+            os._exit(0)
+        os.close(into)
+        pipes.append((pid, out))
+    said = work(parts[0])
+    for pid, out in pipes:
+        with os.fdopen(out, "rb") as stream:
+            said += stream.read().decode("utf-8", "replace")
+        if os.waitpid(pid, 0)[1]:
+            said += "a process of the compilation ended by itself\n"
+    return said
 
 
 def write(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +159,7 @@ ORDERS = {
     "copy": copy,
     "write": write,
     "read": read,
+    "compile": compile_modules,
     "say_otherwise": say_otherwise,
 }
 

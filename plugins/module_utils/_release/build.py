@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import shutil
 import time
@@ -264,7 +263,8 @@ def make(
             folder, moved = _working_copy(release, inputs, tools.workshop)
             choices = server_choices(pins, own, inputs.names(), oldest)
             _fill(release, moved, wanted, folder, tools, python["path"], choices)
-            _compile_venv(release, tools.workshop, python["path"])
+            # Packages bring files for other versions of Python, which cannot be compiled and are not imported.
+            tools.workshop.compile(tools.workshop.venv, "venv", as_of=release.venv, strict=False)
             tools.workshop.take("venv", release.venv)
     except CommandError as error:
         raise BuildError(error.words) from error
@@ -509,25 +509,10 @@ def _bring_backend(tools: Tools, project: Path) -> None:
     )
 
 
-def _compile(shop: Workshop, python: str, folder: Path, becomes: Path) -> None:
-    """Write the bytecode of a folder of the scratch folder, as of what it ``becomes``; by the base interpreter."""
-    cores = str(os.cpu_count() or 1)
-    shop.run(
-        [python, "-I", "-S", "-m", "compileall", "-q", "-j", cores, "-s", str(folder), "-p", str(becomes), str(folder)]
-    )  # fmt: skip
-
-
-def _compile_venv(release: Release, shop: Workshop, python: str) -> None:
-    # Packages bring files for other versions of Python, which cannot be compiled and are not imported.
-    with contextlib.suppress(CommandError):
-        _compile(shop, python, shop.venv, release.venv)
-
-
-def compile_source(release: Release, shop: Workshop, python: str) -> None:
+def compile_source(release: Release, shop: Workshop) -> None:
     """Write the source's bytecode; the app's user cannot, and would compile at each start. Raises CommandError."""
-    copy = shop.copy(release.source, "modules", only=".py")
-    _compile(shop, python, copy, release.source)
-    shop.take_bytecode("modules", release.source)
+    shop.compile(release.source, "bytecode", as_of=release.source)
+    shop.take_bytecode("bytecode", release.source)
 
 
 def lock_digest(release: Release) -> str:

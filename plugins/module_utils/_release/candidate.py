@@ -129,7 +129,8 @@ class Candidate:
         if images.is_one(self.spec):
             self._take_image(archive, tools)
             return
-        with Workshop(self.release, readable=self._read_by_build(tools)) as shop:
+        python = self.spec["python"]["path"]
+        with Workshop(self.release, python, readable=self._read_by_build(tools)) as shop:
             self._build(archive, replace(tools, shop=shop), others, shop)
 
     def _read_by_build(self, tools: Tools) -> list[str]:
@@ -166,7 +167,7 @@ class Candidate:
             self._run_build_hooks()
         self._must_hold_the_app(root)
         if not self.live:
-            build.compile_source(self.release, shop, self.spec["python"]["path"])
+            build.compile_source(self.release, shop)
             shop.close()
         version = self.spec["source"].get("version") or self._package_version()
         ledger.update(

@@ -34,9 +34,12 @@ START_LIMIT_S = 60.0
 END_LIMIT_S = 5.0
 # Bytes of an answer beyond which it is none.
 ANSWER_MAX_BYTES = 64_000_000
-# Variables of the play's user that say how the network is reached.
+# Variables of the play that a build gets: how the network is reached, and how uv uses it.
 NETWORK = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-KEPT = (*NETWORK, *(name.upper() for name in NETWORK))
+KEPT = (
+    *NETWORK, *(name.upper() for name in NETWORK), "SOURCE_DATE_EPOCH", "UV_CONCURRENT_BUILDS",
+    "UV_CONCURRENT_DOWNLOADS", "UV_CONCURRENT_INSTALLS", "UV_HTTP_RETRIES", "UV_HTTP_TIMEOUT", "UV_NATIVE_TLS",
+)  # fmt: skip
 # The sandbox of an app without MemoryDenyWriteExecute, for node and compilers, and with the network.
 SANDBOX = (
     "DynamicUser=yes",
@@ -86,8 +89,9 @@ def user_name(app: App) -> str:
 class Workshop:
     """The sandbox in which one release is built. Its unit starts with the first order, and again after close()."""
 
-    def __init__(self, release: Release, *, readable: Sequence[str] = ()) -> None:
+    def __init__(self, release: Release, python: str, *, readable: Sequence[str] = ()) -> None:
         self._release = release
+        self._python = python
         self._readable = readable
         self._unit = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,7 +126,8 @@ class Workshop:
 
     def _clear(self) -> None:
         # rm goes by descriptors, however deep, and follows no link. Nothing runs there now.
-        run(["rm", "--recursive", "--force", "--one-file-system", str(self.scratch)])
+        if os.path.lexists(self.scratch):
+            run(["rm", "--recursive", "--force", "--one-file-system", str(self.scratch)])
 
     def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
         """Run a program and return its output. Raises CommandError as _process.run does."""
@@ -145,10 +150,27 @@ class Workshop:
         """The text of a file in the scratch folder."""
         return str(self._ask({"do": "read", "path": str(self.scratch / name)}, ["read", name])["output"])
 
-    def copy(self, source: Path, name: str, *, live: bool = False, only: str = "") -> Path:
-        """Copy a source into the scratch folder; returns its path there. ``only`` is the ending of the files."""
+    def compile(self, folder: Path, name: str, *, as_of: Path, strict: bool = True) -> None:
+        """Write the bytecode of a folder's modules into the scratch folder, for where they are ``as_of``.
+
+        By the interpreter that the app runs on, which executes nothing of it. Raises CommandError, with ``strict`` also
+        for a module that cannot be compiled.
+        """
+        order = {
+            "do": "compile",
+            "from": str(folder),
+            "to": str(self.scratch / name),
+            "as": str(as_of),
+            "strict": strict,
+        }
+        answer = self._ask(order, ["compile"])
+        if answer["status"]:
+            raise CommandError(["compile"], "exit status 1", str(answer["output"]))
+
+    def copy(self, source: Path, name: str, *, live: bool = False) -> Path:
+        """Copy a source into the scratch folder; returns its path there."""
         path = self.scratch / name
-        order = {"do": "copy", "from": str(source), "to": str(path), "live": live, "only": only}
+        order = {"do": "copy", "from": str(source), "to": str(path), "live": live}
         self._ask(order, ["copy", str(source)])
         return path
 
@@ -204,7 +226,7 @@ class Workshop:
         # By default it is the command line, which is a whole program.
         argv.append(f"--description=Build of {release.app.name}, release {release.id}")
         argv += ["--service-type=exec", *(f"--property={entry}" for entry in properties)]
-        argv += ["--", "/usr/bin/python3", "-I", "-S", "-c", inspect.getsource(bench)]
+        argv += ["--", self._python, "-I", "-S", "-c", inspect.getsource(bench)]
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
         )
