@@ -55,7 +55,8 @@ class Stage:
         Each has one of ``file`` (with ``content``, or ``private`` for the name of a secret one), ``folder``, ``link`` (with
         ``target``), ``absent``, ``command`` (argv), ``notice``. A file with ``ours`` is replaced without a backup even
         though nothing in it says whose it is. A folder that is ``passable_for`` a user is 0750 but for that user, who
-        reaches what is in it by name.
+        reaches what is in it by name. A folder that is ``owned`` is given to its ``owner`` with all that is in it, where it
+        or something right in it is another user's.
 
         A command runs when a path that begins with one of ``when`` changed in this call, when ``creates`` does not exist,
         or when the command ``unless`` does not succeed. With ``check`` it only checks and is no change. With ``may_fail``
@@ -63,7 +64,9 @@ class Stage:
         """
         for step in steps:
             kind = next(
-                key for key in ("file", "folder", "link", "absent", "command", "notice") if key in step
+                key
+                for key in ("file", "folder", "owned", "link", "absent", "command", "notice")
+                if key in step
             )
             try:
                 getattr(self, f"_{kind}")(step)
@@ -148,6 +151,20 @@ class Stage:
             return owned_as(path, uid=uid, gid=gid, mode=mode)
         seen = path.stat()
         return (seen.st_uid, seen.st_gid) == (uid, gid) and lets_pass(path, passer)
+
+    def _owned(self, step: Mapping[str, Any]) -> None:
+        path = Path(step["owned"])
+        try:
+            uid, gid = uid_of(step["owner"]), gid_of(step["owner"])
+        except KeyError:
+            if not self.dry:
+                raise
+            return
+        if not path.is_dir() or _trees.belongs(path, uid):
+            return
+        self._note(f"{path} given back to {step['owner']}")
+        if not self.dry:
+            _trees.give(path, uid, gid)
 
     def _link(self, step: Mapping[str, Any]) -> None:
         path, target = Path(step["link"]), step["target"]
