@@ -25,6 +25,8 @@ from ._process import CommandError, run, succeeds
 MARK = "asgi.host"
 
 
+# What a step can be.
+KINDS = ("line", "file", "folder", "owned", "link", "absent", "command", "notice")
 # The apps that a step is for, where it is not for all of the host.
 Part: TypeAlias = tuple[str, ...]
 
@@ -62,9 +64,10 @@ class Stage:
         """Bring the steps about. Raises StageError, having undone the files, when one fails.
 
         Each has one of ``line`` (what of a file matches ``pattern`` becomes ``to``), ``file`` (with ``content``, or
-        ``private`` for the name of a secret one), ``folder``, ``link`` (with ``target``), ``absent``, ``command`` (argv), ``notice``. A file with ``ours`` is replaced without a backup even
-        though nothing in it says whose it is. A folder that is ``passable_for`` a user is 0750 but for that user, who
-        reaches what is in it by name.
+        ``private`` for the name of a secret one), ``folder``, ``owned``, ``link`` (with ``target``), ``absent``, ``command``
+        (argv), ``notice``. A file with ``ours`` is replaced without a backup even though nothing in it says whose it is. A folder that is ``passable_for`` a user is 0750 but for that user, who
+        reaches what is in it by name. A folder that is ``owned`` is given to its ``owner`` with all that is in it, where it
+        or something right in it is another user's.
 
         A command runs when a path that begins with one of ``when`` changed in this call, when ``creates`` does not exist,
         or when the command ``unless`` does not succeed. With ``check`` it only checks and is no change. With ``may_fail``
@@ -96,9 +99,7 @@ class Stage:
 
     def _do(self, step: Mapping[str, Any]) -> None:
         step = _nginx.filled(step)
-        kind = next(
-            key for key in ("line", "file", "folder", "link", "absent", "command", "notice") if key in step
-        )
+        kind = next(key for key in KINDS if key in step)
         getattr(self, f"_{kind}")(step)
 
     def _take_back(self, part: Part | None = None) -> None:
@@ -261,6 +262,20 @@ class Stage:
             return owned_as(path, uid=uid, gid=gid, mode=mode)
         seen = path.stat()
         return (seen.st_uid, seen.st_gid) == (uid, gid) and lets_pass(path, passer)
+
+    def _owned(self, step: Mapping[str, Any]) -> None:
+        path = Path(step["owned"])
+        try:
+            uid, gid = uid_of(step["owner"]), gid_of(step["owner"])
+        except KeyError:
+            if not self.dry:
+                raise
+            return
+        if not path.is_dir() or _trees.belongs(path, uid):
+            return
+        self._note(f"{path} given back to {step['owner']}")
+        if not self.dry:
+            _trees.give(path, uid, gid)
 
     def _link(self, step: Mapping[str, Any]) -> None:
         path, target = Path(step["link"]), step["target"]

@@ -31,6 +31,10 @@ PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 DEPTH_MAX = 100
 # Looks at a folder that is being emptied, against somebody who fills it.
 LOOKS_MAX = 10_000
+# Entries of a folder that are looked at to see whose it is.
+LOOKED_AT_MAX = 1_000
+# Of the file system itself, where a folder is one's top.
+FOUND = "lost+found"
 # What an entry may become between two looks at it.
 CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP)
 
@@ -111,15 +115,12 @@ def _clear(folder: int, top: int, depth: int, lifted: Iterator[int]) -> None:
 
 
 def give(top: Path, uid: int, gid: int) -> None:
-    """Make a user the owner of a folder and all in it.
-
-    Left out are devices, and files with further names: one of those may be somebody else's, elsewhere. Raises OSError.
-    """
+    """Make a user the owner of a folder and of all in it that is somebody else's, as foreign() has it. Raises OSError."""
     with opened(top) as folder:
-        _give(folder, uid, gid, top, 0)
+        _give(folder, os.fstat(folder).st_dev, uid, gid, top, 0)
 
 
-def _give(folder: int, uid: int, gid: int, shown: Path, depth: int) -> None:
+def _give(folder: int, device: int, uid: int, gid: int, shown: Path, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise TreeError(errno.ELOOP, f"folders are nested more than {DEPTH_MAX} deep", str(shown))
     for name, _is_folder in listed(folder):
@@ -127,26 +128,47 @@ def _give(folder: int, uid: int, gid: int, shown: Path, depth: int) -> None:
             place = os.open(name, PLACE, dir_fd=folder)
             try:
                 seen = os.fstat(place)
+                if seen.st_dev != device or name == FOUND:
+                    continue
                 if stat.S_ISDIR(seen.st_mode):
                     with opened(place, ".") as below:
-                        _give(below, uid, gid, shown / name, depth + 1)
+                        _give(below, device, uid, gid, shown / name, depth + 1)
+                elif not foreign(seen, uid):
+                    continue
                 elif stat.S_ISLNK(seen.st_mode):
                     os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
-                elif foreign(seen, uid, gid):
+                else:
                     # The very file that was looked at, whatever has its name now.
                     os.chown(f"/proc/self/fd/{place}", uid, gid)
             finally:
                 os.close(place)
-    # Last, so that who ends half way leaves a folder that still shows it.
-    os.fchown(folder, uid, gid)
+    if os.fstat(folder).st_uid != uid:
+        # Last, so that who ends half way leaves a folder that still shows it.
+        os.fchown(folder, uid, gid)
 
 
-def foreign(seen: os.stat_result, uid: int, gid: int) -> bool:
-    """Whether something that give() takes into account belongs to somebody else."""
-    if (seen.st_uid, seen.st_gid) == (uid, gid):
-        return False
+def foreign(seen: os.stat_result, uid: int) -> bool:
+    """Whether something is another user's, and can be given away without a doubt.
+
+    A file with further names may be somebody else's elsewhere, and a device is nobody's but root's.
+    """
     kind = seen.st_mode
-    return not (stat.S_ISBLK(kind) or stat.S_ISCHR(kind) or (stat.S_ISREG(kind) and seen.st_nlink > 1))
+    doubt = stat.S_ISBLK(kind) or stat.S_ISCHR(kind) or (stat.S_ISREG(kind) and seen.st_nlink > 1)
+    return seen.st_uid != uid and not doubt
+
+
+def belongs(top: Path, uid: int) -> bool:
+    """Whether a folder and what lies in it, of which no more is looked at, are a user's."""
+    with opened(top) as folder:
+        own = os.fstat(folder)
+        if own.st_uid != uid:
+            return False
+        for name, _is_folder in listed(folder)[:LOOKED_AT_MAX]:
+            with contextlib.suppress(FileNotFoundError):
+                seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if name != FOUND and seen.st_dev == own.st_dev and foreign(seen, uid):
+                    return False
+    return True
 
 
 def copy(folder: Path, target: Path, as_user: Sequence[str] = ()) -> None:

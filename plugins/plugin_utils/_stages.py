@@ -241,6 +241,8 @@ def _places(app: dict[str, Any], root: str) -> list[dict[str, Any]]:
         },
         {"folder": f"{root}/{app['name']}/releases"},
         {"folder": f"/etc/asgi/{app['name']}", "mode": "0700"},
+        # What was restored from a backup has the numbers of another host.
+        {"owned": data, "owner": app["user"]},
         {"folder": data, **owner},
     ]
     for item in app["static"]:

@@ -282,6 +282,34 @@ def test_prune_keeps_the_running_and_the_previous(tmp_path: Path, world: World) 
     assert kept == ["three", "four"]
 
 
+def test_release_made_while_the_clock_was_ahead_is_pruned(tmp_path: Path, world: World) -> None:
+    wanted(tmp_path, "one").deploy(None)
+    ahead = wanted(tmp_path, "two")
+    name = ahead._name_release
+    ahead._name_release = lambda: ahead.app.release(f"2099{name().id[4:]}")  # type: ignore[method-assign]
+    ahead.deploy(None)
+    for digest in ("three", "four", "five"):
+        wanted(tmp_path, digest).deploy(None)
+    kept = [ledger.read(release)["version"] for release in wanted(tmp_path, "x").app.all_releases()]
+    assert kept == ["four", "five"]
+
+
+def test_mark_of_a_killed_deploy_is_removed(tmp_path: Path, world: World) -> None:
+    deployment = wanted(tmp_path, "one")
+    deployment.deploy(None)
+    mark = tmp_path / "asgi-shop@gone.trial"
+    other = tmp_path / "asgi-shop-two@gone.trial"
+    other.touch()
+    mark.touch()
+    assert f"{mark} was left" in deployment.look(dry=True)["reasons"]
+    assert deployment.look(dry=False)["status"] == "repaired"
+    assert not mark.exists()
+    mark.touch()
+    wanted(tmp_path, "two").deploy(None)
+    assert not mark.exists()
+    assert other.exists()
+
+
 def test_leftover_of_a_dead_deploy_is_removed(tmp_path: Path, world: World) -> None:
     deployment = wanted(tmp_path, "one")
     left = deployment.app.releases / "20200101T000000-abcdef"

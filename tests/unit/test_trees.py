@@ -174,3 +174,22 @@ def test_given_tree_is_its_new_owners_and_nobody_elses_is(tmp_path: Path) -> Non
     for path in (tree, tree / "inner", tree / "inner" / "file", tree / "link"):
         assert (path.lstat().st_uid, path.lstat().st_gid) == (12345, 12346)
     assert kept.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_owner_is_seen_by_the_folder_and_what_is_right_in_it(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "inner").mkdir(parents=True)
+    (tree / "lost+found").mkdir()
+    _trees.give(tree, 12345, 12346)
+    assert _trees.belongs(tree, 12345)
+    # A group that somebody has chosen stays.
+    os.chown(tree / "inner", 12345, 33)
+    _trees.give(tree, 12345, 12346)
+    assert (tree / "inner").stat().st_gid == 33
+    assert (tree / "lost+found").stat().st_uid == 0
+    os.chown(tree / "inner", 4242, 4242)
+    assert not _trees.belongs(tree, 12345)
+    _trees.give(tree, 12345, 12346)
+    os.chown(tree, 4242, 4242)
+    assert not _trees.belongs(tree, 12345)

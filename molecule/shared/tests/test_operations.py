@@ -193,6 +193,22 @@ def test_dead_deploy_leaves_what_served_and_the_next_one_finishes(shop: Shop, st
         shop.succeeded(shop.deploy())
 
 
+def test_deploy_that_died_after_the_flip_is_finished(shop: Shop) -> None:
+    """The deploy's own process is killed while it watches the new release, beside which the old one still runs."""
+    before, version = shop.answers(), shop.new_version()
+    deploy = shop.start_deploy(watch=60)
+    wait_for(lambda: shop.answers()["release"] != before["release"])
+    shop.target.run(f"kill -9 $(sed -n 's/process \\([0-9]*\\).*/\\1/p' {LOCK})")
+    deploy.communicate(timeout=120)
+    after = shop.answers()
+    assert after["version"] == version
+    assert shop.running() == {before["release"], after["release"]}
+    assert shop.succeeded(shop.deploy(watch=60)).changed(shop.target.name) == 1
+    assert shop.answers() == after
+    assert shop.running() == {after["release"]}
+    assert shop.target.release(APP)["state"] == "active"
+
+
 def test_reverting_after_a_dead_deploy_sweeps_its_candidate(shop: Shop) -> None:
     """Nobody wants the new release any more: a converge of the old one says what it took away."""
     shop.succeeded(shop.deploy())

@@ -240,9 +240,13 @@ def test_nobody_holds_a_lock_of_roots_and_what_was_open_is_not_sealed(
 
 
 def test_race_with_the_walks_of_root_wins_nothing(climber: Climber, target: Target) -> None:
+    """Beside it the data of a neighbour come back from a backup, with numbers of owners that mean somebody else here."""
     before = climber.current()
+    data = "/var/lib/asgi/victim"
+    target.run(f"mkdir -p {data}/restored/deep; touch {data}/restored/deep/file; chown -hR 4242:4242 {data}")
     run = climber.deploy("three", "swap")
     climber.canary_lives()
+    assert not target.run(f"find {data} ! -user asgi-victim -o ! -group asgi-victim").strip()
     # The copy itself fails, or a link to the canary is found in it.
     assert run.failed(target.name) == 1
     assert "hooks.build left the link" in run.messages(target.name) or "tar: " in run.messages(target.name)

@@ -338,6 +338,7 @@ class Deployment:
         found += [f"release {release.id} was left half built" for release in leftovers]
         if not dry:
             self._clear_away(leftovers)
+        found += self._forget_trials(dry=dry)
         found += self._strays(active, dry=dry)
         previous = self._previous_of(active)
         for release in self.app.all_releases():
@@ -358,6 +359,14 @@ class Deployment:
             if not dry:
                 self._after(active, previous)
         return found
+
+    def _forget_trials(self, *, dry: bool = False) -> list[str]:
+        """End what a deploy that was killed was trying; for who holds the lock, beside whom nobody tries anything."""
+        left = self.app.trials()
+        if not dry:
+            for path in left:
+                path.unlink(missing_ok=True)
+        return [f"{path} was left" for path in left]
 
     def _clear_development(self, active: Release, *, dry: bool = False) -> list[str]:
         """Remove what the development mode has left, and nobody can go back to; returns what there was."""
@@ -438,6 +447,7 @@ class Deployment:
                 status = "synced" if self.synced else "current"
                 return {"status": status, "reasons": self.synced, "release": ledger.read(previous)}
             units.end_commands(self.app)
+            self._forget_trials()
             self._clear_away(self._half_built(previous))
             if previous:
                 # A deploy that died may have stopped them.
@@ -635,6 +645,8 @@ class Deployment:
                 "processes": list(self.spec["processes"]),
                 "static": self.spec["static"],
                 "created": ledger.now(),
+                # Clocks are put right; the order in which releases were made is what they are pruned by.
+                "number": 1 + max(map(self._number, self.app.all_releases())),
                 "activated": None,
                 "by": self.spec["by"],
                 "previous": self._earlier(active, release),
@@ -800,7 +812,7 @@ class Deployment:
         """The oldest releases beyond ``keep_releases``, but for those of ``keep`` and those that still drain."""
         releases = [
             release
-            for release in self.app.all_releases()
+            for release in sorted(self.app.all_releases(), key=self._number)
             # One of the development mode is in nobody's way: it goes by itself.
             if ledger.read(release).get("mode") != ledger.DEVELOPMENT
         ]
@@ -811,6 +823,11 @@ class Deployment:
             if units.state(release.service).active in ("inactive", "failed")
         ]
 
+    @staticmethod
+    def _number(release: Release) -> int:
+        """The place of a release among all of its app; 0 for those of earlier versions, which its name puts in order."""
+        return int(ledger.read(release).get("number", 0))
+
     def _discard(self, release: Release) -> None:
         """Remove a release and all that belongs to it."""
         if (hold := Hold(release)).left_behind():
@@ -820,6 +837,7 @@ class Deployment:
             units.stop(release)
             units.forget_failure(release)
         images.discard(release)
+        release.trial.unlink(missing_ok=True)
         for folder in (release.drop_in.parent, release.secrets, release.folder):
             with contextlib.suppress(OSError):
                 _trees.remove(folder)
@@ -850,6 +868,7 @@ class Deployment:
             self._discard(app.release(identity))
         images.remove_all(app)
         workshop.forget(app)
+        self._forget_trials()
         if own:
             footprint.take_away(app)
         for path in paths:

@@ -61,6 +61,10 @@ class App:
             return []
         return [Release(self, path.name) for path in sorted(self.releases.iterdir()) if path.is_dir()]
 
+    def trials(self) -> list[Path]:
+        """The marks of the releases whose background processes a deploy tries; of any but that one they are left over."""
+        return sorted(TRIALS.glob(f"asgi-{self.name}@*.trial"))
+
     def active(self) -> Release | None:
         """The release that ``current`` points to; None before the first and when its folder is gone."""
         try:
