@@ -46,12 +46,12 @@ def keep(release: Release, folders: Sequence[Mapping[str, str]], group: int) -> 
         os.chown(top, 0, group)
     top.chmod(0o750)
     for folder in folders:
-        for inside, path in _files(release.source, folder["path"]):
-            _link(path, top, Path(folder["url"].strip("/")) / inside)
+        for inside, files in _files(release.source, folder["path"]):
+            _link(files, _folder(top, f"{folder['url'].strip('/')}/{inside}"), str(top / NEW))
 
 
-def _files(source: Path, folder: str) -> Iterator[tuple[Path, Path]]:
-    """The files of a static folder that nginx may serve, each with its place in it.
+def _files(source: Path, folder: str) -> Iterator[tuple[str, dict[str, tuple[str, int]]]]:
+    """The files of a static folder that nginx may serve: for each folder in it, the place and inode of each name.
 
     Hidden ones are left out. A link counts as the file that it leads to, if that lies in the folder as well; links to
     folders are not followed.
@@ -60,12 +60,22 @@ def _files(source: Path, folder: str) -> Iterator[tuple[Path, Path]]:
         top = (source / folder).resolve(strict=True)
         if top == source.resolve() or not top.is_relative_to(source.resolve()):
             return
-        for base, folders, files in os.walk(top):
-            folders[:] = [name for name in folders if not _hidden(name)]
-            for name in files:
-                path = Path(base) / name
-                if not _hidden(name) and (real := _real(path, top)):
-                    yield path.relative_to(top), real
+        # By strings and without a look at each file: there may be thousands, and a switch waits for it.
+        left = [""]
+        while left:
+            inside, files = left.pop(), {}
+            with os.scandir(f"{top}/{inside}") as entries:
+                for entry in entries:
+                    if _hidden(entry.name):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(f"{inside}{entry.name}/")
+                    elif entry.is_file(follow_symlinks=False):
+                        files[entry.name] = entry.path, entry.inode()
+                    elif entry.is_symlink() and (real := _real(Path(entry.path), top)):
+                        files[entry.name] = str(real), real.lstat().st_ino
+            if files:
+                yield inside, files
 
 
 def _hidden(name: str) -> bool:
@@ -74,30 +84,39 @@ def _hidden(name: str) -> bool:
 
 
 def _real(path: Path, top: Path) -> Path | None:
+    """The file that a link leads to, if nginx may serve it there."""
     with contextlib.suppress(OSError, RuntimeError):
-        real = path.resolve(strict=True) if path.is_symlink() else path
+        real = path.resolve(strict=True)
         hidden = real.is_relative_to(top) and any(map(_hidden, real.relative_to(top).parts))
         if real.is_relative_to(top) and not hidden and stat.S_ISREG(real.lstat().st_mode):
             return real
     return None
 
 
-def _link(path: Path, top: Path, inside: Path) -> None:
-    place = top / inside
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        there = place.lstat()
-        if stat.S_ISDIR(there.st_mode) or os.path.samestat(there, path.lstat()):
-            return
-    for folder in reversed(inside.parents[:-1]):
-        step = top / folder
+def _folder(top: Path, inside: str) -> Path:
+    """A folder of the pool, made where it is not there; what was a file of that name gives way."""
+    step = top
+    for name in filter(None, inside.split("/")):
+        step /= name
         if not step.is_dir():
             step.unlink(missing_ok=True)
             step.mkdir()
             step.chmod(0o755)
-    new = top / NEW
-    new.unlink(missing_ok=True)
-    os.link(path, new, follow_symlinks=False)
-    new.replace(place)
+    return step
+
+
+def _link(files: Mapping[str, tuple[str, int]], into: Path, new: str) -> None:
+    with os.scandir(into) as entries:
+        there = {entry.name: 0 if entry.is_dir() else entry.inode() for entry in entries}
+    for name, (path, inode) in files.items():
+        if name not in there:
+            os.link(path, into / name, follow_symlinks=False)
+        elif there[name] not in (0, inode):
+            # The later file takes the place of the earlier one at once.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new)
+            os.link(path, new, follow_symlinks=False)
+            os.replace(new, into / name)
 
 
 def prune(app: App, now: float | None = None, *, at_once: bool = True) -> list[str]:
