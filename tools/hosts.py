@@ -366,7 +366,6 @@ def preparation() -> str:
     """Return the shell script that makes a prepared host of a bare one; uv is where the role looks for it."""
     digest = hashlib.sha256(UV_REQUIREMENTS.read_bytes()).hexdigest()[:12]
     folder = f"{TOOLS}/uv-{digest}"
-    index = machine_settings().get("asgi_host_package_index", "")
     install = "apt-get -q -y --no-install-recommends"
     pip = f"{folder}/bin/python -m pip --disable-pip-version-check --quiet install --no-cache-dir"
     return "\n".join(
@@ -378,7 +377,7 @@ def preparation() -> str:
             f"mkdir -p {TOOLS}; cat > /tmp/uv.txt <<'END'\n{UV_REQUIREMENTS.read_text(encoding='utf-8')}END",
             f"python3 -m venv --without-pip {folder}",
             "export PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl)",
-            f"export PIP_CERT={BUNDLE} {f'PIP_INDEX_URL={shlex.quote(index)}' if index else ''}",
+            f"export PIP_CERT={BUNDLE}",
             f"{pip} --require-hashes --requirement=/tmp/uv.txt",
             f"touch {folder}/complete",
         ]
@@ -403,7 +402,8 @@ def build_prepared(suite: str) -> str:
         say(f"preparing the Debian {suite} image for tests, once, in about a minute (log: {log})")
         started = time.monotonic()
         remove(name)
-        create(name, bare, ["sh", "-c", script])
+        index = machine_settings().get("asgi_host_package_index")
+        create(name, bare, ["env", *([f"PIP_INDEX_URL={index}"] if index else []), "sh", "-c", script])
         try:
             status = podman("wait", container(name), seconds=PREPARE_SECONDS)
             said = run(["podman", "logs", container(name)], check=False)

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Run every check of this project: lint, unit tests and the Molecule scenarios.
 
-Each part writes its whole output to a log of its own; the end of it is shown if the part fails. The last
-line says how many tests passed and failed: each linter and each scenario counts as one, beside the tests
-that pytest ran in it.
+Each part writes its whole output to a log of its own; the end of it is shown if the part fails. Parts that
+leave half of a machine idle, and measure no time, run beside one another. The last line says how many tests
+passed and failed: each linter and each scenario counts as one, beside the tests that pytest ran in it.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import os
 import re
 import signal
@@ -19,8 +20,10 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import hosts
 import machines
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +53,8 @@ class Part:
     """The JUnit files that it writes, by pattern, below the folder of results."""
     steps: bool = False
     """Whether its progress is worth showing."""
+    counts: bool = True
+    """Whether it is a test; what only prepares fails the scenario that needs it."""
 
 
 @dataclasses.dataclass
@@ -70,6 +75,47 @@ class Count:
         """Return the closing line, in the form that every runner reads."""
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+@dataclasses.dataclass
+class Times:
+    """How long a part took."""
+
+    name: str
+    whole: float = 0.0
+    """Seconds from its start to its end."""
+    steps: list[tuple[str, float]] = dataclasses.field(default_factory=list)
+    """The steps of a scenario, each with its start in seconds from that of the part."""
+
+    def __str__(self) -> str:
+        """Return a row of the table of times; a step that comes twice is one sum."""
+        sums: dict[str, float] = {}
+        for (step, start), (_, end) in itertools.pairwise([*self.steps, ("", self.whole)]):
+            sums[step] = sums.get(step, 0.0) + end - start
+        steps = ", ".join(f"{step} {seconds:.0f}" for step, seconds in sums.items())
+        return f"| {self.name} | {self.whole:.0f} | {steps} |"
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What the parts that ran amount to."""
+
+    total: Count = dataclasses.field(default_factory=Count)
+    failed: list[str] = dataclasses.field(default_factory=list)
+    """The lines that a log which is cut short must still say."""
+    times: list[Times] = dataclasses.field(default_factory=list)
+
+
+# Parts run in several threads: whole lines, and all of what belongs together, come out one after the other.
+OUTPUT = threading.Lock()
+RUNNING: set[subprocess.Popen[str]] = set()
+INTERRUPTED = threading.Event()
+
+
+def say(*lines: str) -> None:
+    """Print lines that belong together."""
+    with OUTPUT:
+        print(*lines, sep="\n", flush=True)
 
 
 def parts() -> list[Part]:
@@ -97,6 +143,30 @@ def parts() -> list[Part]:
     return answer
 
 
+def preparations(wanted: Sequence[str]) -> list[Part]:
+    """Return what the wanted scenarios would otherwise wait for."""
+    answer = []
+    if set(wanted) & (set(SCENARIOS) - {"powercut"}):
+        for suite in hosts.SUITES:
+            argv = (sys.executable, str(ROOT / "tools" / "hosts.py"), "image", suite, "--prepared")
+            answer.append(Part("images", f"image {suite}", argv, counts=False))
+    if "door" in wanted:
+        answer.append(Part("images", "scanners", (str(ROOT / "tools" / "setup"), "door"), counts=False))
+    return answer
+
+
+def stages(wanted: Sequence[str]) -> list[list[list[Part]]]:
+    """Return the wanted parts in the order in which they run: stages, and in each the rows that run side by side."""
+    chosen = [part for part in parts() if part.group in wanted]
+    hostless = [part for part in chosen if part.group in ("lint", "unit")]
+    # The one has a host, the other a virtual machine with one processor; both wait while acme waits for certificates.
+    beside = [part for part in chosen if part.group in ("collection", "powercut")]
+    acme = [part for part in chosen if part.group == "acme"]
+    alone = [part for part in chosen if part not in [*hostless, *beside, *acme]]
+    rows = [[hostless, preparations(wanted)], *([[part]] for part in alone), [acme, beside]]
+    return [[row for row in stage if row] for stage in rows if any(stage)]
+
+
 def environment() -> dict[str, str]:
     """Return the environment of every part."""
     return {
@@ -116,6 +186,8 @@ def environment() -> dict[str, str]:
 def counted(part: Part, passed: bool) -> Count:
     """Return what a part's JUnit files and its own exit status amount to."""
     count = Count()
+    if not part.counts:
+        return count
     for pattern in part.reports:
         for path in sorted(RESULTS.glob(pattern)):
             for suite in ET.parse(path).iter("testsuite"):  # noqa: S314 - pytest wrote it a moment ago
@@ -142,15 +214,16 @@ def failures(part: Part) -> list[str]:
     return [f"{part.name} failed:", *found]
 
 
-def follow(process: subprocess.Popen[str], log: Path, steps: bool, started: float) -> None:
-    """Copy a part's output to its log, and show the steps in it."""
+def follow(process: subprocess.Popen[str], log: Path, part: Part, times: Times, started: float) -> None:
+    """Copy a part's output to its log, and show and note the steps in it."""
     with log.open("w", encoding="utf-8") as output:
         for line in process.stdout or ():
             output.write(line)
             output.flush()
-            found = STEP.search(line) if steps else None
+            found = STEP.search(line) if part.steps else None
             if found and found[3] == "Executing":
-                print(f"       {time.monotonic() - started:5.0f} s  {found[2]}", flush=True)
+                times.steps.append((found[2], time.monotonic() - started))
+                say(f"       {times.steps[-1][1]:5.0f} s  {part.group} {found[2]}")
 
 
 def stop(process: subprocess.Popen[str]) -> None:
@@ -164,13 +237,13 @@ def stop(process: subprocess.Popen[str]) -> None:
         return
 
 
-def execute(part: Part) -> Count:
-    """Run one part; say how it went."""
+def execute(part: Part, times: Times) -> Count:
+    """Run one part; say how it went, and note how long it took."""
     log = LOGS / f"{part.name.replace(' ', '-')}.log"
     for pattern in part.reports:
         for old in RESULTS.glob(pattern):
             old.unlink()
-    print(f"----   {part.name}", flush=True)
+    say(f"----   {part.name}")
     started = time.monotonic()
     process = subprocess.Popen(
         part.argv,
@@ -183,32 +256,66 @@ def execute(part: Part) -> Count:
         errors="replace",
         start_new_session=True,
     )
-    reader = threading.Thread(target=follow, args=(process, log, part.steps, started), daemon=True)
+    RUNNING.add(process)
+    reader = threading.Thread(target=follow, args=(process, log, part, times, started), daemon=True)
     reader.start()
     try:
         status = process.wait(timeout=PART_SECONDS)
     except subprocess.TimeoutExpired:
         stop(process)
         status = -1
-    except KeyboardInterrupt:
-        stop(process)
-        raise
+    finally:
+        RUNNING.discard(process)
     reader.join(timeout=10)
-    took = time.monotonic() - started
+    times.whole = time.monotonic() - started
     count = counted(part, status == 0)
+    shown = []
     if status != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        print("\n".join(lines[-TAIL_LINES:]))
+        shown = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
         why = f"no end after {PART_SECONDS} s" if status == -1 else f"exit {status}"
-        print(f"FAILED {part.name}: {why}; the whole log is {log.relative_to(ROOT)}")
+        shown.append(f"FAILED {part.name}: {why}; the whole log is {log.relative_to(ROOT)}")
     detail = f" ({count})" if part.reports else ""
-    print(f"{'ok    ' if status == 0 else 'FAILED'} {part.name}{detail} after {took:.0f} s", flush=True)
+    say(*shown, f"{'ok    ' if status == 0 else 'FAILED'} {part.name}{detail} after {times.whole:.0f} s")
     return count
+
+
+def perform(row: Sequence[Part], outcome: Outcome) -> None:
+    """Run the parts of one row, one after the other."""
+    for part in row:
+        if INTERRUPTED.is_set():
+            return
+        if part.group == "powercut" and (why := machines.unsupported()):
+            say(f"SKIPPED {part.name}: {why}")
+            count, lines = Count(skipped=1), []
+        elif part.group == "door" and not bring_scanners():
+            count, lines = Count(failed=1), [f"{part.name} failed: its scanners could not be installed"]
+        else:
+            times = Times(part.name)
+            outcome.times.append(times)
+            count = execute(part, times)
+            lines = failures(part) if count.failed else []
+        with OUTPUT:
+            outcome.total.add(count)
+            outcome.failed += lines
+
+
+def run_side_by_side(rows: Sequence[Sequence[Part]], outcome: Outcome) -> None:
+    """Run rows of parts at the same time; an interrupt ends all of them."""
+    with ThreadPoolExecutor(max_workers=len(rows)) as pool:
+        working = [pool.submit(perform, row, outcome) for row in rows]
+        try:
+            for each in working:
+                each.result()
+        except BaseException:
+            INTERRUPTED.set()
+            for process in list(RUNNING):
+                stop(process)
+            raise
 
 
 def bring_scanners() -> bool:
     """Install what the scenario door judges with, unless it is there; return whether it is."""
-    print("       bringing the scanners of the scenario door", flush=True)
+    say("       bringing the scanners of the scenario door")
     with (LOGS / "setup-door.log").open("w", encoding="utf-8") as output:
         done = subprocess.run(
             [str(ROOT / "tools" / "setup"), "door"],
@@ -218,9 +325,7 @@ def bring_scanners() -> bool:
             check=False,
         )
     if done.returncode != 0:
-        print(
-            f"FAILED tools/setup door; its log is {(LOGS / 'setup-door.log').relative_to(ROOT)}", flush=True
-        )
+        say(f"FAILED tools/setup door; its log is {(LOGS / 'setup-door.log').relative_to(ROOT)}")
     return done.returncode == 0
 
 
@@ -249,31 +354,18 @@ def main(argv: Sequence[str]) -> int:
     wanted = chosen.groups or groups
     for folder in (LOGS, RESULTS):
         folder.mkdir(parents=True, exist_ok=True)
-    total = Count()
-    failed: list[str] = []
+    began, outcome = time.monotonic(), Outcome()
     try:
-        for part in parts():
-            if part.group not in wanted:
-                continue
-            if part.group == "powercut" and (why := machines.unsupported()):
-                print(f"SKIPPED {part.name}: {why}", flush=True)
-                total.add(Count(skipped=1))
-                continue
-            if part.group == "door" and not bring_scanners():
-                total.add(Count(failed=1))
-                failed.append(f"{part.name} failed: its scanners could not be installed")
-                continue
-            count = execute(part)
-            total.add(count)
-            if count.failed:
-                failed += failures(part)
+        for stage in stages(wanted):
+            run_side_by_side(stage, outcome)
     finally:
         if not chosen.keep:
             clean_up(wanted)
-    for line in failed:
-        print(line)
-    print(total)
-    return 0 if total.failed == 0 and total.passed > 0 else 1
+    head = ["| part | seconds | of these, by step |", "|---|---|---|"]
+    rows = "\n".join([*head, *map(str, outcome.times), f"| all | {time.monotonic() - began:.0f} | |"])
+    (RESULTS / "times.md").write_text(f"{rows}\n", encoding="utf-8")
+    say(*outcome.failed, str(outcome.total))
+    return 0 if outcome.total.failed == 0 and outcome.total.passed > 0 else 1
 
 
 if __name__ == "__main__":
