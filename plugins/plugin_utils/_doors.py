@@ -44,6 +44,7 @@ def doors(
                     "also": locations(app["proxy"]["extra"]) if viewed else [],
                     **({} if viewed else plain),
                     "trusted": site["trusted_proxies"],
+                    **({} if site["mode"] != "none" else {"tls": False}),
                     "proxy_protocol": list(proxy_protocol) or None,
                 }
             )

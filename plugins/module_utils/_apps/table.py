@@ -191,7 +191,7 @@ _static = each(
 )
 _tls = keys(
     {
-        "mode": one_of("self_signed", "files", "acme"),
+        "mode": one_of("self_signed", "files", "acme", "none"),
         "files": keys(
             {
                 "certificate": optional(line("a path", "certificates/shop.pem")),
