@@ -33,7 +33,7 @@ from ._release.paths import App
 View: TypeAlias = dict[str, Any]
 Headers: TypeAlias = Sequence[tuple[str, str]]
 
-PORT = 443
+PORT, PLAIN_PORT = 443, 80
 # The worker looks for this at the start of a query, so that each location of a site can be asked on its own path.
 QUERY = "asgi-host-view="
 # How long a ticket is good for; the worker takes none that is good for more than an hour.
@@ -151,6 +151,20 @@ class Door:
     """The path that a server which gives no view is asked on instead."""
     healthy: Sequence[int] = ()
     """The statuses that its health check may have."""
+    tls: bool = True
+    """Whether it is behind TLS of ours; what is trusted says how the client came where it is not."""
+
+    def url(self, path: str) -> str:
+        """Where it is asked."""
+        return f"{'https' if self.tls else 'http'}://{self.domain}{path}"
+
+    def schemes(self, peer: str | None) -> Sequence[str]:
+        """What an app may see where nothing is forged; ``peer`` is None where it is not known."""
+        if self.tls:
+            return ("https",)
+        if peer is None:
+            return ("http", "https")
+        return ("https",) if within(peer, self.trusted) else ("http",)
 
 
 @dataclass
@@ -207,10 +221,17 @@ class _Connection(http.client.HTTPConnection):
     """TLS to an address, with a name of its own choice; ``claimed`` is what a line of the PROXY protocol says."""
 
     def __init__(
-        self, address: tuple[str, int], name: str, timeout: float, *, proxied: bool, claimed: str | None
+        self,
+        address: tuple[str, int],
+        name: str,
+        timeout: float,
+        *,
+        proxied: bool,
+        claimed: str | None,
+        tls: bool = True,
     ) -> None:
         super().__init__(*address, timeout=timeout)
-        self._name, self._proxied, self._claimed = name, proxied, claimed
+        self._name, self._proxied, self._claimed, self._tls = name, proxied, claimed, tls
         self.own = ""
 
     def connect(self) -> None:
@@ -221,6 +242,9 @@ class _Connection(http.client.HTTPConnection):
             self.own = str(plain.getsockname()[0])
             if self._proxied:
                 plain.sendall(_proxy_line(plain, self._claimed))
+            if not self._tls:
+                self.sock = plain
+                return
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             self.sock = context.wrap_socket(plain, server_hostname=self._name)
@@ -338,6 +362,14 @@ def lies(
     return found + list(_lying_headers(sent, (plain, asked), seen, allowed))
 
 
+def _by_scheme(plain: View, scheme: str) -> View:
+    """The view of a request that came by this scheme."""
+    port = 443 if scheme == "https" else 80
+    own = {"x-forwarded-proto": scheme, "x-forwarded-port": str(port)}
+    headers = [[key, own.get(_plain_name(key), value)] for key, value in plain["headers"]]
+    return {**plain, "scheme": scheme, "server": [plain["server"][0], port], "headers": headers}
+
+
 def _with_port(plain: View, sent: Headers) -> View:
     """The view of a request that names a port in its Host: the one thing of all that was sent which is the client's to say."""
     host = next((value for name, value in sent if name == "Host"), "")
@@ -419,7 +451,10 @@ class _Place:
 
     def connection(self, door: Door, claimed: str | None = None) -> _Connection:
         proxied = door.proxy_protocol is not None
-        return _Connection(self.address, door.domain, self.patience, proxied=proxied, claimed=claimed)
+        address = self.address if door.tls else (self.address[0], PLAIN_PORT)
+        return _Connection(
+            address, door.domain, self.patience, proxied=proxied, claimed=claimed, tls=door.tls
+        )
 
 
 def _path(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[str]:
@@ -437,8 +472,8 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[
             found.append(
                 f"with nothing forged, the client {_client(plain) or '(none)'} instead of {place.truth}"
             )
-        if plain["scheme"] != "https":
-            found.append(f"with nothing forged, the scheme {plain['scheme']!r} instead of 'https'")
+        if plain["scheme"] not in (schemes := door.schemes(place.truth)):
+            found.append(f"with nothing forged, the scheme {plain['scheme']!r} instead of {schemes[0]!r}")
         host = ("Host", f"{door.domain}:{FORGED_PORT}")
         refusals = []
         forgeries = ([host, *FORGED], [HOP_BY_HOP, *FORGED])
@@ -448,7 +483,12 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[
             except NoViewError as error:
                 refusals.append(error)
                 continue
-            found += lies(sent, plain, seen, truth=place.truth, trusted=door.trusted, identity=door.identity)
+            told = plain
+            if not door.tls and (place.truth is None or within(place.truth, door.trusted)):
+                # Who is trusted may say how the client came; without the truth, somebody before may have dropped it.
+                scheme = dict(sent)["X-Forwarded-Proto"]
+                told = _by_scheme(plain, scheme) if place.truth or seen["scheme"] == scheme else plain
+            found += lies(sent, told, seen, truth=place.truth, trusted=door.trusted, identity=door.identity)
         if len(refusals) == len(forgeries) and not found:
             raise refusals[0]
         if place.truth and door.proxy_protocol is not None:
@@ -493,7 +533,7 @@ def _judged(
     """One path of a door. ``until`` says whether there is time to wait for nginx."""
     findings = Findings()
     found: list[str] = []
-    url = f"https://{door.domain}{path}"
+    url = door.url(path)
     for attempt in range(TIMES):
         while True:
             try:
@@ -535,7 +575,7 @@ def _reached(door: Door, place: _Place, until: Callable[[], bool]) -> Findings:
 
     Such a status is the app's own where its health check may have it.
     """
-    url = f"https://{door.domain}{door.health}"
+    url = door.url(str(door.health))
     while True:
         status = None
         connection = place.connection(door)

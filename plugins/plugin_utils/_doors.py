@@ -48,6 +48,7 @@ def doors(
                         item["name"] for item in app["proxy"]["identity_headers"] if not item["value"]
                     ],
                     "certificate": bool(site["client_ca"]) and site["client_certificate"] == "required",
+                    **({} if site["mode"] != "none" else {"tls": False}),
                     "proxy_protocol": list(proxy_protocol) or None,
                 }
             )

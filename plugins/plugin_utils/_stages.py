@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx
+from ansible_collections.asgi.host.plugins.module_utils._apps import first_domain
 from ansible_collections.asgi.host.plugins.module_utils._apps.identity import dropped
 from ansible_collections.asgi.host.plugins.plugin_utils import _handover, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
@@ -21,6 +22,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     http2_directive,
     in_data,
     rotating_tickets,
+    upstream,
 )
 
 TOOLS = "/usr/local/lib/asgi-host"
@@ -366,7 +368,7 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
             serving = f"{folder}/acme/serving"
             site.update(certificate=f"{serving}/certificate.pem", key=f"{serving}/key.pem")
             private[f"{first['name']} acme"] = _acme_entry(site, first["tls"]["acme"])
-        else:
+        elif first["tls"]["mode"] == "self_signed":
             site.update(
                 certificate=f"{folder}/{names}.self-signed.pem", key=f"{folder}/{names}.self-signed.key"
             )
@@ -403,6 +405,7 @@ def proxy(
         "policy": tls_policy,
         "proxy_protocol": proxy_protocol,
         "https_port": https_port,
+        "checked": _checked(wanted),
         "names": hash_of_names([site["domains"] for site in wanted], apps, host),
         "rotating_tickets": rotating_tickets(host),
     }
@@ -478,6 +481,18 @@ def proxy(
     elif host["acme"]["set_up"] and set(host["acme"]["sites"]) <= {app["name"] for app in apps}:
         steps += _acme_leaves()
     return {"steps": steps, "private": private, "stay": plan.stay}
+
+
+def _checked(wanted: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """For each range of trusted proxies the app that their health checks are for: the first that names it, at its top."""
+    found: dict[str, dict[str, str]] = {}
+    for site in wanted:
+        # Sorted by mount point, the longest first.
+        app = site["apps"][-1]
+        for network in site["trusted_proxies"]:
+            domain = first_domain(site["domains"])
+            found.setdefault(network, {"network": network, "upstream": upstream(app), "domain": domain})
+    return list(found.values())
 
 
 def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -577,6 +592,8 @@ def _certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _own_certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
+    if site["mode"] == "none":
+        return []
     if site["mode"] == "files":
         return [
             {"folder": site["folder"], "mode": "0700"},

@@ -337,6 +337,17 @@ CASES: list[Case] = [
         ("proxy.connection_limit: 0 is not a limit; give auto, none",),
         proxy={"connection_limit": 0},
     ),
+    _one(
+        "no TLS and nobody who ends it",
+        ("proxy.trusted_proxies: is empty, and tls.mode: none", "[127.0.0.1]"),
+        tls={"mode": "none"},
+    ),
+    _one(
+        "HTTP/3 without TLS",
+        ("proxy.http3: needs TLS",),
+        tls={"mode": "none"},
+        proxy={"trusted_proxies": ["10.0.0.1"], "http3": True},
+    ),
     _one("maintenance", ("maintenance: 'soon' is neither true nor false",), maintenance="soon"),
     _one(
         "static cache",

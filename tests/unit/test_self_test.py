@@ -452,6 +452,32 @@ def test_server_without_a_view_is_asked_whether_it_is_reached(
     assert bool(found.differences) is wrong
 
 
+@pytest.mark.parametrize(
+    ("trusted", "plain", "forged", "wrong"),
+    [
+        # Whoever is not trusted came by plain HTTP, whatever it says.
+        ((), "http", "http", False),
+        ((), "https", "https", True),
+        # What is trusted is believed, and ends TLS where it says nothing.
+        (("10.0.0.0/8",), "https", "http", False),
+        (("10.0.0.0/8",), "http", "http", True),
+        (("10.0.0.0/8",), "https", "https", True),
+    ],
+)
+def test_door_without_tls(
+    monkeypatch: pytest.MonkeyPatch, trusted: tuple[str, ...], plain: str, forged: str, wrong: bool
+) -> None:
+    door = Door(app="shop", domain="shop.test", paths=["/x"], trusted=trusted, tls=False)
+    # The last address of the chain is loopback, which is not trusted.
+    client = "127.0.0.1" if trusted else OWN
+    port = 80 if forged == "http" else 443
+    seen = {**view(client, forged), "server": ["shop.test", port]}
+    first = {**view(scheme=plain), "server": ["shop.test", 80 if plain == "http" else 443]}
+    found = judged(monkeypatch, [first, seen, seen] * 3, door=door)
+    assert bool(found.differences) is wrong
+    assert door.url("/x") == "http://shop.test/x"
+
+
 def test_nobody_at_the_door_is_nothing_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_self_test, "PORT", 1)
     found = _self_test.from_outside([DOOR], {"shop": _self_test.ticket(KEY, 0.0)}, "127.0.0.1")

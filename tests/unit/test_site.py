@@ -195,3 +195,32 @@ def test_plain_http_is_sent_to_the_port_that_clients_use() -> None:
 
     assert redirect() == "return 301 https://$host$request_uri;"
     assert redirect(https_port=8443) == "return 301 https://$host:8443$request_uri;"
+
+
+def test_plain_http_is_for_what_ends_tls_in_front() -> None:
+    plain = app(tls={"mode": "none"}, proxy={"trusted_proxies": ["10.0.0.0/24"]})
+    text = site(plain)
+    assert "443" not in text
+    assert "ssl" not in text
+    assert "return 301" not in text
+    assert "set $asgi_scheme $asgi_shop_scheme;" in text
+    assert text.count("10.0.0.0/24") == 2, "who the client is, and how it came"
+    assert text.count("server {") == 1
+    assert not [step for step in steps([plain]) if "openssl" in str(step.get("command"))]
+
+
+def test_health_checks_by_address_are_for_the_first_that_names_who_asks() -> None:
+    one = app(domains=["*.shop.example.com"], proxy={"trusted_proxies": ["10.0.0.0/24"]})
+    other = app(name="blog", domains=["blog.test"], proxy={"trusted_proxies": ["10.0.0.0/24", "192.0.2.7"]})
+
+    def shared(*apps: dict[str, Any]) -> str:
+        path = "/etc/nginx/conf.d/asgi-00-shared.conf"
+        return next(str(step["content"]) for step in steps(list(apps)) if step.get("file") == path)
+
+    text = shared(one, other)
+    assert "    10.0.0.0/24 asgi_shop;" in text
+    assert "    192.0.2.7 asgi_blog;" in text
+    assert "    asgi_shop www.shop.example.com;" in text
+    assert text.count("proxy_pass http://$asgi_checked;") == 2
+    assert "asgi_checked" not in shared(app())
+    assert shared(app()).count("return 444;") == 2

@@ -81,6 +81,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 say(f"secrets.{shown}", "is in env as well; keep it in one of the two")
     _tls_rules(say, given.get("tls"), app.get("tls"))
     identity_rules(say, app)
+    _plain_rules(say, app)
     proxy = app.get("proxy")
     rate = proxy.get("rate_limit") if isinstance(proxy, Mapping) else None
     if isinstance(rate, Mapping) and rate.get("requests") is None and rate.get("burst") not in (0, "0"):
@@ -182,6 +183,21 @@ def _client_rules(say: Say, given: Any, tls: Mapping[Any, Any]) -> None:
         )
     elif tls.get("mode") == "none" and tls.get("client_ca") is not None:
         say("tls.client_ca", "needs a handshake, and tls.mode: none has none; remove one of the two")
+
+
+def _plain_rules(say: Say, app: Mapping[Any, Any]) -> None:
+    """Without TLS of our own something that is named ends it in front, or passwords cross the net for all to read."""
+    tls, proxy = app.get("tls"), app.get("proxy")
+    if not isinstance(tls, Mapping) or tls.get("mode") != "none" or not isinstance(proxy, Mapping):
+        return
+    if not as_list(proxy.get("trusted_proxies")) and app.get("domains"):
+        say(
+            "proxy.trusted_proxies",
+            "is empty, and tls.mode: none is for what ends TLS in front of the host; give the addresses of the load "
+            "balancer or the tunnel, such as [10.0.0.0/24] or [127.0.0.1], or another tls.mode",
+        )
+    if as_bool(proxy.get("http3")):
+        say("proxy.http3", "needs TLS, and tls.mode is none; keep one of the two")
 
 
 def _acme_rules(say: Say, app: Mapping[Any, Any]) -> None:

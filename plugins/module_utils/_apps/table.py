@@ -192,7 +192,7 @@ _static = each(
 )
 _tls = keys(
     {
-        "mode": one_of("self_signed", "files", "acme"),
+        "mode": one_of("self_signed", "files", "acme", "none"),
         "client_ca": optional(line("a path", "certificates/clients.pem")),
         "client_certificate": one_of("required", "optional"),
         "files": keys(
