@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):
         self._task_vars = task_vars or {}
         self._role = role = Role(self._task.args["role"], _controller.bases(self._task_vars))
         if problems := role.problems():
-            return {**result, "failed": True, "msg": problems}
+            return {**result, "failed": True, "msg": _words.safe_all(problems)}
         remembered = _controller.Remembered(self._task_vars)
         guess, known = remembered.read()
         asked = self._ask_for(guess, known) if guess and self._complete(guess) else Asked({}, known)
@@ -113,9 +114,9 @@ class ActionModule(ActionBase):
             if told.failures:
                 raise _sources.SourceError("\n".join(told.failures.values()))
             parcels, sources = ({}, known) if self._only_looks() else _parcels.changed(told, known)
-        except _sources.SourceError as error:
+        except (_sources.SourceError, OSError, ValueError) as error:
             # Told by the task that needs it, app by app.
-            self._display.v(str(error))
+            self._display.v(_words.safe(str(error)))
             return Asked({}, known)
         for name in parcels:
             self._display.display(f"    {name}: its source has changed")

@@ -152,8 +152,9 @@ class ActionModule(ActionBase):
         with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
             try:
                 local = self._origins[name].parcel(Path(scratch))
-            except _sources.SourceError as error:
-                return {"apps": {}, "failures": {name: _specs.source_failure(name, error)}}
+            except (_sources.SourceError, OSError, ValueError) as error:
+                known = error if isinstance(error, _sources.SourceError) else _sources.unexpected(error)
+                return {"apps": {}, "failures": {name: _specs.source_failure(name, known)}}
             wanted = {**common, "apps": [spec], "mode": "deploy"}
             steps, private = self._sites_of(name)
             wanted["sites"] = steps

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import syslog
+import traceback
 import unicodedata
 from typing import Any
 
+from ._private import mask
 from ._release import tracebacks
 
 # Lines that are shown of what a command printed: most of its end, where a command says why it failed.
@@ -25,6 +27,8 @@ def safe(text: str) -> str:
 
     A program that was deployed chooses what it logs, and an escape sequence can hide lines, or type for the operator.
     """
+    if text.isprintable():
+        return text
     return "".join(letter if _is_harmless(letter) else _by_number(letter) for letter in text)
 
 
@@ -75,6 +79,16 @@ def of_command(text: str, kept: str) -> str:
         # A command that goes on after a traceback tells the end by its last lines.
         shown = f"{found}\n… its last lines:\n" + "\n".join(text.splitlines()[-LAST_BESIDE:])
     return f"{safe(shown)}\nAll of it, on the host: {keep(safe(kept))}"
+
+
+def unexpected(name: str, error: Exception, values: Any) -> str:
+    """What an operator is told of an exception that nobody foresaw: one line, and where its traceback is.
+
+    ``values`` are secrets, which are in neither.
+    """
+    where = keep(safe(mask("".join(traceback.format_exception(error)), values)))
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    return safe(mask(f"{name}: unexpected {line}", values)) + f". The whole traceback, on the host: {where}"
 
 
 def keep(text: str) -> str:

@@ -54,7 +54,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.host.plugins.module_utils import _host, _self_test
+from ansible_collections.asgi.host.plugins.module_utils import _host, _self_test, _words
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import hints, units
@@ -63,6 +63,8 @@ from ansible_collections.asgi.host.plugins.module_utils._release.deploy import Q
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 
 Arguments = dict[str, Any]
+# What one app may meet, with words for the operator.
+FORESEEN = (DeployError, CommandError, OSError)
 
 
 def main() -> None:
@@ -78,7 +80,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    module.exit_json(**TASKS[given["task"]](module, given["arguments"], unwrap(given["private"])))
+    private = unwrap(given["private"])
+    try:
+        answer = TASKS[given["task"]](module, given["arguments"], private)
+    except Exception as error:  # noqa: BLE001 - no traceback is for an operator
+        module.fail_json(msg=_words.unexpected("asgi.host", error, private))
+    module.exit_json(**answer)
 
 
 def host_info(_module: AnsibleModule, given: Arguments, _private: Any) -> dict[str, Any]:
@@ -155,9 +162,12 @@ def look_at_apps(
         name, own = app["name"], private.get("apps", {}).get(app["name"], {})
         try:
             found[name] = Deployment(app, own, tools).converge(dry=True, patience=QUICK)
-        except (DeployError, CommandError, OSError) as error:
+        except FORESEEN as error:
             # The module release meets it as well, and says all that there is to it.
             reasons.append(mask(f"{name}: {error}", own))
+            continue
+        except Exception as error:  # noqa: BLE001 - of one app, and the others go on
+            reasons.append(_words.unexpected(name, error, own))
             continue
         if not as_wanted(found[name]):
             reasons += [f"{name}: {reason}" for reason in found[name]["reasons"] or ["its live folder"]]
@@ -210,30 +220,33 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
     changed = site.bring("before")
     for app in given["apps"]:
         own = private.get("apps", {}).get(app["name"], {})
+        secret = [
+            own.get("secrets", {}),
+            own.get("credentials", {}),
+            (own.get("registry") or {}).get("password", ""),
+            private.get("index") or "",
+        ]
         deployment = Deployment(app, own, tools)
-        served = deployment.app.active()
+        served = serving(deployment)
         wanted = given
-        if parcel := private.get("parcels", {}).get(app["name"]):
-            archive = Path(module.tmpdir) / app["name"]
-            archive.write_bytes(base64.b64decode(parcel))
-            wanted = {**given, "archive": str(archive)}
         try:
+            if parcel := private.get("parcels", {}).get(app["name"]):
+                archive = Path(module.tmpdir) / app["name"]
+                archive.write_bytes(base64.b64decode(parcel))
+                wanted = {**given, "archive": str(archive)}
             results[app["name"]] = act(deployment, app, wanted, dry=module.check_mode)
-        except (DeployError, CommandError, OSError) as error:
-            # What fails after the switch has changed what serves.
-            changed |= deployment.app.active() != served or bool(deployment.synced)
+        except FORESEEN as error:
             words = str(error)
             if not isinstance(error, DeployError):
                 words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}"
-            failures[app["name"]] = mask(
-                words,
-                [
-                    own.get("secrets", {}),
-                    own.get("credentials", {}),
-                    (own.get("registry") or {}).get("password", ""),
-                    private.get("index") or "",
-                ],
-            )
+            failures[app["name"]] = mask(words, secret)
+        except Exception as error:  # noqa: BLE001 - of one app, and the others go on
+            failures[app["name"]] = _words.unexpected(app["name"], error, secret)
+            if serving(deployment) == served:
+                failures[app["name"]] += "\nWhat served before serves as it did."
+        if app["name"] in failures:
+            # What fails after the switch has changed what serves.
+            changed |= serving(deployment) != served or bool(deployment.synced)
     changed |= any(result["status"] not in ("current", "needed") for result in results.values())
     if not failures:
         changed |= site.bring("after")
@@ -260,6 +273,15 @@ class Sites:
             self._module.warn(notice)
         self.diff += outcome.diff
         return bool(outcome.changed)
+
+
+def serving(deployment: Deployment) -> str | None:
+    """The id of the release that serves; None without any, and where it cannot be told."""
+    try:
+        active = deployment.app.active()
+    except OSError:
+        return None
+    return active.id if active else None
 
 
 def act(deployment: Deployment, app: dict[str, Any], params: Arguments, *, dry: bool) -> dict[str, Any]:

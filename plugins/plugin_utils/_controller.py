@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
+from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.module_utils._files import write_atomically
 
 
@@ -51,7 +52,9 @@ def on_host(
         module_args={"task": task, "arguments": arguments, "private": private},
         task_vars=task_vars,
     )
-    return answer
+    # What apps and their commands said is shown by Ansible as it comes.
+    safe: dict[str, Any] = _words.safe_all(answer)
+    return safe
 
 
 def cache(name: str) -> Path | None:

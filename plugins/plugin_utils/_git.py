@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
+from ansible_collections.asgi.host.plugins.module_utils._words import safe
 from ansible_collections.asgi.host.plugins.plugin_utils._fleet import run_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._git_command import (
     SUBMODULE_GUARDS,
@@ -166,7 +167,8 @@ class Repository:
                 f"git took longer than {LIMIT} s for {self.shown}; is the server up?"
             ) from None
         if done.returncode:
-            said = without_passwords(done.stderr.strip()).replace(
+            # A server's greeting as well.
+            said = safe(without_passwords(done.stderr.strip())).replace(
                 without_passwords(self._address), self.shown
             )
             raise UnreachableError(

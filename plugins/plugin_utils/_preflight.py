@@ -26,7 +26,7 @@ BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.c
 
 def controller_problems(apps: list[dict[str, Any]], bases: list[str], authority: str = "") -> list[str]:
     """What is wrong with the files that normalized apps name on the controller; ``authority`` is asgi_host_ca_file."""
-    problems = []
+    problems: list[str] = []
     for app in _stages.present(apps):
         where = f"asgi_host_apps ({app['name']})"
         for key, path in _named_files(app):

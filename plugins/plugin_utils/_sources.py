@@ -45,7 +45,7 @@ def entries(folder: Path, left_out: frozenset[str] = LEFT_OUT) -> Iterator[tuple
 
     Raises SourceError for a link that leads out of the folder: it would mean something else on the host.
     """
-    for base, folders, files in os.walk(folder):
+    for base, folders, files in os.walk(folder, onerror=_unreadable):
         here = Path(base)
         linked = [name for name in folders if (here / name).is_symlink()]
         folders[:] = sorted(set(folders) - left_out - set(linked))
@@ -53,6 +53,7 @@ def entries(folder: Path, left_out: frozenset[str] = LEFT_OUT) -> Iterator[tuple
             path = here / name
             if name in left_out or name.endswith((".pyc", ".pyo")):
                 continue
+            _must_be_text(path.relative_to(folder))
             if path.is_symlink():
                 target = Path(os.path.normpath(here / os.readlink(path)))
                 if os.path.isabs(os.readlink(path)) or not target.is_relative_to(folder):
@@ -65,6 +66,29 @@ def entries(folder: Path, left_out: frozenset[str] = LEFT_OUT) -> Iterator[tuple
             yield str(path.relative_to(folder)), path
 
 
+def _unreadable(error: OSError) -> None:
+    raise SourceError(
+        f"{error.filename} cannot be read ({error.strerror}); let whoever deploys read it, or take it out of the source"
+    ) from error
+
+
+def _must_be_text(name: Path) -> None:
+    """Names are compared, signed and sent as text."""
+    try:
+        str(name).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise SourceError(
+            f"the name of the file {shown} is not UTF-8; rename it, or take it out of the source"
+        ) from error
+
+
+def unexpected(error: Exception) -> SourceError:
+    """An exception that nobody foresaw, in one line."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    return SourceError(f"it could not be read: unexpected {line} (ansible-playbook -vvv shows where)")
+
+
 def digest(folder: Path) -> str:
     """A digest over names, modes and contents; the same in every checkout of the same files."""
     total = hashlib.sha256()
@@ -73,17 +97,30 @@ def digest(folder: Path) -> str:
             kind, content = "link", os.readlink(path).encode()
         else:
             kind = "program" if os.access(path, os.X_OK) else "file"
-            content = path.read_bytes()
+            content = _content(path)
         total.update(f"{kind} {len(content)} {name}\0".encode())
         total.update(content)
     return total.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        _unreadable(error)
+        raise
 
 
 def pack(folder: Path, archive: Path, left_out: frozenset[str] = LEFT_OUT) -> None:
     """Write the source to ``archive`` (gzip'd tar), owned by root and writable by nobody else."""
     with tarfile.open(archive, "w:gz", compresslevel=3) as tar:
         for name, path in entries(folder, left_out):
-            tar.add(path, name, recursive=False, filter=_as_root)
+            try:
+                tar.add(path, name, recursive=False, filter=_as_root)
+            except OSError as error:
+                if error.filename:
+                    _unreadable(error)
+                raise
 
 
 def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils._apps import find_python, first_domain
 from ansible_collections.asgi.host.plugins.module_utils._release.gate import NOT_LOADED
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import named
+from ansible_collections.asgi.host.plugins.module_utils._words import safe
 from ansible_collections.asgi.host.plugins.plugin_utils import _background, _origins, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
@@ -66,6 +68,14 @@ DEVELOPMENT = (
     "It is not for production; asgi_host_environment: production refuses it."
 )
 
+ON_PORT = (
+    "{} listens on the port of 127.0.0.1 that $PORT names: every user and every other app of the host can connect to it past "
+    "nginx, and forge who the client is. Let it take the passed socket (file descriptor 3) if it can, or set sandbox: "
+    "{{network: none}}, which gives it a loopback of its own (docs/servers.md)."
+)
+# How a command asks for the port; one that reads the variable by itself is not seen.
+PORT = re.compile(r"\$PORT\b|\$\{PORT\}")
+
 
 @dataclass
 class Told:
@@ -92,32 +102,34 @@ def tell(
     ``read_key`` gives a deploy key's content by its path. Whoever goes back asks no source.
     """
     told = Told()
+    own: dict[str, Any] = {}
+    told.private = {"index": common.get("index") or None, "apps": own}
     for app in apps:
+        name = app["name"]
         try:
             if app["state"] == "present":
-                told.origins[app["name"]] = (
-                    _origins.Unasked() if rollback else _origins.origin(app, bases, read_key)
-                )
-            told.specs.append(describe(app, common, told.origins.get(app["name"]), by=by))
+                told.origins[name] = _origins.Unasked() if rollback else _origins.origin(app, bases, read_key)
+                own[name] = private(app, bases, files=not rollback)
+            told.specs.append(describe(app, common, told.origins.get(name), by=by))
         except _sources.SourceError as error:
-            told.failures[app["name"]] = source_failure(app["name"], error)
-    told.private = {
-        "index": common.get("index") or None,
-        "apps": {
-            app["name"]: private(app, bases, files=not rollback) for app in apps if app["state"] == "present"
-        },
-    }
+            told.failures[name] = source_failure(name, error)
+        except Exception as error:  # noqa: BLE001 - of one app, and the others of the host go on
+            told.failures[name] = source_failure(name, _sources.unexpected(error))
     return told
 
 
 def source_failure(name: str, error: Exception) -> str:
     """That an app's source could not be had, for the operator."""
-    return f"{name}: source: {error}\nWhat served before serves as it did."
+    return f"{name}: source: {safe(str(error))}\nWhat served before serves as it did."
 
 
 def warnings(spec: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """What is to be said in each play of an app that was ``found`` so: that it runs in development mode, and how it does."""
-    return [*([DEVELOPMENT.format(spec["name"])] if spec.get("live") else []), *found.get("warnings", [])]
+    """What is to be said in each play of an app that was ``found`` so: that it runs in development mode, and how it does; that others reach its port."""
+    return [
+        *([DEVELOPMENT.format(spec["name"])] if spec.get("live") else []),
+        *([ON_PORT.format(spec["name"])] if spec.get("on_port") else []),
+        *found.get("warnings", []),
+    ]
 
 
 def describe(
@@ -161,6 +173,7 @@ def describe(
         "module": (app["app"] or "").partition(":")[0].partition(".")[0],
         "server": app["server"],
         "command": app["command"],
+        "on_port": _is_on_port(app),
         "workers": {"wanted": settings["workers"], "room": room_for_workers(app, common["host"])},
         "check": list(server.check),
         "host": first_domain(app["domains"]),
@@ -188,6 +201,14 @@ def describe(
         ],
         "files": {server.file: render(f"release/{server.template}", **values)} if server.file else {},
     }
+
+
+def _is_on_port(app: Mapping[str, Any]) -> bool:
+    """Whether a program of one's own listens where everybody on the host can connect."""
+    command = app["command"] or ""
+    words = command if isinstance(command, str) else " ".join(command)
+    shared = app["sandbox"]["network"] != "none"
+    return app["server"] == "command" and shared and bool(PORT.search(words))
 
 
 def _container(app: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,5 +248,5 @@ def private(app: dict[str, Any], bases: list[str], *, files: bool = True) -> dic
 def _read(path: str, app: str, name: str, bases: list[str]) -> str:
     try:
         return Path(_sources.locate(path, bases)).read_text(encoding="utf-8")
-    except (_sources.SourceError, OSError) as error:
+    except (_sources.SourceError, OSError, ValueError) as error:
         raise _sources.SourceError(f"asgi_host_apps ({app}): credentials.{name}: {error}") from error

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.asgi.host.plugins.module_utils._words import safe_all
+
 HEADER = ("APP", "HOST", "RELEASE", "STATE", "VERSION", "SINCE", "BY")
 CERTIFICATES = ("APP", "HOST", "DOMAIN", "LEFT", "UNTIL", "ISSUER")
 # What makes two hosts' releases of an app differ. The environment is left out: its digest is keyed on each host.
@@ -26,6 +28,8 @@ def releases_table(hosts: Mapping[str, Mapping[str, Any]], now: float | None = N
     Then the same for certificates. ``hosts`` holds what the module releases_info said of each; ``now`` is in
     seconds since 1970, this machine's clock without it.
     """
+    # Versions come from sources, issuers from certificates.
+    hosts = safe_all(hosts)
     rows: list[Sequence[str]] = [HEADER]
     notes = []
     for name in sorted({app for apps in hosts.values() for app in apps}):

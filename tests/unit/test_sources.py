@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -59,3 +60,25 @@ def test_archive_is_roots(folder: Path, tmp_path: Path) -> None:
 def test_places_that_were_tried_are_named(tmp_path: Path) -> None:
     with pytest.raises(_sources.SourceError, match=f"{tmp_path}/one/gone, {tmp_path}/two/gone"):
         _sources.locate("gone", [str(tmp_path / "one"), str(tmp_path / "two")])
+
+
+def test_name_that_is_no_text_is_said_with_the_fix(folder: Path) -> None:
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    for use in (_sources.digest, lambda each: _sources.pack(each, each.parent / "a.tar.gz")):
+        with pytest.raises(_sources.SourceError, match=r"caf\\xe9\.txt is not UTF-8; rename it"):
+            use(folder)
+
+
+def test_what_cannot_be_read_is_said_with_the_fix(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(
+        _sources.SourceError, match=r"main\.py|run\.sh cannot be read \(Permission denied\); let whoever"
+    ):
+        _sources.digest(folder)
+
+
+def test_unforeseen_is_one_line() -> None:
+    assert str(_sources.unexpected(KeyError("a\nb"))).count("\n") == 0

@@ -55,3 +55,17 @@ def test_traceback_of_a_command_is_its_exception(monkeypatch: pytest.MonkeyPatch
     text = f'Traceback (most recent call last):\n  File "/srv/manage.py", line 3, in main\n    f()\n{frames}x.Error: no such column\n'
     shown = _words.of_command(text, text)
     assert "… 30 frames of x\nx.Error: no such column" in shown
+
+
+def test_unforeseen_exception_is_one_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda level, line: kept.append(line))
+    try:
+        raise KeyError("hush-hush\x1b[2J\nand more")
+    except KeyError as error:
+        said = _words.unexpected("shop", error, {"A": "hush-hush"})
+    assert said.startswith("shop: unexpected KeyError: ")
+    assert "\n" not in said
+    assert "hush-hush" not in said + "".join(kept)
+    assert any("Traceback (most recent call last)" in line for line in kept)
+    assert said.endswith("journalctl -t asgi-host")

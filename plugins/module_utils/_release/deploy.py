@@ -681,6 +681,8 @@ class Deployment:
         self, release: Release, error: Exception, previous: Release | None, *, built: bool = True
     ) -> str:
         text = error.words if isinstance(error, CommandError) else str(error)
+        # The journal is safe already, and so is the rest behind this line.
+        text = text if isinstance(error, (CommandError, build.BuildError)) else _words.safe(text)
         if isinstance(error, (CommandError, build.BuildError)):
             text = _words.of_command(text, self._masked(text))
         if self.app.active() == release:
@@ -697,7 +699,8 @@ class Deployment:
             (self.login or {}).get("password", ""),
             self.tools.index or "",
         ]
-        return without_passwords(mask(_words.safe(text), secret))
+        # A secret may hold what is shown by number.
+        return without_passwords(mask(mask(text, secret), _words.safe_all(secret)))
 
     # -- the way back ---------------------------------------------------------------------------------------
 

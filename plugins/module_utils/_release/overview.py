@@ -27,7 +27,10 @@ def overview(root: Path) -> dict[str, dict[str, Any]]:
             for identity, state in units.instances(app).items()
             if state.active in ("active", "reloading")
         }
-        active = app.active()
+        try:
+            active = app.active()
+        except OSError:
+            active = None
         found[app.name] = {
             "active": active.id if active else None,
             "down": background.down(active) if active else [],

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 SYSTEMD = Path("/etc/systemd/system")
 # Gone after a boot, so that what a deploy was trying is not tried on.
 TRIALS = Path("/run")
+
+
+class MisplacedError(OSError):
+    """Something of somebody else's is where the app has a thing of its own; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,13 @@ class App:
             target = Path(os.readlink(self.current)).name
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise MisplacedError(
+                f"{self.current} is no link, and has to be the link to the release that serves; somebody has put "
+                "something else there: move it away, and run the play again"
+            ) from error
         return Release(self, target) if (self.releases / target).is_dir() else None
 
 
