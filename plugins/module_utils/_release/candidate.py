@@ -136,7 +136,13 @@ class Candidate:
     def _read_by_build(self, tools: Tools) -> list[str]:
         """What a build reads beside the release's folder."""
         folder = [str(self.live.folder)] if self.live else []
-        return [*folder, *([tools.wheels] if tools.wheels else [])]
+        if not tools.wheels:
+            return folder
+        # Nobody else passes through the folder that they are in.
+        wheels = Path(tools.wheels)
+        for path in (wheels, *wheels.iterdir()):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        return [*folder, tools.wheels]
 
     def _build(self, archive: Path | None, tools: Tools, others: Sequence[Release], shop: Workshop) -> None:
         if self.live:
