@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from idle import websockets
-from playbook import changed_inventory, play
+from playbook import changed_inventory, converge, play
 from targets import APPS, Target
 
 pytestmark = [pytest.mark.scenario("walls"), pytest.mark.lane]
@@ -17,7 +18,9 @@ WIDE, PLAIN, REFUSED, BROKEN = "wide", "plain", "refused", "broken"
 LONG = ".".join(["a" * 60, "b" * 60, "c" * 60, "d" * 12, "test"])
 LESS_LONG = f"{'x' * 44}.test"
 MANY = [f"n{number}.many.test" for number in range(98)]
-NOBODY = "192.0.2.1"
+GONE = [{"name": name, "state": "absent", "purge": True} for name in (WIDE, PLAIN, REFUSED, BROKEN)]
+# A connection of before the change has what it had then.
+ANEW = "--ssh-extra-args=-o ControlPath=none"
 
 
 def app(name: str, **keys: Any) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def app(name: str, **keys: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def said(target: Target, tmp_path_factory: pytest.TempPathFactory) -> str:
+def said(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What a play says that brings all at once: one site that nginx refuses, and one release that does not start."""
     folder = tmp_path_factory.mktemp("limits")
     trusted = [target.door.source_address()]
@@ -39,7 +42,10 @@ def said(target: Target, tmp_path_factory: pytest.TempPathFactory) -> str:
     ]
     run = play(inventory=changed_inventory(folder, [target], add=more), targets=[target])
     assert run.failed(target.name) == 1, run.output[-4000:]
-    return run.messages(target.name)
+    yield run.messages(target.name)
+    converge([target], inventory=changed_inventory(folder, [target], add=GONE))
+    assert target.door.ask(VICTIM).status == 200
+    target.run("! id -u nginx 2>/dev/null || userdel nginx")
 
 
 def test_site_that_nginx_refuses_keeps_no_other_from_being_brought(target: Target, said: str) -> None:
@@ -78,12 +84,10 @@ def test_plain_http_behind_what_ends_tls(target: Target, said: str) -> None:
     assert seen(forwarded) == (client, f"https://{PLAIN}.test/seen")
     address = target.door.http[0]
     assert seen(forwarded, domain=address) == (own, f"https://{PLAIN}.test/seen")
-    ask = f"curl -s -m 5 -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-For: {client}'"
     probe = (
         "import urllib.request as u; q = u.Request('http://{0}/seen', headers={{'Host': '{1}', "
         "'X-Forwarded-Proto': 'https', 'X-Forwarded-For': '{2}'}}); print(u.urlopen(q, timeout=5).read().decode())"
     )
-    del ask
     mine = target.run(f'python3 -c "{probe.format(address, f"{PLAIN}.test", client)}"')
     assert f'"http://{PLAIN}.test/seen"' in mine, "the host itself is not named"
     assert client not in mine
@@ -105,10 +109,9 @@ def test_websockets_of_one_client(target: Target, said: str) -> None:
 
 @pytest.mark.in_turn(0)
 def test_host_without_ipv6_and_nginx_of_another_user(target: Target, said: str, tmp_path: Path) -> None:
-    """As `ipv6.disable=1` leaves it, and as nginx.org's packages are; and the end of all that was added here."""
+    """As `ipv6.disable=1` leaves it, and as nginx.org's packages are."""
     assert said
-    gone = [{"name": name, "state": "absent", "purge": True} for name in (WIDE, PLAIN, REFUSED, BROKEN)]
-    inventory = changed_inventory(tmp_path, [target], add=gone)
+    inventory = changed_inventory(tmp_path, [target], add=GONE)
     family = "[Service]\\nRestrictAddressFamilies=\\nRestrictAddressFamilies=AF_UNIX AF_INET AF_NETLINK\\n"
     drop_ins = [f"/etc/systemd/system/{unit}.service.d/zz-no-ipv6.conf" for unit in ("ssh", "nginx")]
     for path in drop_ins:
@@ -117,8 +120,7 @@ def test_host_without_ipv6_and_nginx_of_another_user(target: Target, said: str, 
     target.run("sed -i 's/^user www-data;/user nginx;/' /etc/nginx/nginx.conf")
     target.run("systemctl daemon-reload; systemctl restart ssh")
     try:
-        run = play(inventory=inventory, targets=[target])
-        assert run.status == 0, run.output[-3000:]
+        converge([target], ANEW, inventory=inventory)
         # With listeners of IPv6 it would not start.
         target.run("systemctl restart nginx")
         assert target.door.ask(VICTIM).status == 200
@@ -127,6 +129,3 @@ def test_host_without_ipv6_and_nginx_of_another_user(target: Target, said: str, 
     finally:
         target.run(f"rm {' '.join(drop_ins)}; systemctl daemon-reload; systemctl restart ssh")
         target.run("sed -i 's/^user nginx;/user www-data;/' /etc/nginx/nginx.conf; systemctl restart nginx")
-    assert play(inventory=inventory, targets=[target]).status == 0
-    assert target.door.ask(VICTIM).status == 200
-    target.run("userdel nginx")
