@@ -111,7 +111,8 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
     }
     brought: Arguments = {"changed": False, "failures": {}}
     if new := only_new(given["apps"], apps, due, private["parcels"]):
-        brought = release(module, {**given, "apps": new, "mode": "deploy"}, private)
+        # No site is due then.
+        brought = release(module, {**given, "apps": new, "mode": "deploy", "sites": {}}, private)
         apps.update(brought["apps"])
         due["releases"] = []
     settled = not (any(due.values()) or brought["failures"] or module.check_mode)

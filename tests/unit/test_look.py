@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import tarfile
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 from ansible import constants
 from ansible_collections.asgi.host.plugins.action import look
+from ansible_collections.asgi.host.plugins.module_utils import _host
 from ansible_collections.asgi.host.plugins.module_utils._private import unwrap
+from ansible_collections.asgi.host.plugins.module_utils._release import units
 from ansible_collections.asgi.host.plugins.modules import host as module
 from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _doors, _parcels, _role, _sources
 
@@ -334,3 +337,51 @@ def test_only_code_is_brought_at_once(
     """The source of shop came along; blog's is not here, and what else is due comes in an order of its own."""
     apps = [{"name": "shop"}, {"name": "blog"}]
     assert [app["name"] for app in module.only_new(apps, found, due, {"shop": "H4sI"})] == new
+
+
+def test_code_that_is_brought_at_once_brings_no_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps of the sites were looked at, and are no steps of the release."""
+    told: dict[str, Any] = {}
+
+    def release(_: Any, given: dict[str, Any], __: Any) -> dict[str, Any]:
+        told.update(given)
+        return {"changed": True, "apps": {}, "failures": {}}
+
+    monkeypatch.setattr(_host, "facts", lambda **_: FACTS)
+    monkeypatch.setattr(units, "overview", contextlib.nullcontext)
+    monkeypatch.setattr(
+        module, "look_at_apps", lambda *_: ({"shop": {"status": "needed"}}, ["shop: source changed"])
+    )
+    monkeypatch.setattr(module, "release", release)
+    given = {
+        "question": {}, "host": FACTS, "uv": "uv", "wheels": None, "base": [], "sites": [{"absent": "/nowhere/at/all"}],
+        "apps": [{"name": "shop"}], "doors": [],
+    }  # fmt: skip
+    private = {"index": None, "sites": {}, "parcels": {"shop": "H4sI"}}
+    answer = module.look(SimpleNamespace(check_mode=True), given, private)  # type: ignore[arg-type]
+    assert answer["due"] == {"base": [], "releases": [], "sites": []}
+    assert (told["mode"], told["sites"]) == ("deploy", {})
+
+
+def test_sites_come_beside_a_release(tmp_path: Path) -> None:
+    """What fails of them is undone, and no failure of the release: the stage of all sites says why."""
+    said: list[str] = []
+    steps = {
+        "before": [
+            {"file": str(tmp_path / "shared"), "content": "x"},
+            {"command": ["false"], "when": [str(tmp_path)]},
+        ],
+        "after": [
+            {"file": str(tmp_path / "site"), "content": "y"},
+            {"notice": "restart", "when": [str(tmp_path)]},
+        ],
+    }
+    sites = module.Sites(SimpleNamespace(warn=said.append), steps, {})  # type: ignore[arg-type]
+    assert not sites.bring("before")
+    assert not (tmp_path / "shared").exists()
+    assert sites.bring("after")
+    assert (tmp_path / "site").read_text() == "y"
+    assert said == ["restart"]
+    assert [each["after"] for each in sites.diff] == ["y"]
+    assert not sites.bring("after")
+    assert not module.Sites(SimpleNamespace(), {}, {}).bring("after")  # type: ignore[arg-type]

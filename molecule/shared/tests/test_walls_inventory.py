@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,3 +150,76 @@ def test_inventory_changes_and_nothing_is_lost(target: Target, stage: Path, row:
         assert target.door.json(domain)["greeting"] == name
     if row is ROWS[-1]:
         assert brought(target, stage, row.apps).changed(target.name) == 0
+
+
+def test_app_is_public_at_once_beside_one_that_is_slow_and_fails(target: Target, stage: Path) -> None:
+    """It comes after it in the list, and does not wait for the end of its hooks."""
+    slow = app("slow", "slow.test", hooks={"build": ["sleep 8; false"]})
+    seen: list[float] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not (seen or over.wait(0.2)):
+            with contextlib.suppress(OSError):
+                if target.door.ask(OTHER, "/").status == 200:
+                    seen.append(time.monotonic())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        run = brought(target, stage, [*ROWS[-1].apps, slow, app("quick", OTHER)])
+        end = time.monotonic()
+    finally:
+        over.set()
+        looking.join()
+    assert "slow: " in run.messages(target.name), run.output[-3000:]
+    assert seen, "it was not public before the play's end"
+    print(f"\n{target.name}: public {end - seen[0]:.1f} s before the end of the play")
+    assert end - seen[0] > 8.0
+    with pytest.raises(OSError, match=r"(?i)unrecognized.name"):
+        target.door.ask("slow.test", "/")
+
+
+def test_renamed_host_and_another_root_touch_nothing(target: Target, stage: Path) -> None:
+    """The name of a host is the controller's alone; a root that would split what serves is refused."""
+    processes = target.pids()
+    inventory = changed_inventory(stage, [target], add=[*ROWS[-1].apps, app("quick", OTHER)])
+    listed = json.loads(inventory.read_text())
+    hosts = listed["asgi_hosts"]["hosts"]
+    hosts["renamed"] = hosts.pop(target.name)
+    renamed = stage / "renamed.json"
+    renamed.write_text(json.dumps(listed))
+    with loaded(target, [(FIRST, "/")]) as outcome:
+        run = play(inventory=renamed)
+        assert (run.status, run.changed("renamed")) == (0, 0), run.output[-3000:]
+        for root, words in {
+            "/opt/asgi": "serves from /srv/asgi on this host",
+            "/srv": "not for the apps alone",
+            "/var/lib/asgi": "another purpose",
+        }.items():
+            refused = brought(target, stage, ROWS[-1].apps, asgi_host_root=root)
+            assert words in refused.messages(target.name)
+    assert outcome.lost_count == 0, outcome
+    assert target.pids() == processes
+    target.run("test ! -e /opt/asgi")
+
+
+def test_folder_of_somebody_else_is_neither_taken_over_nor_taken_away(target: Target, stage: Path) -> None:
+    target.run("install -d /srv/asgi/quack && echo theirs > /srv/asgi/quack/index.html")
+    try:
+        run = brought(target, stage, [app("quack", "quack.test")])
+        assert "/srv/asgi/quack is there, and the role has not made it" in run.messages(target.name)
+        assert brought(target, stage, [gone("quack")]).status == 0
+        assert target.run("cat /srv/asgi/quack/index.html").strip() == "theirs"
+    finally:
+        target.run("rm -r /srv/asgi/quack")
+
+
+def test_what_somebody_put_beside_the_releases_stays(target: Target, stage: Path) -> None:
+    """An app goes with all that the role made, and with nothing else."""
+    target.run("echo notes > /srv/asgi/quick/notes.txt")
+    try:
+        assert brought(target, stage, [gone("quick"), gone("slow")]).status == 0
+        assert target.run("ls -A /srv/asgi/quick").split() == ["notes.txt"]
+    finally:
+        target.run("rm -r /srv/asgi/quick")
