@@ -239,7 +239,7 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
         except FORESEEN as error:
             words = str(error)
             if not isinstance(error, DeployError):
-                words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}"
+                words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}".rstrip()
             failures[app["name"]] = mask(words, secret)
         except Exception as error:  # noqa: BLE001 - of one app, and the others go on
             failures[app["name"]] = _words.unexpected(app["name"], error, secret)

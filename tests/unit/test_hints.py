@@ -54,3 +54,13 @@ def test_what_could_not_be_built(words: str, fix: str) -> None:
 def test_what_ran_and_failed(words: str, fix: str) -> None:
     said = hints.of(RuntimeError(words), words, APP, "gunicorn", SPEC)
     assert fix in said if fix else said == ""
+
+
+def test_script_of_windows_is_seen_where_the_shell_only_says_not_found(tmp_path: Path) -> None:
+    script = tmp_path / "build.sh"
+    for content, found in ((b"#!/bin/sh\r\nx\r\n", True), (b"#!/bin/sh\nx\r\n", False), (b"", False)):
+        script.write_bytes(content)
+        assert hints.is_of_windows(script) == found
+    (tmp_path / "link.sh").symlink_to(script)
+    for name in ("link.sh", "gone.sh", "."):
+        assert not hints.is_of_windows(tmp_path / name)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _words
+from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
+from ansible_collections.asgi.host.plugins.module_utils._release.deploy import Deployment
 from ansible_collections.asgi.host.plugins.module_utils._release.overview import overview
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, MisplacedError
 from ansible_collections.asgi.host.plugins.modules import host
@@ -59,8 +61,8 @@ def test_look_says_what_it_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def converge(self: Any, **_: Any) -> dict[str, Any]:
         raise RuntimeError("of one app")
 
-    monkeypatch.setattr(host.Deployment, "converge", converge)
-    found, reasons = host.look_at_apps([spec(tmp_path, "shop")], {}, host.Tools(uv="uv", index=None))
+    monkeypatch.setattr(Deployment, "converge", converge)
+    found, reasons = host.look_at_apps([spec(tmp_path, "shop")], {}, Tools(uv="uv", index=None))
     assert found == {}
     assert "RuntimeError: of one app" in reasons[0]
 

@@ -19,7 +19,7 @@ from .. import _trees, _words
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask
 from .._process import CommandError, run, succeeds
-from . import build, copies, environment, images, ledger, live, tree, units
+from . import build, copies, environment, hints, images, ledger, live, tree, units
 from .build import Tools
 from .live import Live
 from .paths import SYSTEMD, Release
@@ -358,6 +358,9 @@ class Candidate:
                 hint = ""
                 if "Permission denied" in error.output and shown.startswith(("./", "{", "/")):
                     hint = f"\nIs {shown.split()[0]} executable? Make it so (chmod +x), and commit that."
+                script = self.release.source / self.spec["app_dir"] / (shown.split() or [""])[0]
+                if hints.is_of_windows(script) and not hints.CRLF.search(error.output):
+                    hint += f"\n{hints.WINDOWS}"
                 raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{self._said(error)}{hint}") from error
 
     def _said(self, error: CommandError) -> str:

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from . import tracebacks
@@ -42,6 +45,10 @@ READ_ONLY = re.compile(
 # The end of a line as Windows writes it, behind the name of an interpreter; made visible or not.
 CRLF = re.compile(
     r"(?:\r|\\r|\^M|\\x0d)'?(?:: bad interpreter|[’']?: (?:No such file|command not found|not found))"
+)
+WINDOWS = (
+    "A script has the line ends of Windows (CRLF), and they belong to the name of its interpreter: save it with LF, or "
+    "commit '*.sh text eol=lf' in .gitattributes."
 )
 NO_RUST = re.compile(
     r"can't find Rust compiler|Rust toolchain|Cargo, the Rust package manager, is not installed|"
@@ -78,6 +85,20 @@ def of(
     return _of_build(text) if isinstance(error, BuildError) else _of_run(text, spec or {})
 
 
+def is_of_windows(script: Path) -> bool:
+    """Whether a script's first line ends as Windows has it; of some shells it is only "not found"."""
+    try:
+        handle = os.open(script, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        first = os.read(handle, 256) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+    finally:
+        os.close(handle)
+    first = first[: first.find(b"\n") + 1]
+    return first.startswith(b"#!") and first.endswith(b"\r\n")
+
+
 def _of_both(error: BaseException, text: str, app: App, server: str) -> str:
     """What a build and a process have alike."""
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
@@ -94,10 +115,7 @@ def _of_both(error: BaseException, text: str, app: App, server: str) -> str:
             "has as file descriptor 3.\n"
         )
     if CRLF.search(text):
-        return (
-            "A script has the line ends of Windows (CRLF), and they belong to the name of its interpreter: save it with "
-            "LF, or commit '*.sh text eol=lf' in .gitattributes.\n"
-        )
+        return f"{WINDOWS}\n"
     return ""
 
 
