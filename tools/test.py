@@ -267,6 +267,8 @@ def execute(part: Part, times: Times) -> Count:
     finally:
         RUNNING.discard(process)
     reader.join(timeout=10)
+    if INTERRUPTED.is_set():
+        return Count()
     times.whole = time.monotonic() - started
     count = counted(part, status == 0)
     shown = []
