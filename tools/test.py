@@ -159,7 +159,7 @@ def stages(wanted: Sequence[str]) -> list[list[list[Part]]]:
     """Return the wanted parts in the order in which they run: stages, and in each the rows that run side by side."""
     chosen = [part for part in parts() if part.group in wanted]
     hostless = [part for part in chosen if part.group in ("lint", "unit")]
-    # The one has a host, the other a virtual machine with one processor; both wait while acme waits for certificates.
+    # The one has a single host, the other virtual machines with a processor each; acme mostly waits for certificates.
     beside = [part for part in chosen if part.group in ("collection", "powercut")]
     acme = [part for part in chosen if part.group == "acme"]
     alone = [part for part in chosen if part not in [*hostless, *beside, *acme]]
@@ -267,6 +267,8 @@ def execute(part: Part, times: Times) -> Count:
     finally:
         RUNNING.discard(process)
     reader.join(timeout=10)
+    if INTERRUPTED.is_set():
+        return Count()
     times.whole = time.monotonic() - started
     count = counted(part, status == 0)
     shown = []
