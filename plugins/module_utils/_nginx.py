@@ -41,8 +41,8 @@ def account(configuration: Path = CONFIGURATION) -> Account:
         built: dict[str, str] = dict(re.findall(r"--(user|group)=(\S+)", run(["/usr/sbin/nginx", "-V"])))
     except CommandError:
         return Account()
-    user = built.get("user", "nobody")
-    return Account(user, built.get("group", "nogroup" if user == "nobody" else user))
+    user = str(built.get("user", "nobody"))
+    return Account(user, str(built.get("group", "nogroup" if user == "nobody" else user)))
 
 
 def filled(step: Mapping[str, Any]) -> Mapping[str, Any]:
