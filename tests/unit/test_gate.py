@@ -64,6 +64,17 @@ def test_wrong_status_is_told_with_the_answer(release: Release) -> None:
         gate.Gate([CHECK], "h", "").passes(release, 0.3)
 
 
+def test_wrong_answers_are_asked_for_less_and_less_often(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question fills the journal of the app; it was ten a second for as long as it took."""
+    asked: list[str] = []
+    monkeypatch.setattr(gate, "ask", lambda path, url, *_: (asked.append(url), (500, ""))[1])
+    with pytest.raises(gate.GateError, match="answered 500"):
+        gate.Gate([CHECK], "h", "").passes(release, 2.0)
+    assert 3 < len(asked) < 12
+
+
 def test_missing_text_fails(release: Release) -> None:
     with pytest.raises(gate.GateError, match="without the text 'ready'"):
         gate.Gate([{**CHECK, "text": "ready"}], "h", "").passes(release, 0.3)

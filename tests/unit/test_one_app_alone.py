@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import types
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _specs
 @pytest.fixture(autouse=True)
 def _no_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_words, "keep", lambda text: "journalctl")
+    # The module's own ends are no business of the tests' process.
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
 def spec(tmp_path: Path, name: str) -> dict[str, Any]:
