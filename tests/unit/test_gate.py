@@ -69,7 +69,12 @@ def test_wrong_answers_are_asked_for_less_and_less_often(
 ) -> None:
     """Each question fills the journal of the app; it was ten a second for as long as it took."""
     asked: list[str] = []
-    monkeypatch.setattr(gate, "ask", lambda path, url, *_: (asked.append(url), (500, ""))[1])
+
+    def ask(_path: Path, url: str, *_: object) -> tuple[int, str]:
+        asked.append(url)
+        return 500, ""
+
+    monkeypatch.setattr(gate, "ask", ask)
     with pytest.raises(gate.GateError, match="answered 500"):
         gate.Gate([CHECK], "h", "").passes(release, 2.0)
     assert 3 < len(asked) < 12
