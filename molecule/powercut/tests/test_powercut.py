@@ -70,7 +70,7 @@ def by_flip(offset: int) -> Callable[[Points], Point]:
 
 # Every kind of step, and each boundary around the flip. Rules, not numbers: the deploy's steps will change.
 CUTS: Mapping[str, Callable[[Points], Point]] = {
-    "source not unpacked": first(running("tar")),
+    "source not unpacked": first(running("systemd-run")),
     "not migrated": lambda points: [point for point in points if running("systemd-run")(point)][-1],
     "enabled, not started": first(running("systemctl", "start")),
     "proved, not flipped": by_flip(0),
