@@ -215,12 +215,8 @@ def copy(folder: Path, target: Path, as_user: Sequence[str] = ()) -> None:
 def unpack(stream: IO[bytes], target: Path) -> None:
     """Write what comes as a tar into a folder; whatever it holds, nothing is written outside. Raises TreeError, OSError."""
     try:
-        with (
-            opened(target) as top,
-            tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as tar,
-        ):
-            for member in tar:
-                _put(tar, member, top)
+        with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
+            put_members(tar, target)
             # To the end of its padding, or its writer would meet a closed pipe.
             while stream.read(1 << 16):
                 pass
@@ -228,9 +224,18 @@ def unpack(stream: IO[bytes], target: Path) -> None:
         raise TreeError(errno.EIO, f"the copy was cut off: {error}") from error
 
 
+def put_members(tar: tarfile.TarFile, target: Path) -> None:
+    """Write what an open tar holds into a folder, and nothing outside of it. Raises TreeError, OSError, TarError."""
+    with opened(target) as top:
+        for member in tar:
+            _put(tar, member, top)
+
+
 def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, top: int) -> None:
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    if ".." in parts or len(parts) > DEPTH_MAX:
+    if member.name.startswith("/") or ".." in parts:
+        raise TreeError(errno.EINVAL, "leads out of the source", member.name[:200])
+    if len(parts) > DEPTH_MAX:
         raise TreeError(errno.EINVAL, f"is nested more than {DEPTH_MAX} deep", member.name[:200])
     if not parts:
         return
@@ -242,7 +247,8 @@ def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, top: int) -> None:
         if member.issym():
             os.symlink(member.linkname, name, dir_fd=folder)
             return
-        content = tar.extractfile(member) if member.isreg() else None
+        # A hard link becomes a file of its own.
+        content = tar.extractfile(member) if member.isreg() or member.islnk() else None
         if content is None:
             raise TreeError(errno.EINVAL, "is no file, folder or link", member.name)
         with os.fdopen(os.open(name, NEW_FILE, 0o600, dir_fd=folder), "wb") as new:

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.asgi.host.plugins.module_utils import _trees
 from ansible_collections.asgi.host.plugins.module_utils._release import bench, copies, requirements, tree
 
 
 def take(source: Path, target: Path) -> None:
-    with copies.opened(source) as folder:
+    with _trees.opened(source) as folder:
         copies.take(folder, target)
 
 
@@ -44,7 +45,7 @@ def pipe(path: Path) -> None:
 
 
 def deep(path: Path) -> None:
-    for _ in range(copies.DEPTH_MAX + 2):
+    for _ in range(_trees.DEPTH_MAX + 2):
         path = path / "d"
     path.mkdir(parents=True)
 
@@ -53,7 +54,7 @@ def deep(path: Path) -> None:
 def test_what_no_release_may_have_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
     (tmp_path / "source").mkdir()
     make(tmp_path / "source" / "odd")
-    with pytest.raises(copies.CopyError, match="odd"):
+    with pytest.raises(_trees.TreeError, match="odd"):
         take(tmp_path / "source", tmp_path / "target")
 
 
@@ -63,7 +64,7 @@ def test_way_to_a_scratch_folder_has_no_link(tmp_path: Path, swapped: str) -> No
     (tmp_path / "shop" / "work").mkdir(parents=True)
     (tmp_path / "shop" / "work").rmdir() if swapped == "work" else None
     (tmp_path / "shop" / swapped).symlink_to(tmp_path / "etc")
-    with pytest.raises(OSError, match=r"work|venv"), copies.opened(tmp_path, "shop", "work", "venv"):
+    with pytest.raises(OSError, match=r"work|venv"), _trees.opened(tmp_path, "shop", "work", "venv"):
         pass
 
 
@@ -76,7 +77,7 @@ def test_bytecode_goes_to_its_sources_alone(tmp_path: Path) -> None:
         (made / name / "__pycache__").mkdir(parents=True)
         (made / name / "__pycache__" / "m.cpython-311.pyc").write_text("b")
         (made / name / "__pycache__" / "m.py").write_text("no bytecode")
-    with copies.opened(made) as handle:
+    with _trees.opened(made) as handle:
         copies.take_bytecode(handle, source)
     assert [path.name for path in source.rglob("m*")] == ["m.cpython-311.pyc"]
     assert list(outside.iterdir()) == []
@@ -137,7 +138,7 @@ def test_damaged_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(
         archive(tmp_path / "b", ("m", tarfile.REGTYPE, "x" * 9999)).read_bytes()[:60]
     )
-    with pytest.raises(copies.CopyError, match="archive"):
+    with pytest.raises(_trees.TreeError, match="archive"):
         copies.unpack(tmp_path / "a", tmp_path / "src")
 
 

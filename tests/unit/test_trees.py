@@ -130,7 +130,7 @@ def test_nothing_is_unpacked_outside(tmp_path: Path, name: str) -> None:
         tar.addfile(link)
         tar.addfile(tarfile.TarInfo(name))
     stream.seek(0)
-    with pytest.raises(OSError, match=r"nested|Too many|Not a directory"):
+    with pytest.raises(OSError, match=r"leads out|Too many|Not a directory"):
         _trees.unpack(stream, target)
     assert not (tmp_path / "out").exists()
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from .._private import without_passwords
 from .._process import CommandError, run
+from .._trees import TreeError
 from .._versions import fits
-from . import copies, ledger, requirements, tree
+from . import ledger, requirements, tree
 from .paths import App, Release
 from .requirements import canonical, named
 from .workshop import Workshop
@@ -268,7 +269,7 @@ def make(
             tools.workshop.take("venv", release.venv)
     except CommandError as error:
         raise BuildError(error.words) from error
-    except (requirements.UnreadableError, copies.CopyError) as error:
+    except (requirements.UnreadableError, TreeError) as error:
         raise BuildError(str(error)) from error
     (release.venv / ".lock").unlink(missing_ok=True)
     (release.folder / MARK).write_text(digest, encoding="utf-8")

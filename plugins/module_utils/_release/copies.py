@@ -1,46 +1,25 @@
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Copies that root makes of what others wrote: by descriptors, so that no link is followed, and never a hard link."""
+"""Copies that root makes of what a build wrote: by descriptors, so that no link is followed, and never a hard link."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import shutil
 import stat
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# Levels of folders beyond which a tree is no release.
-DEPTH_MAX = 100
+from .._trees import DEPTH_MAX, NEW_FILE, TreeError, opened, put_members
+
 CHUNK = 1 << 20
-
-
-class CopyError(OSError):
-    """A tree holds what no release may have; the message names it."""
-
-
-@contextlib.contextmanager
-def opened(top: Path, *names: str) -> Iterator[int]:
-    """The descriptor of a folder below ``top``, which is root's; none of ``names`` may be a link. Raises OSError."""
-    handle = os.open(top, FOLDER)
-    try:
-        for name in names:
-            below = os.open(name, FOLDER, dir_fd=handle)
-            os.close(handle)
-            handle = below
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def take(folder: int, target: Path) -> None:
     """Copy the tree behind a descriptor to ``target``, which must not be there; root's, and readable by all.
 
-    Links stay links. Modes lose all but whether a file can be executed. Raises CopyError for devices, pipes and sockets.
+    Links stay links. Modes lose all but whether a file can be executed. Raises TreeError for devices, pipes and sockets.
     """
     target.mkdir()
     with opened(target) as into:
@@ -49,7 +28,7 @@ def take(folder: int, target: Path) -> None:
 
 def _copy(folder: int, into: int, shown: Path, depth: int) -> None:
     if depth > DEPTH_MAX:
-        raise CopyError(f"{shown}: folders are nested more than {DEPTH_MAX} deep")
+        raise TreeError(errno.ELOOP, f"folders are nested more than {DEPTH_MAX} deep", str(shown))
     os.fchmod(into, 0o755)
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -57,23 +36,16 @@ def _copy(folder: int, into: int, shown: Path, depth: int) -> None:
                 os.symlink(os.readlink(entry.name, dir_fd=folder), entry.name, dir_fd=into)
             elif entry.is_dir(follow_symlinks=False):
                 os.mkdir(entry.name, dir_fd=into)
-                with _below(folder, entry.name) as source, _below(into, entry.name) as target:
+                with opened(folder, entry.name) as source, opened(into, entry.name) as target:
                     _copy(source, target, shown / entry.name, depth + 1)
             elif entry.is_file(follow_symlinks=False):
                 _copy_file(folder, into, entry.name, shown)
             else:
-                raise CopyError(
-                    f"{shown / entry.name}: is no file, folder or link; a build must not leave it"
+                raise TreeError(
+                    errno.EINVAL,
+                    "is no file, folder or link; a build must not leave it",
+                    str(shown / entry.name),
                 )
-
-
-@contextlib.contextmanager
-def _below(folder: int, name: str) -> Iterator[int]:
-    handle = os.open(name, FOLDER, dir_fd=folder)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _copy_file(folder: int, into: int, name: str, shown: Path) -> None:
@@ -83,7 +55,7 @@ def _copy_file(folder: int, into: int, name: str, shown: Path) -> None:
     try:
         seen = os.fstat(source)
         if not stat.S_ISREG(seen.st_mode):
-            raise CopyError(f"{shown / name}: is no file any more")
+            raise TreeError(errno.EINVAL, "is no file any more", str(shown / name))
         target = os.open(name, NEW_FILE, 0o600, dir_fd=into)
         try:
             while chunk := os.read(source, CHUNK):
@@ -114,7 +86,7 @@ def _take_bytecode(folder: int, into: int, shown: Path, depth: int) -> None:
         if name == "__pycache__":
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, dir_fd=into)
-            with _below(into, name) as cache, _below(folder, name) as source:
+            with opened(into, name) as cache, opened(folder, name) as source:
                 os.fchmod(cache, 0o755)
                 with os.scandir(source) as found:
                     written = [each.name for each in found if each.name.endswith(".pyc")]
@@ -126,8 +98,8 @@ def _take_bytecode(folder: int, into: int, shown: Path, depth: int) -> None:
         # Only where the sources have a folder of this name.
         with (
             contextlib.suppress(FileNotFoundError, NotADirectoryError),
-            _below(into, name) as target,
-            _below(folder, name) as source,
+            opened(into, name) as target,
+            opened(folder, name) as source,
         ):
             _take_bytecode(source, target, shown / name, depth + 1)
 
@@ -136,43 +108,10 @@ def unpack(archive: Path, target: Path) -> None:
     """Unpack a gzip'd tar into the folder ``target``; whatever it holds, nothing is written outside.
 
     Files, folders and links alone, root's, readable by all. Python's own filter is not in 3.11.2 of Debian 12. Raises
-    CopyError, OSError.
+    TreeError, OSError.
     """
     try:
-        with tarfile.open(archive, "r:gz") as tar, opened(target) as top:
-            for member in tar:
-                _unpack(tar, member, top)
+        with tarfile.open(archive, "r:gz") as tar:
+            put_members(tar, target)
     except (tarfile.TarError, EOFError) as error:
-        raise CopyError(f"the archive of the source cannot be read: {error}") from error
-
-
-def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, top: int) -> None:
-    parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    if member.name.startswith("/") or ".." in parts:
-        raise CopyError(f"{member.name}: leads out of the source")
-    if not parts:
-        return
-    handle = os.dup(top)
-    try:
-        for part in parts if member.isdir() else parts[:-1]:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(part, 0o755, dir_fd=handle)
-            # A link in the way is refused here.
-            below = os.open(part, FOLDER, dir_fd=handle)
-            os.close(handle)
-            handle = below
-        if member.issym():
-            os.symlink(member.linkname, parts[-1], dir_fd=handle)
-        elif member.isreg() or member.islnk():
-            content = tar.extractfile(member)
-            if content is None:
-                raise CopyError(f"{member.name}: a hard link to nothing")
-            with content, os.fdopen(os.open(parts[-1], NEW_FILE, 0o600, dir_fd=handle), "wb") as new:
-                shutil.copyfileobj(content, new)
-                new.flush()
-                os.fchmod(new.fileno(), 0o755 if member.mode & 0o100 else 0o644)
-                os.utime(new.fileno(), (member.mtime, member.mtime))
-        elif not member.isdir():
-            raise CopyError(f"{member.name}: is no file, folder or link")
-    finally:
-        os.close(handle)
+        raise TreeError(errno.EIO, f"the archive of the source cannot be read: {error}") from error

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from .. import _trees
 from .._process import CommandError, end_of, run, succeeds
 from . import bench, copies
 from .paths import App, Release
@@ -180,13 +181,13 @@ class Workshop:
         self._ask(order, ["say_otherwise", name])
 
     def take(self, name: str, target: Path) -> None:
-        """Copy a folder of the scratch folder to ``target``, which becomes root's. Raises copies.CopyError."""
-        with copies.opened(PRIVATE / CACHES, self._home.name, self.scratch.name, name) as folder:
+        """Copy a folder of the scratch folder to ``target``, which becomes root's. Raises _trees.TreeError."""
+        with _trees.opened(PRIVATE / CACHES, self._home.name, self.scratch.name, name) as folder:
             copies.take(folder, target)
 
     def take_bytecode(self, name: str, target: Path) -> None:
         """Copy the bytecode of a folder of the scratch folder to the sources that it is of."""
-        with copies.opened(PRIVATE / CACHES, self._home.name, self.scratch.name, name) as folder:
+        with _trees.opened(PRIVATE / CACHES, self._home.name, self.scratch.name, name) as folder:
             copies.take_bytecode(folder, target)
 
     def close(self) -> None:
