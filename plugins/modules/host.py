@@ -267,7 +267,9 @@ class Sites:
         What fails is undone, and tried once more by the stage of all sites, which then says why.
         """
         try:
-            outcome = Stage(dry=False, private=self._private).carry_out(self._steps.get(when, []))
+            outcome = Stage(dry=self._module.check_mode, private=self._private).carry_out(
+                self._steps.get(when, [])
+            )
         except StageError:
             return False
         for notice in outcome.notices:
