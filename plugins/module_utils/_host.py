@@ -23,8 +23,6 @@ PYTHONS = "/usr/local/lib/asgi-host/python"
 COMPLETE = ".complete"
 # The TCP state LISTEN in /proc/net/tcp (include/net/tcp_states.h of Linux).
 LISTEN = "0A"
-# Characters of a server's name that fit into nginx's hash of them without a word of anybody (64 bytes a bucket).
-LONGEST_NAME = 46
 NAMES_HASH = re.compile(r"^\s*server_names_hash_(bucket_size|max_size)\s", re.MULTILINE)
 # The arguments of a module that gathers facts, by which facts() is asked.
 ARGUMENTS = {
@@ -201,7 +199,6 @@ def nginx(folder: Path) -> dict[str, Any]:
     return {
         "version": version,
         "user": account(folder / "nginx.conf").user,
-        "long_names": long_names(folder / "conf.d"),
         "names_hash": sorted(
             {
                 found
@@ -226,22 +223,6 @@ def nginx(folder: Path) -> dict[str, Any]:
             )
         ),
     }
-
-
-def long_names(folder: Path) -> dict[str, int]:
-    """The longest name of each site of the role that has one which nginx's hash of names does not take, by app."""
-    found = {}
-    for path in folder.glob("asgi-app-*.conf"):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        names = [
-            name
-            for line in re.findall(r"^ *server_name ([^;]+);", text, re.MULTILINE)
-            for name in line.split()
-        ]
-        longest = max(map(len, names), default=0)
-        if longest > LONGEST_NAME:
-            found[path.stem.removeprefix("asgi-app-")] = longest
-    return dict(sorted(found.items()))
 
 
 def sites(folder: Path) -> dict[str, dict[str, list[str]]]:

@@ -71,13 +71,13 @@ def hash_of_names(
     """The ``server_names_hash_*``, ``bucket_size`` and ``max_size`` of nginx, where its own do not do for these sites.
 
     A bucket holds a name with a pointer and a length, in whole pointers, and one more pointer at its end
-    (ngx_hash.c): 46 characters in its 64 bytes. Long names of apps that another inventory has brought count as well.
+    (ngx_hash.c): 46 characters in its 64 bytes. Names of apps that another inventory has brought count as well.
     A size that somebody else has set stays, for nginx takes each once.
     """
     own = {app["name"] for app in apps}
-    theirs = [size for name, size in host["nginx"].get("long_names", {}).items() if name not in own]
-    every = [name for names in domains for name in names]
-    longest = max([*map(len, every), *theirs], default=0)
+    theirs = [site["domains"] for name, site in host["nginx"].get("sites", {}).items() if name not in own]
+    every = [name for names in (*domains, *theirs) for name in names]
+    longest = max(map(len, every), default=0)
     bucket, buckets = 64, 512
     while bucket < 2 * 8 + (longest + 2 + 7) // 8 * 8:
         bucket *= 2

@@ -170,7 +170,10 @@ def test_long_names_have_room(longest: int, bucket: int | None) -> None:
 
 
 def test_names_of_other_inventories_and_sizes_of_others_count() -> None:
-    theirs = {**HOST, "nginx": {**HOST["nginx"], "long_names": {"blog": 90, "shop": 200}}}
+    sites = {
+        name: {"apps": [name], "domains": ["n" * longest]} for name, longest in (("blog", 90), ("shop", 200))
+    }
+    theirs = {**HOST, "nginx": {**HOST["nginx"], "sites": sites}}
     assert _settings.hash_of_names([["a.test"]], [app()], theirs) == {"bucket_size": 128}
     taken = {**HOST, "nginx": {**HOST["nginx"], "names_hash": ["bucket_size"]}}
     assert _settings.hash_of_names([["n" * 200]], [], taken) == {}
