@@ -45,6 +45,16 @@ def test_own_folder_is_known_with_and_without_its_unit(app: App) -> None:
     assert footprint.roots() == {"www": str(app.root)}
 
 
+def test_unit_of_the_service_tells_as_well(app: App) -> None:
+    """Somebody may have removed the socket's unit, and given the folder away."""
+    brought(app)
+    (app.folder / "notes.txt").write_text("of an operator")
+    text = f"[Unit]\nDocumentation=file:{app.root}/{app.name}/releases/%i/release.json\n"
+    (paths.SYSTEMD / f"asgi-{app.name}@.service").write_text(text)
+    assert footprint.roots() == {"www": str(app.root)}
+    assert footprint.strangers(app.root, [app.name]) == []
+
+
 @pytest.mark.parametrize("name", ["index.html", "releases/20250101000000/index.php", "releases/v1/x"])
 def test_folder_of_somebody_else_is_named_and_never_taken_away(app: App, name: str) -> None:
     path = app.folder / name

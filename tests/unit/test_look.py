@@ -376,7 +376,7 @@ def test_sites_come_beside_a_release(tmp_path: Path) -> None:
             {"notice": "restart", "when": [str(tmp_path)]},
         ],
     }
-    sites = module.Sites(SimpleNamespace(warn=said.append), steps, {})  # type: ignore[arg-type]
+    sites = module.Sites(SimpleNamespace(warn=said.append, check_mode=False), steps, {})  # type: ignore[arg-type]
     assert not sites.bring("before")
     assert not (tmp_path / "shared").exists()
     assert sites.bring("after")
@@ -384,4 +384,4 @@ def test_sites_come_beside_a_release(tmp_path: Path) -> None:
     assert said == ["restart"]
     assert [each["after"] for each in sites.diff] == ["y"]
     assert not sites.bring("after")
-    assert not module.Sites(SimpleNamespace(), {}, {}).bring("after")  # type: ignore[arg-type]
+    assert not module.Sites(SimpleNamespace(check_mode=False), {}, {}).bring("after")  # type: ignore[arg-type]

@@ -25,19 +25,25 @@ LINKS = ("current",)
 FILES = (".lock", "live.json")
 FOLDERS = ("releases", "live", "static")
 KNOWN = frozenset({*LINKS, *FILES, *FOLDERS, *(f".{name}{NEW}" for name in (*LINKS, *FILES, *FOLDERS))})
-# In the socket unit of an app.
-LISTENS = re.compile(r"^ListenStream=(?P<root>/.*)/(?P<name>[^/]+)/releases/%i/app\.sock$", re.MULTILINE)
+# In the units of an app, either of which may be gone.
+LEADS = {
+    "socket": re.compile(r"^ListenStream=(?P<root>/.*)/(?P<name>[^/]+)/releases/%i/app\.sock$", re.MULTILINE),
+    "service": re.compile(
+        r"^Documentation=file:(?P<root>/.*)/(?P<name>[^/]+)/releases/%i/release\.json$", re.MULTILINE
+    ),
+}
 
 
 def roots(units: Path | None = None) -> dict[str, str]:
-    """By app, where its releases are on this host, as its socket's unit says."""
-    found = {}
-    for path in sorted((units or paths.SYSTEMD).glob("asgi-*@.socket")):
-        with contextlib.suppress(OSError):
-            match = LISTENS.search(path.read_text(encoding="utf-8", errors="replace"))
-            if match and path.name == f"asgi-{match['name']}@.socket":
-                found[match["name"]] = match["root"]
-    return found
+    """By app, where its releases are on this host, as its socket's unit says, else that of its service."""
+    found: dict[str, str] = {}
+    for kind, leads in LEADS.items():
+        for path in sorted((units or paths.SYSTEMD).glob(f"asgi-*@.{kind}")):
+            with contextlib.suppress(OSError):
+                match = leads.search(path.read_text(encoding="utf-8", errors="replace"))
+                if match and path.name == f"asgi-{match['name']}@.{kind}":
+                    found.setdefault(match["name"], match["root"])
+    return dict(sorted(found.items()))
 
 
 def is_ours(app: App) -> bool:
