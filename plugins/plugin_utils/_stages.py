@@ -484,9 +484,14 @@ def proxy(
 
 
 def _checked(wanted: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """For each range of trusted proxies the app that their health checks are for: the first that names it, at its top."""
+    """For each range of trusted proxies the app that their health checks are for: the first that names it, at its top.
+
+    Of the sites whose TLS ends in front of the host. By HTTPS there is a name in each handshake.
+    """
     found: dict[str, dict[str, str]] = {}
     for site in wanted:
+        if site["mode"] != "none":
+            continue
         # Sorted by mount point, the longest first.
         app = site["apps"][-1]
         for network in site["trusted_proxies"]:

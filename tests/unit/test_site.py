@@ -213,17 +213,21 @@ def test_plain_http_is_for_what_ends_tls_in_front() -> None:
 
 
 def test_health_checks_by_address_are_for_the_first_that_names_who_asks() -> None:
-    one = app(domains=["*.shop.example.com"], proxy={"trusted_proxies": ["10.0.0.0/24"]})
-    other = app(name="blog", domains=["blog.test"], proxy={"trusted_proxies": ["10.0.0.0/24", "192.0.2.7"]})
+    none = {"tls": {"mode": "none"}}
+    one = app(domains=["*.shop.example.com"], proxy={"trusted_proxies": ["10.0.0.0/24"]}, **none)
+    trusted = ["10.0.0.0/24", "192.0.2.7"]
+    other = app(name="blog", domains=["blog.test"], proxy={"trusted_proxies": trusted}, **none)
+    by_name = app(name="wiki", domains=["wiki.test"], proxy={"trusted_proxies": ["198.51.100.0/24"]})
 
     def shared(*apps: dict[str, Any]) -> str:
         path = "/etc/nginx/conf.d/asgi-00-shared.conf"
         return next(str(step["content"]) for step in steps(list(apps)) if step.get("file") == path)
 
-    text = shared(one, other)
+    text = shared(one, other, by_name)
     assert "    10.0.0.0/24 asgi_shop;" in text
+    assert "198.51.100.0/24" not in text, "its TLS ends here, and each handshake has a name"
     assert "    192.0.2.7 asgi_blog;" in text
     assert "    asgi_shop www.shop.example.com;" in text
-    assert text.count("proxy_pass http://$asgi_checked;") == 2
+    assert text.count("proxy_pass http://$asgi_checked;") == 1
     assert "asgi_checked" not in shared(app())
     assert shared(app()).count("return 444;") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,8 @@ def test_plain_http_behind_what_ends_tls(target: Target, said: str) -> None:
     assert seen(forwarded) == (client, f"https://{PLAIN}.test/seen")
     address = target.door.http[0]
     assert seen(forwarded, domain=address) == (own, f"https://{PLAIN}.test/seen")
+    with pytest.raises((OSError, http.client.HTTPException)):
+        seen(forwarded, domain="foreign.example.net")
     probe = (
         "import urllib.request as u; q = u.Request('http://{0}/seen', headers={{'Host': '{1}', "
         "'X-Forwarded-Proto': 'https', 'X-Forwarded-For': '{2}'}}); print(u.urlopen(q, timeout=5).read().decode())"
