@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def mirrors(target: Target, certificates: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> None:
+def mirrors(
+    target: Target, certificates: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """An app for each kind of server, in one play, which ends with the self-test."""
     folder = tmp_path_factory.mktemp("mirrors")
     source = folder / "mirror"
@@ -185,6 +188,9 @@ def mirrors(target: Target, certificates: dict[str, Path], tmp_path_factory: pyt
         app("command", **command),
     ]
     converge([target], inventory=changed_inventory(folder, [target], add=apps))
+    yield
+    gone = [{"name": app["name"], "state": "absent", "purge": True} for app in apps]
+    converge([target], inventory=changed_inventory(folder, [target], add=gone))
 
 
 def forged_in(headers: dict[str, str]) -> dict[str, str]:

@@ -358,7 +358,7 @@ class Candidate:
                 hint = ""
                 if "Permission denied" in error.output and shown.startswith(("./", "{", "/")):
                     hint = f"\nIs {shown.split()[0]} executable? Make it so (chmod +x), and commit that."
-                script = self.release.source / self.spec["app_dir"] / (shown.split() or [""])[0]
+                script = self._seen_by_hooks((shown.split() or [""])[0], bound or {})
                 if hints.is_of_windows(script) and not hints.CRLF.search(error.output):
                     hint += f"\n{hints.WINDOWS}"
                 raise RefusedError(f"hooks.{stage}: {shown!r} failed:\n{self._said(error)}{hint}") from error
