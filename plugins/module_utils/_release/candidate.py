@@ -114,9 +114,7 @@ class Candidate:
 
     def _take_image(self, archive: Path | None, tools: build.Tools) -> None:
         images.make(self.release, self.spec, archive, tools, self.login, self.asked)
-        for path, text, mode in self.text_files():
-            self.put(path, text, mode)
-        run(["systemctl", "daemon-reload"])
+        self._put_texts()
         ledger.update(
             self.release, state=ledger.BUILT, locked="", source_stamp=tree.stamp(self.release.source)
         )
@@ -159,14 +157,21 @@ class Candidate:
             raise RefusedError(
                 f"app_dir: the source has no folder {self.spec['app_dir']}; name one that it has"
             )
-        build.make(self.release, self.spec, tools, self.spec["python"], others)
-        self._share()
-        for path, text, mode in self.text_files():
-            self.put(path, text, mode)
-        # systemd-run and the service itself must know the drop-in.
-        run(["systemctl", "daemon-reload"])
         if self.live and self.live.mount:
+            # Before the build, whose own words for it would be of no use.
+            self._put_texts()
             self._must_be_readable(self.live.mount)
+        try:
+            build.make(self.release, self.spec, tools, self.spec["python"], others)
+        except build.BuildError as error:
+            if self.live and self.live.mount and "Permission denied" in str(error):
+                raise build.BuildError(
+                    f"source.mount: a build reads {self.live.mount} as a user of its own; let everybody read it "
+                    f"(chmod -R o+rX, or the options of the mount)\n{error}"
+                ) from error
+            raise
+        self._share()
+        self._put_texts()
         if self.spec["hooks"]["build"]:
             # What a build backend has left running has no part in it.
             shop.close()
@@ -184,6 +189,12 @@ class Candidate:
             source_stamp=None if self.live else tree.stamp(self.release.source),
             venv_stamp=tree.stamp(self.release.venv),
         )
+
+    def _put_texts(self) -> None:
+        for path, text, mode in self.text_files():
+            self.put(path, text, mode)
+        # systemd-run and the service itself must know the drop-in.
+        run(["systemctl", "daemon-reload"])
 
     def _run_build_hooks(self) -> None:
         """Run the hooks on a copy of the source that is the app's user's, and take what they left by a copy of root's.
