@@ -109,9 +109,11 @@ def _name(uid: int) -> str:
 
 
 def there(app: App) -> list[str]:
-    """The app's folder where the role made it, and something that it made is still in it."""
-    if app.folder.is_dir() and is_ours(app) and KNOWN & set(os.listdir(app.folder)):
-        return [str(app.folder)]
+    """The app's folder where the role made it, and it is empty or something that it made is still in it."""
+    if app.folder.is_dir() and is_ours(app):
+        names = set(os.listdir(app.folder))
+        if not names or KNOWN & names:
+            return [str(app.folder)]
     return []
 
 
