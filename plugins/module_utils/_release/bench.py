@@ -3,13 +3,11 @@
 """The program inside the build sandbox: it carries out orders, a JSON object a line, until its input ends.
 
 It runs as the unprivileged build user, by the app's base interpreter as ``python3 -I -S -c``, with the standard library
-alone. Root
-takes nothing that it says on trust but the text of a result.
+alone. Root takes nothing that it says on trust but the text of a result.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import py_compile
@@ -71,6 +69,12 @@ def no_part(folder: str, names: list[str]) -> list[str]:
     return [*special, *(NO_SOURCE & set(names))]
 
 
+def bytecode_of(module: str) -> str:
+    """Return where this Python looks for a module's bytecode, beside it; whatever PYTHONPYCACHEPREFIX says here."""
+    folder, name = os.path.split(module)
+    return os.path.join(folder, "__pycache__", f"{name[: -len('.py')]}.{sys.implementation.cache_tag}.pyc")
+
+
 def compile_modules(order: Mapping[str, Any]) -> dict[str, Any]:
     """Write the bytecode of all modules below a folder into another or the same, as of modules in a third one."""
     Path(order["to"]).mkdir(parents=True, exist_ok=True)
@@ -87,7 +91,7 @@ def compile_modules(order: Mapping[str, Any]) -> dict[str, Any]:
             if Path(path).is_symlink():
                 continue
             try:
-                target = importlib.util.cache_from_source(f"{order['to']}/{place}")
+                target = f"{order['to']}/{bytecode_of(place)}"
                 py_compile.compile(path, cfile=target, dfile=f"{order['as']}/{place}", doraise=True)
             except (py_compile.PyCompileError, OSError, ValueError) as error:
                 wrong += f"{error}\n"
