@@ -1,7 +1,7 @@
 """Every way to run an app, by the same tests: deploys, rollbacks and accidents under load, the client, the sandbox.
 
-All apps of the scenario are one source under different servers. Each step happens to all of them at once, while
-clients send GET and POST requests to each.
+All apps of the scenario are one source under different servers. The hosts share the servers between them: each step
+happens at once to all those of one host, while clients send GET and POST requests to each.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ import pytest
 from load import Load, Outcome
 from playbook import ROLLBACK, Run, changed_inventory, play
 from shop import change_text
-from targets import APPS, ROOT, Target
+from targets import APPS, ROOT, Target, takes_turn
 from test_process import EXPOSURE
 
 pytestmark = [pytest.mark.scenario("servers"), pytest.mark.lane]
 
 KINDS = ("gunicorn", "uvicorn", "passed", "runpy", "granian", "image")
+# Each is another host's turn; Debian 13, the second host, has what runs images.
+BY_TURNS = [pytest.param(kind, marks=pytest.mark.in_turn(place)) for place, kind in enumerate(KINDS)]
 # Those whose program ends as its server does, which closes connections that nginx may be writing to.
 IMPATIENT = ("passed", "image")
 CLIENTS = 2
@@ -79,10 +81,14 @@ class Journey:
 
     @property
     def kinds(self) -> list[str]:
-        return [kind for kind in KINDS if kind != "image" or has_images(self.target)]
+        return [
+            kind
+            for place, kind in enumerate(KINDS)
+            if takes_turn(self.target, place) and (kind != "image" or has_images(self.target))
+        ]
 
     def inventory(self) -> Path:
-        change = {kind: {"source": {"path": str(self.source)}} for kind in KINDS}
+        change = {kind: {"source": {"path": str(self.source)}} for kind in self.kinds}
         add = [image_app(self.source)] if has_images(self.target) else []
         return changed_inventory(self.folder, [self.target], change=change, add=add)
 
@@ -184,7 +190,7 @@ def journey(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert play(targets=[target]).status == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BY_TURNS)
 def test_the_client_is_who_asks(journey: Journey, kind: str) -> None:
     """Address, scheme, host and port as the client has them, whatever it says of itself."""
     target = journey.target
@@ -198,7 +204,7 @@ def test_the_client_is_who_asks(journey: Journey, kind: str) -> None:
     assert seen["url"] == f"https://{kind}.test/seen"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BY_TURNS)
 def test_sandbox(journey: Journey, kind: str) -> None:
     """The app's own user, and the whole sandbox around it; podman makes that of a container."""
     target = journey.target
@@ -214,7 +220,7 @@ def test_sandbox(journey: Journey, kind: str) -> None:
     assert float(found[1]) <= EXPOSURE, found[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BY_TURNS)
 @pytest.mark.parametrize("name", STEPS)
 def test_nothing_is_lost(journey: Journey, name: str, kind: str) -> None:
     """Nothing anywhere, but what a killed process held in its hands: answers that had begun, and POSTs."""
@@ -231,7 +237,7 @@ def test_nothing_is_lost(journey: Journey, name: str, kind: str) -> None:
     assert step.posts.lost_count == step.posts.halves + step.posts.refused <= step.held * CLIENTS, step
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BY_TURNS)
 @pytest.mark.parametrize("name", STEPS)
 def test_the_right_release_answers(journey: Journey, name: str, kind: str) -> None:
     """The new one after the deploy, still that after a broken one, the old one from the rollback on."""
@@ -239,7 +245,7 @@ def test_the_right_release_answers(journey: Journey, name: str, kind: str) -> No
     assert journey.steps[name, kind].answer["version"] == expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BY_TURNS)
 def test_a_broken_release_says_why(journey: Journey, kind: str) -> None:
     """By the program's own words; what served before serves."""
     message = journey.runs["broken deploy"].messages(journey.target.name)
@@ -248,7 +254,7 @@ def test_a_broken_release_says_why(journey: Journey, kind: str) -> None:
     assert f"Release {journey.steps['deploy', kind].release} serves as before." in message
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BY_TURNS)
 def test_every_parcel_is_delivered_once(journey: Journey, kind: str) -> None:
     """Each POST that was answered was carried out, and none twice."""
     delivered = journey.target.run(f"cat /var/lib/asgi/{kind}/delivered/*").split()
