@@ -8,6 +8,8 @@ import pytest
 from load import Load, Outcome
 from targets import SCENARIO, Target
 
+pytestmark = pytest.mark.lane
+
 APP = "probe"
 CLIENTS = 4
 # A master is started again after RestartSec=1s and the app's import; requests wait for it in the socket.

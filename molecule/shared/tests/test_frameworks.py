@@ -8,7 +8,7 @@ import pytest
 from client import Answer
 from targets import Target
 
-pytestmark = pytest.mark.scenario("full")
+pytestmark = [pytest.mark.scenario("full"), pytest.mark.lane]
 
 FRAMEWORKS = ("fastapi", "starlette", "django", "litestar", "quart")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -11,7 +11,7 @@ import pytest
 from targets import Target
 from testinfra.host import Host
 
-pytestmark = pytest.mark.scenario("full")
+pytestmark = [pytest.mark.scenario("full"), pytest.mark.lane]
 
 
 def test_app_learns_the_port(target: Target) -> None:

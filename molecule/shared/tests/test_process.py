@@ -10,6 +10,8 @@ import pytest
 from targets import SCENARIO, Target
 from testinfra.host import Host
 
+pytestmark = pytest.mark.lane
+
 # The worst exposure of a unit with the whole sandbox, by `systemd-analyze security`.
 EXPOSURE = 1.2
 LOOSE = ("memory_deny_write_execute", "proc_subset", "allow_resources", "writable_paths")
