@@ -51,6 +51,9 @@ IMPORTED = (
     "multiprocessing.synchronize",
     "xml.dom.minidom",
 )
+# Where Ansible keeps the modules that it has packed, below its temporary folder.
+PACKED = "ansiballz_cache"
+ROOT = Path(__file__).resolve().parents[3]
 # pytest changes it from test to test, and nothing of Ansible reads it.
 PASSED_OVER = "PYTEST_CURRENT_TEST"
 
@@ -159,18 +162,24 @@ def main() -> None:
     command = importlib.import_module("ansible.cli.playbook").main
     cleanup = importlib.import_module("ansible.config.manager").cleanup_tmp_file
     loader = importlib.import_module("ansible.plugins.loader")
-    # The command has no option for the paths of collections: they are the same for every play. Ansible's own collection
-    # is a long table of names; that under test is left to each play, with what Ansible says of it.
+    # The command has no option for the paths of collections: they are the same for every play. Ansible compiles the modules
+    # of a collection anew in each process; its plugins are left to each play, with what Ansible says of them.
     loader.init_plugin_loader()
     importlib.import_module("ansible_collections.ansible.builtin")
+    for path in sorted((ROOT / "plugins" / "plugin_utils").glob("_*.py")):
+        if path.stem != "__init__":
+            importlib.import_module(f"ansible_collections.asgi.host.plugins.plugin_utils.{path.stem}")
 
     wanted = serve(control)
     os.environ.clear()
     os.environ.update(wanted["environment"])
     # A folder of its own for what it writes; that of the import is removed with the process that imported.
     atexit.unregister(cleanup)
-    parent = Path(vars(constants)["DEFAULT_LOCAL_TMP"]).parent
-    folder = tempfile.mkdtemp(prefix=f"ansible-local-{os.getpid()}", dir=parent)
+    common = Path(vars(constants)["DEFAULT_LOCAL_TMP"])
+    folder = tempfile.mkdtemp(prefix=f"ansible-local-{os.getpid()}", dir=common.parent)
+    # Modules are packed by the first play that sends them; Ansible locks the file of each while it packs.
+    (common / PACKED).mkdir(exist_ok=True)
+    (Path(folder) / PACKED).symlink_to(common / PACKED)
     vars(constants)["DEFAULT_LOCAL_TMP"] = folder
     atexit.register(cleanup, folder, warn=True)
     # Done above, and Ansible warns of a second time.
