@@ -63,15 +63,32 @@ from ansible_collections.asgi.host.plugins.module_utils._release.deploy import Q
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 
 Arguments = dict[str, Any]
+# What one line of the journal says of a run.
+LOG_BYTES = 500
 # What one app may meet, with words for the operator.
 FORESEEN = (DeployError, CommandError, OSError)
+
+
+class QuietModule(AnsibleModule):
+    """A module that says in the journal of the host what it does.
+
+    Ansible's own line has all arguments: 100 KB of every unit and site in each run, and every app's variables.
+    """
+
+    def __init__(self, **spec: Any) -> None:
+        super().__init__(**spec)  # type: ignore[no-untyped-call]
+
+    def _log_invocation(self) -> None:
+        given = self.params["arguments"]
+        names = [str(app.get("name")) for app in given.get("apps") or []]
+        AnsibleModule.log(self, f"{self.params['task']}: {', '.join(names) or 'the host'}"[:LOG_BYTES])
 
 
 def main() -> None:
     """Read the parameters, do the task, report."""
     # The session may have a umask of 027 or 077, and what is made here is for the apps and nginx to read.
     os.umask(0o022)
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "task": {"type": "str", "choices": list(TASKS), "required": True},
             "arguments": {"type": "dict", "required": True},
