@@ -16,7 +16,7 @@ from load import KEPT, NEW, Load, Outcome
 from playbook import Run, changed_inventory, play
 from targets import APPS, App, Target
 
-pytestmark = [pytest.mark.scenario("walls"), pytest.mark.lane]
+pytestmark = [pytest.mark.scenario("walls"), pytest.mark.lane, pytest.mark.in_turn(1)]
 
 FIRST, SECOND, OTHER = "first.test", "second.test", "other.test"
 Places = dict[str, str]
