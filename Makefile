@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint unit bench bench-converge bench-deploys bench-workers bench-servers bench-serving bench-settings update clean
+.PHONY: help setup demo test test-fast lint unit bench bench-converge bench-deploys bench-workers bench-servers bench-reloads bench-serving bench-settings update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,7 +32,7 @@ lint: setup ## ansible-lint, yamllint, ruff and mypy
 unit: setup ## unit tests
 	@$(BIN)/python tools/test.py unit
 
-bench: bench-converge bench-serving bench-settings bench-deploys bench-workers bench-servers ## measure everything, in some hours
+bench: bench-converge bench-serving bench-settings bench-deploys bench-workers bench-servers bench-reloads ## measure everything, in some hours
 
 bench-converge: setup ## measure converges and redeploys against pyinfra, a script and a playbook, and fill docs/bench.md
 	@tools/setup bench
@@ -57,6 +57,11 @@ bench-servers: setup ## measure the same app by each server, and write docs/serv
 	@tools/hosts.py up bench --suite trixie
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/servers/servers_measure.py .cache/servers.json
 	@PYTHONPATH=bench $(BIN)/python bench/servers/servers_table.py .cache/servers.json docs
+	@tools/hosts.py down bench
+
+bench-reloads: setup ## measure what a reload, an upgrade and a restart of nginx cost clients, by setting
+	@tools/hosts.py up bench --suite trixie
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:bench/reloads:tools:molecule/shared/tests $(BIN)/python bench/reloads/reloads_measure.py .cache/reloads.json --rounds $(or $(ROUNDS),5)
 	@tools/hosts.py down bench
 
 bench-serving: setup ## measure the same app by this collection and by others, and fill docs/bench.md
