@@ -27,8 +27,10 @@ FIRST_AFTER = 3.0
 LOOKS, PAUSE = 40, 0.25
 # Seconds without a new step after which the last one is named again.
 STILL = 30.0
-# Looks in a row that may fail before nobody looks any more; the seconds between them double.
-FAILURES = 5
+# The same while there is nothing yet: a call that begins late is met soon, and one that has ended is let go soon.
+FIRST_LOOKS = 8
+# Looks in a row that may fail before nobody looks any more, and seconds between them.
+FAILURES, RETRY = 10, 1.0
 # Connections that run each command as a process of its own, so that a copy of one is a second one.
 FOLLOWED = frozenset({"ssh", "local", "containers.podman.podman", "community.docker.docker"})
 # Where each command of ssh would log in anew, and may ask for a touch of a key, nobody looks.
@@ -116,7 +118,7 @@ class Follower:
                     self._display.display(f"{last} (for {named - since:.0f} s)")
             if found is None:
                 failures += 1
-                if failures == FAILURES or self._ended.wait(2.0 ** (failures - 1)):
+                if failures == FAILURES or self._ended.wait(RETRY):
                     return
             else:
                 failures = 0
@@ -137,9 +139,10 @@ class Follower:
 def script(token: str, known: int) -> str:
     """What is run on the host: wait for more lines than are ``known``, and print them."""
     path = RUN / f"{PREFIX}{token}"
+    there, looks = (f"[ -e {path} ]", LOOKS) if known else ("true", FIRST_LOOKS)
     return (
-        f'f={path}; n=0; while [ -e $f ] && [ "$(wc -l < $f)" -le {known} ] && [ $n -lt {LOOKS} ]; '
-        f"do sleep {PAUSE}; n=$((n+1)); done; tail -n +{known + 1} $f 2>/dev/null"
+        f'n=0; while {there} && [ "$(cat {path} 2>/dev/null | wc -l)" -le {known} ] && [ $n -lt {looks} ]; '
+        f"do sleep {PAUSE}; n=$((n+1)); done; tail -n +{known + 1} {path} 2>/dev/null"
     )
 
 

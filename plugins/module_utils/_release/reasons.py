@@ -76,12 +76,12 @@ def _within(
     now: Mapping[str, Mapping[str, str]],
     source: Mapping[str, Any],
 ) -> str:
-    """What of a part differs, in brackets; empty where a release has not noted it."""
+    """What of a part differs, behind a colon; empty where a release has not noted it."""
     if part == "source":
         versions = [str(each.get("version") or "")[:SHOWN] for each in (entry, source)]
-        return f" ({versions[0]} → {versions[1]})" if all(versions) and len(set(versions)) > 1 else ""
+        return f": {versions[0]} → {versions[1]}" if all(versions) and len(set(versions)) > 1 else ""
     old, new = entry.get("details", {}).get(part), now.get(part, {})
     if old is None:
         return ""
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    return f" ({', '.join(names)})" if names else ""
+    return f": {', '.join(names)}" if names else ""
