@@ -21,7 +21,10 @@ SHOWN = 20
 
 
 def details(app: App, spec: Mapping[str, Any], private: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """A digest for each thing within a part, by its name; of environment and secrets by the host's own key."""
+    """A digest for each thing within a part, by its name; of environment and secrets by the host's own key.
+
+    Of the interpreter it is the version.
+    """
     source = spec["source"]
     known: dict[str, dict[str, Any]] = {
         "requirements": {
@@ -52,6 +55,7 @@ def details(app: App, spec: Mapping[str, Any], private: Mapping[str, Any]) -> di
         for kind, values in private.items()
         for name, value in values.items()
     }
+    found["interpreter"] = {"version": (spec["python"] or {}).get("version", "")}
     return found
 
 
@@ -78,10 +82,17 @@ def _within(
 ) -> str:
     """What of a part differs, behind a colon; empty where a release has not noted it."""
     if part == "source":
-        versions = [str(each.get("version") or "")[:SHOWN] for each in (entry, source)]
-        return f": {versions[0]} → {versions[1]}" if all(versions) and len(set(versions)) > 1 else ""
+        return _from_to(entry.get("version"), source.get("version"))
     old, new = entry.get("details", {}).get(part), now.get(part, {})
     if old is None:
         return ""
+    if part == "interpreter":
+        return _from_to(old.get("version"), new.get("version"))
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     return f": {', '.join(names)}" if names else ""
+
+
+def _from_to(old: object, new: object) -> str:
+    """Both versions, where they are known and differ as they are shown."""
+    versions = [str(each or "")[:SHOWN] for each in (old, new)]
+    return f": {versions[0]} → {versions[1]}" if all(versions) and versions[0] != versions[1] else ""
