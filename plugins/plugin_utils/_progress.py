@@ -24,15 +24,15 @@ from ansible_collections.asgi.host.plugins.module_utils._progress import PREFIX,
 # Seconds that a call may last before it is looked at.
 FIRST_AFTER = 3.0
 # Looks of one command on the host, and seconds between them: it ends as soon as there is something new.
-LOOKS, PAUSE = 40, 0.25
+LOOKS, PAUSE = 20, 0.5
 # Seconds without a new step after which the last one is named again.
 STILL = 30.0
 # The same while there is nothing yet: a call that begins late is met soon, and one that has ended is let go soon.
-FIRST_LOOKS = 8
+FIRST_LOOKS = 4
 # Looks in a row that may fail before nobody looks any more, and seconds between them.
 FAILURES, RETRY = 10, 1.0
 # Connections that run each command as a process of its own, so that a copy of one is a second one.
-FOLLOWED = frozenset({"ssh", "local", "containers.podman.podman", "community.docker.docker"})
+FOLLOWED = frozenset({"ssh", "local", "containers.podman.podman"})
 # Where each command of ssh would log in anew, and may ask for a touch of a key, nobody looks.
 KEPT_OPEN = re.compile(r"ControlPersist[= ]+(?!no\b)", re.IGNORECASE)
 # Characters of a line about one step.
@@ -83,13 +83,13 @@ class Follower:
             self._ended.set()
         if self.token and getattr(self._display, "verbosity", 0) >= 2:
             # ssh itself writes then.
-            self._thread.join(LOOKS * PAUSE + STILL)
+            self._thread.join(LOOKS * PAUSE)
 
     def conclude(self, notes: Sequence[Mapping[str, str]]) -> None:
         """Say the steps that nobody has said while they ran."""
         self._end()
         if self._shown:
-            self._say(notes[self._said :])
+            self._say([known for note in notes[self._said :] if (known := _known(note))])
 
     def _say(self, notes: Sequence[Mapping[str, str]]) -> None:
         for note in notes:
@@ -139,21 +139,29 @@ class Follower:
 def script(token: str, known: int) -> str:
     """What is run on the host: wait for more lines than are ``known``, and print them."""
     path = RUN / f"{PREFIX}{token}"
-    there, looks = (f"[ -e {path} ]", LOOKS) if known else ("true", FIRST_LOOKS)
+    there, looks = ("[ -e $f ]", LOOKS) if known else ("true", FIRST_LOOKS)
+    # Lines are counted by the shell itself: the host has better things to do than to start programs.
     return (
-        f'n=0; while {there} && [ "$(cat {path} 2>/dev/null | wc -l)" -le {known} ] && [ $n -lt {looks} ]; '
-        f"do sleep {PAUSE}; n=$((n+1)); done; tail -n +{known + 1} {path} 2>/dev/null"
+        f"f={path}; n=0; while {there}; do c=0; "
+        "if [ -r $f ]; then while read -r l; do c=$((c+1)); done <$f; fi; "
+        f"[ $c -gt {known} ] && break; [ $n -ge {looks} ] && break; sleep {PAUSE}; n=$((n+1)); "
+        f"done 2>/dev/null; tail -n +{known + 1} $f 2>/dev/null"
     )
 
 
 def _note(text: str) -> dict[str, str] | None:
     """A line of the file; None for what else a shell may print."""
     try:
-        found = json.loads(text)
+        return _known(json.loads(text))
     except ValueError:
         return None
-    known = isinstance(found, dict) and found.get("step") in WORDS
-    return {key: str(found.get(key, "")) for key in ("step", "about", "app")} if known else None
+
+
+def _known(found: Any) -> dict[str, str] | None:
+    """What a host has noted, where it is a step; it may be anything."""
+    if not (isinstance(found, dict) and found.get("step") in WORDS):
+        return None
+    return {key: str(found.get(key, "")) for key in ("step", "about", "app")}
 
 
 def _can_be_followed(action: Any) -> bool:

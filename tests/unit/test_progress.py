@@ -11,9 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader
+from ansible_collections.asgi.host.plugins.action import release
 from ansible_collections.asgi.host.plugins.module_utils import _progress as notes
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
-from ansible_collections.asgi.host.plugins.plugin_utils import _outcome, _progress
+from ansible_collections.asgi.host.plugins.plugin_utils import _fleet, _outcome, _progress
 from ansible_collections.asgi.host.plugins.plugin_utils._progress import Follower
 
 ESC = chr(27)
@@ -145,6 +149,28 @@ def test_silent_where_nobody_can_or_shall_look(
     assert (action.looks, action._display.lines) == ([], [])
 
 
+def test_connection_of_ansible_s_can_be_copied(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By Ansible's own plugins: a look while another command of the same connection runs."""
+    monkeypatch.setattr(_progress, "FIRST_AFTER", 0.0)
+    action = release.ActionModule(
+        task=SimpleNamespace(async_val=0, args={}),
+        connection=connection_loader.get("local", PlayContext()),
+        play_context=PlayContext(),
+        loader=DataLoader(),
+        templar=None,
+        shared_loader_obj=None,
+    )
+    shown = Play()
+    monkeypatch.setattr(action, "_display", shown)
+    with Follower(action, "web1", wanted=True) as follower, notes.noted(follower.token) as taken:
+        notes.step("build", "1", app="shop")
+        answer = action._low_level_execute_command("sleep 1.5; echo done")
+        assert shown.lines == lines("build release 1")
+    follower.conclude(taken.taken)
+    assert answer["stdout"] == "done\n"
+    assert shown.lines == lines("build release 1")
+
+
 def test_look_that_fails_is_no_error(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_progress, "FIRST_AFTER", 0.0)
     action = Action()
@@ -216,6 +242,25 @@ def test_thread_writes_nothing_after_the_call(run: Path, monkeypatch: pytest.Mon
     go.set()
     follower._thread.join(10)
     assert action._display.lines == []
+
+
+def test_host_that_waits_for_its_turn_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fleet, "run_folder", lambda: tmp_path)
+    spec = {"name": "shop", "source": {"digest": ""}, "requirements": [], "hooks": {"migrate": ["m"]}}
+    waits = threading.Event()
+    second = threading.Thread(target=lambda: _fleet.turn(spec, "web2", waits.set).__enter__())
+    with _fleet.turn(spec, "web1", lambda: pytest.fail("nobody is before it")):
+        second.start()
+        assert waits.wait(10)
+    second.join(10)
+    assert not second.is_alive()
+
+
+def test_answer_of_a_strange_host_is_no_error(run: Path) -> None:
+    action = Action()
+    follower = call(action, lasts=0.0)
+    follower.conclude([{"step": "?"}, 1, {"step": "build", "about": ["x"], "app": "shop"}])  # type: ignore[list-item]
+    assert action._display.lines == lines("build release ['x']")
 
 
 def test_notes_are_root_s_alone_and_gone_with_the_call(run: Path) -> None:
