@@ -13,6 +13,7 @@ from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
+    _outcome,
     _parcels,
     _sources,
     _specs,
@@ -42,6 +43,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         self._role = role = Role(self._task.args["role"], _controller.bases(self._task_vars))
+        self._parcels: dict[str, str] = {}
         if problems := role.problems():
             return {**result, "failed": True, "msg": _words.safe_all(problems)}
         remembered = _controller.Remembered(self._task_vars)
@@ -61,8 +63,8 @@ class ActionModule(ActionBase):
                 return {**result, **answer}
         remembered.write(host, asked.sources)
         for name, app in answer.get("apps", {}).items():
-            if app["status"] == "deployed":
-                self._display.display(f"    {name}: release {app['release']['id']} serves")
+            if name in self._parcels and app["status"] in ("deployed", "synced"):
+                _controller.say(self, self._task_vars, _outcome.done(app, role.place(name)), name)
         if failures := answer.get("failures"):
             return {
                 **result,
@@ -105,10 +107,13 @@ class ActionModule(ActionBase):
         """Ask for the facts, and for the rest if they are those that it was made for."""
         arguments = {"question": self._role.question(), **asked.everything}
         private = arguments.pop("private", None)
-        return _controller.on_host(self, self._task_vars, "look", arguments, private)
+        # Where nothing is brought, nothing lasts.
+        progress = self._role.progress and bool(self._parcels)
+        return _controller.on_host(self, self._task_vars, "look", arguments, private, progress=progress)
 
     def _ask_for(self, host: dict[str, Any], known: dict[str, str]) -> Asked:
         """What a host with these facts is asked, with the sources that are not those which are ``known``."""
+        self._parcels = {}
         try:
             told = self._role.tell(host, self._loader)
             if told.failures:
@@ -119,7 +124,8 @@ class ActionModule(ActionBase):
             self._display.v(_words.safe(str(error)))
             return Asked({}, known)
         for name in parcels:
-            self._display.display(f"    {name}: its source has changed")
+            _controller.say(self, self._task_vars, "its source has changed", name)
+        self._parcels = parcels
         return Asked(self._role.everything(host, told, parcels), sources)
 
     def _only_looks(self) -> bool:

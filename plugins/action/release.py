@@ -11,7 +11,15 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
-from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _fleet, _parcels, _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils import (
+    _controller,
+    _fleet,
+    _outcome,
+    _parcels,
+    _progress,
+    _sources,
+    _specs,
+)
 from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 
 # Of an app that was looked at: nothing is to be repaired.
@@ -81,6 +89,7 @@ class ActionModule(ActionBase):
             self._not_yet = {*failures, *(spec["name"] for spec in new)}
             self._sites_came = not (arguments.get("sites") and role.variables["proxy"])
             for spec in sorted(new, key=may_be_slow):
+                self._announce(spec["name"], results[spec["name"]])
                 if self._task.check_mode:
                     changed = True
                     continue
@@ -119,20 +128,30 @@ class ActionModule(ActionBase):
         ]
         return self._call({**common, "apps": specs, "mode": "look"})
 
+    def _announce(self, name: str, found: Mapping[str, Any]) -> None:
+        """Say which release an app gets and why; or that its live folder gets what changed, which needs none."""
+        needed = found["status"] == "needed"
+        words = _outcome.due(found) if needed else "its live folder gets what changed"
+        _controller.say(self, self._task_vars, words, name)
+
+    def _step(self, step: str, about: str, app: str) -> None:
+        """Say what this machine does, where the host is not at work yet."""
+        if self._role.progress:
+            words = _progress.words({"step": step, "about": about})
+            _controller.say(self, self._task_vars, words, app)
+
     def _bring(self, spec: dict[str, Any], found: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Make a new release; or send to a live folder what changed, which needs none."""
-        if found["status"] == "needed":
-            self._display.display(f"    {spec['name']}: new release ({', '.join(found['reasons'])})")
-            return self._deploy_in_turn(spec, common)
-        self._display.display(f"    {spec['name']}: its live folder gets what changed")
-        return self._deploy(spec, common)
+        return (
+            self._deploy_in_turn(spec, common) if found["status"] == "needed" else self._deploy(spec, common)
+        )
 
     def _deploy_in_turn(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Deploy; an app with migrations goes from host to host, and no further than the first that fails."""
         if not spec["hooks"]["migrate"]:
             return self._deploy(spec, common)
         name, host = spec["name"], str(self._task_vars.get("inventory_hostname"))
-        with _fleet.turn(spec, host) as (turn, note):
+        with _fleet.turn(spec, host, lambda: self._step("turn", "", name)) as (turn, note):
             if turn.failed:
                 failure = f"{name}: not tried on this host, because it failed on {turn.failed}"
                 return {"apps": {}, "failures": {name: failure}}
@@ -162,6 +181,7 @@ class ActionModule(ActionBase):
                 return self._call(wanted, private)
             if text := _parcels.small(local):
                 return self._call(wanted, {"parcels": {name: text}, **private})
+            self._step("send", f"{local.stat().st_size / 1e6:.1f} MB", name)
             folder = self._make_tmp_path()
             try:
                 remote = self._transfer_file(
@@ -188,6 +208,7 @@ class ActionModule(ActionBase):
     def _call(self, arguments: dict[str, Any], more: dict[str, Any] | None = None) -> dict[str, Any]:
         """Have the host do it; ``more`` goes with what is private."""
         private = wrap({**self._private, **(more or {})})
-        answer = _controller.on_host(self, self._task_vars, "release", arguments, private)
+        progress = self._role.progress
+        answer = _controller.on_host(self, self._task_vars, "release", arguments, private, progress=progress)
         self._diff += answer.pop("diff", None) or []
         return answer

@@ -21,11 +21,14 @@ class ActionModule(ActionBase):
         """Arguments: stage, role, host (facts), failed."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        tasks = self._tasks(Role(self._task.args["role"], _controller.bases(task_vars)))
+        role = Role(self._task.args["role"], _controller.bases(task_vars))
+        tasks = self._tasks(role)
         # Apps whose release failed are told of in the end, and so is what goes wrong with the sites after them.
         later = self._task.args["stage"] == "sites"
         arguments = {"steps": tasks.steps, "doors": tasks.doors, "told_later": later}
-        answer = _controller.on_host(self, task_vars, "stage", arguments, wrap(tasks.private))
+        answer = _controller.on_host(
+            self, task_vars, "stage", arguments, wrap(tasks.private), progress=role.progress
+        )
         if tasks.doors and not self._task.check_mode and "self_test" in answer:
             address = _controller.address(task_vars)
             answer["self_test"] = _doors.conclude(tasks.doors, answer["self_test"], address, self._display)

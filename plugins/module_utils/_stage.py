@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from . import _nginx, _trees
+from . import _nginx, _progress, _trees
 from ._files import gid_of, let_pass, lets_pass, owned_as, point_link, uid_of, write_atomically
 from ._process import CommandError, run, succeeds
 
@@ -51,11 +51,16 @@ class Outcome:
 
 @dataclass
 class Stage:
-    """Carries out steps in order; ``dry`` only looks. ``private`` holds contents that must not be shown."""
+    """Carries out steps in order; ``dry`` only looks. ``private`` holds contents that must not be shown.
+
+    One that is ``told`` notes what it does, or in a dry run would do, when it begins.
+    """
 
     dry: bool
     private: Mapping[str, Any] = field(default_factory=dict)
+    told: bool = False
     outcome: Outcome = field(default_factory=Outcome)
+    _quick: dict[str, list[str]] = field(default_factory=dict)
     _undo: list[tuple[Part, str, Callable[[], None]]] = field(default_factory=list)
     _part: Part = ()
     _checked: bool = False
@@ -71,7 +76,7 @@ class Stage:
 
         A command runs when a path that begins with one of ``when`` changed in this call, when ``creates`` does not exist,
         or when the command ``unless`` does not succeed. With ``check`` it only checks and is no change. With ``may_fail``
-        its failure undoes nothing, and is reported.
+        its failure undoes nothing, and is reported. What it does is noted in the words of ``do``, where it has them.
 
         A step with ``part``, the names of apps, fails for these alone: what was done of that part is undone, its other
         steps are passed over, and ``left`` says why. Where a check fails it is found out which part that is due to.
@@ -95,6 +100,7 @@ class Stage:
                     self._take_back()
                     raise StageError(f"{_name(step)}: {_reason(step, error)}{put_back}") from error
             self._checked |= bool(step.get("check"))
+        self._tell_quick()
         return self.outcome
 
     def _do(self, step: Mapping[str, Any]) -> None:
@@ -108,8 +114,9 @@ class Stage:
         for own, path, undo in reversed(self._undo):
             if part is None or own == part:
                 undo()
-                if path in self.outcome.changed:
-                    self.outcome.changed.remove(path)
+                for noted in (self.outcome.changed, *self._quick.values()):
+                    if path in noted:
+                        noted.remove(path)
                 self.outcome.diff[:] = [
                     each for each in self.outcome.diff if each.get("after_header") != path
                 ]
@@ -170,8 +177,22 @@ class Stage:
     def _can_undo(self, path: Path) -> None:
         self._undo.append((self._part, str(path), _restore(path)))
 
-    def _note(self, what: str) -> None:
+    def _note(self, what: str, verb: str = "") -> None:
+        """Something changes; files are told of together, under the ``verb`` of what is done with them."""
         self.outcome.changed.append(what)
+        if verb:
+            self._quick.setdefault(verb, []).append(what)
+
+    def _tell(self, what: str) -> None:
+        if self.told:
+            _progress.step("host", what)
+
+    def _tell_quick(self) -> None:
+        """Tell of the files since the last command; in a dry run of each."""
+        for verb, paths in self._quick.items():
+            if paths:
+                self._tell(_progress.several(verb, paths, all_of_them=self.dry))
+        self._quick.clear()
 
     def _file(self, step: Mapping[str, Any]) -> None:
         path, secret = Path(step["file"]), "private" in step
@@ -195,7 +216,7 @@ class Stage:
             path, uid=uid_of(step.get("owner", "root")), gid=gid_of(step.get("group", "root")), mode=mode
         ):
             return
-        self._note(str(path))
+        self._note(str(path), "write")
         if self.dry:
             return
         if before is not None and before != content and not step.get("ours"):
@@ -216,7 +237,7 @@ class Stage:
         content = re.sub(pattern, to, before, count=1, flags=re.MULTILINE)
         if content == before:
             return
-        self._note(str(path))
+        self._note(str(path), "write")
         shown = {"before_header": str(path), "after_header": str(path)}
         texts = {"before": before.decode(errors="replace"), "after": content.decode(errors="replace")}
         self.outcome.diff.append({**shown, **texts})
@@ -234,19 +255,19 @@ class Stage:
     def _folder(self, step: Mapping[str, Any]) -> None:
         path, mode = Path(step["folder"]), int(step.get("mode", "0755"), 8)
         if self.dry and not path.is_dir():
-            self._note(str(path))
+            self._note(str(path), "make")
             return
         try:
             uid, gid = uid_of(step.get("owner", "root")), gid_of(step.get("group", "root"))
         except KeyError:
             if not self.dry:
                 raise
-            self._note(str(path))
+            self._note(str(path), "make")
             return
         passer = uid_of(step["passable_for"]) if "passable_for" in step else None
         if path.is_dir() and self._is_as_wanted(path, uid, gid, mode, passer):
             return
-        self._note(str(path))
+        self._note(str(path), "make")
         if self.dry:
             return
         path.mkdir(parents=True, exist_ok=True)
@@ -274,6 +295,7 @@ class Stage:
         if not path.is_dir() or _trees.belongs(path, uid):
             return
         self._note(f"{path} given back to {step['owner']}")
+        self._tell(f"give {path} back to {step['owner']}")
         if not self.dry:
             _trees.give(path, uid, gid)
 
@@ -283,7 +305,7 @@ class Stage:
             return
         if path.is_symlink() and os.readlink(path) == target:
             return
-        self._note(str(path))
+        self._note(str(path), "write")
         if not self.dry:
             self._can_undo(path)
             point_link(path, target)
@@ -294,7 +316,7 @@ class Stage:
             return
         if step.get("if_empty") and any(path.iterdir()):
             return
-        self._note(str(path))
+        self._note(str(path), "remove")
         if self.dry:
             return
         if path.is_dir() and not path.is_symlink():
@@ -317,6 +339,9 @@ class Stage:
             due = not succeeds(step["unless"])
         if not due:
             return
+        if "do" in step and not (self.dry and step.get("check")):
+            self._tell_quick()
+            self._tell(step["do"])
         what = step.get("creates") or step.get("name") or " ".join(step["command"])
         if not step.get("check") and (self.dry or not step.get("may_fail")):
             self._note(what)

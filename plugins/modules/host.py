@@ -28,6 +28,9 @@ options:
   private:
     description: What must not be shown, wrapped.
     type: str
+  progress:
+    description: The name of the notes that the controller reads while the call lasts; without it none are kept on disk.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -54,7 +57,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.host.plugins.module_utils import _host, _self_test, _words
+from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _self_test, _words
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import hints, units
@@ -93,16 +96,18 @@ def main() -> None:
             "task": {"type": "str", "choices": list(TASKS), "required": True},
             "arguments": {"type": "dict", "required": True},
             "private": {"type": "str", "no_log": True},
+            "progress": {"type": "str"},
         },
         supports_check_mode=True,
     )
     given = module.params
     private = unwrap(given["private"])
     try:
-        answer = TASKS[given["task"]](module, given["arguments"], private)
+        with _progress.noted(given["progress"]) as notes:
+            answer = TASKS[given["task"]](module, given["arguments"], private)
     except Exception as error:  # noqa: BLE001 - no traceback is for an operator
         module.fail_json(msg=_words.unexpected("asgi.host", error, private))
-    module.exit_json(**answer)
+    module.exit_json(**answer, **({"notes": notes.taken} if notes.taken else {}))
 
 
 def host_info(_module: AnsibleModule, given: Arguments, _private: Any) -> dict[str, Any]:
@@ -196,7 +201,7 @@ def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, An
     """Carry out the steps; then ask the apps."""
     workers = _self_test.nginx_workers()
     try:
-        outcome = Stage(dry=module.check_mode, private=private).carry_out(given["steps"])
+        outcome = Stage(dry=module.check_mode, private=private, told=True).carry_out(given["steps"])
     except StageError as error:
         if not given.get("told_later"):
             module.fail_json(msg=mask(str(error), private))
@@ -284,7 +289,7 @@ class Sites:
         What fails is undone, and tried once more by the stage of all sites, which then says why.
         """
         try:
-            outcome = Stage(dry=self._module.check_mode, private=self._private).carry_out(
+            outcome = Stage(dry=self._module.check_mode, private=self._private, told=True).carry_out(
                 self._steps.get(when, [])
             )
         except StageError:

@@ -17,6 +17,7 @@ from typing import Any
 from ansible import constants
 from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.module_utils._files import write_atomically
+from ansible_collections.asgi.host.plugins.plugin_utils import _progress
 
 
 def operator() -> str:
@@ -45,16 +46,40 @@ def on_host(
     task: str,
     arguments: Mapping[str, Any],
     private: str | None = None,
+    *,
+    progress: bool = False,
 ) -> dict[str, Any]:
-    """What the module host answers to one task of an action plugin; ``private`` is wrapped already."""
-    answer: dict[str, Any] = action._execute_module(
-        module_name="asgi.host.host",
-        module_args={"task": task, "arguments": arguments, "private": private},
-        task_vars=task_vars,
-    )
+    """What the module host answers to one task of an action plugin; ``private`` is wrapped already.
+
+    With ``progress`` the play says what the host is at while that lasts; in check mode, what it would do.
+    """
+    check = action._task.check_mode
+    with _progress.Follower(action, inventory_name(task_vars), wanted=progress, check=check) as follower:
+        answer: dict[str, Any] = action._execute_module(
+            module_name="asgi.host.host",
+            module_args={
+                "task": task,
+                "arguments": arguments,
+                "private": private,
+                "progress": follower.token,
+            },
+            task_vars=task_vars,
+        )
+    follower.conclude(answer.pop("notes", []))
     # What apps and their commands said is shown by Ansible as it comes.
     safe: dict[str, Any] = _words.safe_all(answer)
     return safe
+
+
+def inventory_name(task_vars: Mapping[str, Any] | None) -> str:
+    """A host's name in the inventory."""
+    return str((task_vars or {}).get("inventory_hostname"))
+
+
+def say(action: Any, task_vars: Mapping[str, Any] | None, words: str, app: str = "") -> None:
+    """Say in the play what happens on a host, or in check mode would."""
+    name, check = inventory_name(task_vars), action._task.check_mode
+    action._display.display(_progress.line(name, words, app, check=check))
 
 
 def cache(name: str) -> Path | None:

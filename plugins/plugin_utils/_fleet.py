@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +39,21 @@ class Turn:
 
 
 @contextmanager
-def turn(spec: Mapping[str, Any], host: str) -> Iterator[tuple[Turn, Any]]:
+def turn(spec: Mapping[str, Any], host: str, waits: Callable[[], None]) -> Iterator[tuple[Turn, Any]]:
     """Wait for this host's turn; yields it, and the function that is to be told the outcome.
 
-    The function takes what the module said of the migrations, and the failure if there was one.
+    ``waits`` is told when another host is at it. The function takes what the module said of the migrations, and the
+    failure if there was one.
     """
     what = [spec["source"]["digest"], spec["requirements"], spec["hooks"]["migrate"]]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     path = run_folder() / f"{spec['name']}.migrated"
     with path.open("a+", encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(stream, fcntl.LOCK_EX)
         stream.seek(0)
         seen = json.loads(stream.read() or "{}")
         known = seen.get(key, {})

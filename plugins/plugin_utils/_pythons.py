@@ -58,6 +58,7 @@ def stage(apps: Sequence[Mapping[str, Any]], host: Mapping[str, Any], uv: str) -
         *(
             {
                 "name": f"Python {each} by uv",
+                "do": f"install Python {each}",
                 "command": [*tool, PROGRAM, uv, PYTHONS, each],
                 "unless": ["false"],
                 "private_env": "addresses",

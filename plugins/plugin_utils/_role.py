@@ -15,6 +15,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
     _handover,
+    _outcome,
     _preflight,
     _pythons,
     _specs,
@@ -91,6 +92,18 @@ class Role:
                 uv_requirements=given["uv_requirements"],
             )
         )
+
+    @property
+    def progress(self) -> bool:
+        """Whether a play says each step of a host when it begins."""
+        return bool(self.variables.get("progress"))
+
+    def place(self, name: str) -> str:
+        """Where an app is found, in words; empty for one that goes, and for one that is not the inventory's."""
+        given = self.variables
+        proxy, port, root = given["proxy"], int(given.get("https_port", 443)), given["root"]
+        found = (app for app in self.apps if app["name"] == name)
+        return next((_outcome.place(app, proxy=proxy, https_port=port, root=root) for app in found), "")
 
     def question(self) -> dict[str, Any]:
         """What the host is asked about itself."""

@@ -53,6 +53,7 @@ CHECK: dict[str, Any] = {
     "when": [f"{NGINX}/"],
     "check": True,
     "name": "nginx's configuration",
+    "do": "check nginx's configuration",
 }
 # The block events is written once, and is the owner's: the one line is changed where it holds what packages bring (Debian's
 # 768, nginx.org's 1024, nginx's own 512), and says what it was, so that it can be put back. Another number is somebody's own.
@@ -164,13 +165,19 @@ def base(
                 "command": ["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script, "sh", *missing],
                 "unless": ["false"],
                 "name": f"Debian packages: {', '.join(missing)}",
+                "do": f"install Debian packages: {', '.join(missing)}",
             }
         )
     if authority:
         content = Path(authority).read_text(encoding="utf-8")
         steps += [
             {"file": AUTHORITY, "content": content},
-            {"command": ["update-ca-certificates"], "when": [AUTHORITY], "name": "certificate authorities"},
+            {
+                "command": ["update-ca-certificates"],
+                "when": [AUTHORITY],
+                "name": "certificate authorities",
+                "do": "have the host believe asgi_host_ca_file",
+            },
         ]
     steps += [
         {"folder": TOOLS},
@@ -185,12 +192,14 @@ def base(
             # As who builds: a session with a umask of 077 may have made it for root alone.
             "unless": [*AS_NOBODY, "sh", "-c", 'test -s "$0" && test -x "$0"', uv],
             "name": "uv's virtualenv",
+            "do": "make the virtualenv of uv",
         },
         {
             "command": [*pip, f"--requirement={TOOLS}/uv-requirements.txt"],
             "when": [complete],
             "private_env": "index",
             "name": "uv",
+            "do": "install uv",
         },
         {
             "command": ["sh", "-c", f"sync --file-system {folder} && touch {complete}"],
@@ -211,6 +220,7 @@ def base(
                 "command": ["systemd-sysusers"],
                 "when": ["/etc/sysusers.d/asgi-"],
                 "name": "system users",
+                "do": "make the users of the apps",
                 **always,
             }
         )
@@ -264,16 +274,19 @@ def _readable_by_nginx(user: str, data: str, media: str) -> list[dict[str, Any]]
     return [
         {
             "name": media,
+            "do": f"make {media}",
             "command": [*as_user, "mkdir", "-p", "-m", "0750", media],
             "unless": ["test", "-d", media],
         },
         {
             "name": f"{data} passable for nginx",
+            "do": f"let nginx pass through {data}",
             "command": [*as_user, "setfacl", "-m", f"{entry}:x", data],
             "unless": ["sh", "-c", f"getfacl -pc {data} | grep -q '^user:{_nginx.USER}:--x'"],
         },
         {
             "name": f"{media} readable for nginx",
+            "do": f"let nginx read {media}",
             "command": [*as_user, "setfacl", "-R", "-P", "-m", f"{entry}:rX,d:{entry}:rX", media],
             "unless": ["sh", "-c", f"getfacl -pc {media} | grep -q '^default:user:{_nginx.USER}:r-x'"],
         },
@@ -303,6 +316,7 @@ def leave(
                 "command": ["systemctl", "try-reload-or-restart", "nginx"],
                 "when": [f"{NGINX}/"],
                 "name": "nginx reloaded",
+                "do": "reload nginx",
             },
             {"absent": f"{NGINX}/asgi"},
             {"absent": NGINX_DROP_IN},
@@ -325,6 +339,7 @@ def leave(
             "command": ["update-ca-certificates", "--fresh"],
             "when": [AUTHORITY],
             "name": "certificate authorities",
+            "do": "have the host believe asgi_host_ca_file no more",
         },
         *({"absent": folder, "if_empty": True} for folder in ("/etc/asgi", "/var/lib/asgi", root)),
     ]
@@ -453,11 +468,13 @@ def proxy(
             "command": ["systemctl", "enable", "--quiet", "nginx"],
             "unless": ["systemctl", "is-enabled", "--quiet", "nginx"],
             "name": "nginx enabled at boot",
+            "do": "have nginx started at boot",
         },
         {
             "command": ["systemctl", "start", "nginx"],
             "unless": ["systemctl", "is-active", "--quiet", "nginx"],
             "name": "nginx started",
+            "do": "start nginx",
         },
         {
             # Workers have the limit of the master that starts them, which a drop-in gives to the next one.
@@ -465,7 +482,12 @@ def proxy(
             "when": [NGINX_DROP_IN, NGINX_CONF],
             "name": "nginx's open files",
         },
-        {"command": ["systemctl", "reload", "nginx"], "when": [f"{NGINX}/"], "name": "nginx reloaded"},
+        {
+            "command": ["systemctl", "reload", "nginx"],
+            "when": [f"{NGINX}/"],
+            "name": "nginx reloaded",
+            "do": "reload nginx",
+        },
         *({"absent": f"{NGINX}/asgi/tls/{app['name']}"} for app in gone if app["state"] == "absent"),
     ]
     if early:
@@ -522,7 +544,12 @@ def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dic
         steps.append({"notice": RESTART_DUE, "when": [NGINX_DROP_IN]})
     else:
         steps.append(
-            {"command": ["systemctl", "restart", "nginx"], "when": [NGINX_DROP_IN], "name": "nginx restarted"}
+            {
+                "command": ["systemctl", "restart", "nginx"],
+                "when": [NGINX_DROP_IN],
+                "name": "nginx restarted",
+                "do": "restart nginx, which serves nobody yet",
+            }
         )
     return steps
 
@@ -560,12 +587,14 @@ def _acme_runs() -> list[dict[str, Any]]:
             "command": ["systemctl", "enable", "--now", "--quiet", timer],
             "unless": ["sh", "-c", runs],
             "name": "the timer of certificates",
+            "do": "start the timer that renews certificates",
         },
         {
             "command": ["python3", ACME_PROGRAM, "start"],
             "unless": ["python3", ACME_PROGRAM, "due"],
             "may_fail": True,
             "name": "certificates by ACME",
+            "do": "order certificates by ACME",
         },
     ]
 
@@ -578,6 +607,7 @@ def _acme_leaves() -> list[dict[str, Any]]:
             "command": ["systemctl", "disable", "--now", "--quiet", "asgi-acme.timer"],
             "unless": ["test", "!", "-e", f"{units}timer"],
             "name": "the timer of certificates",
+            "do": "stop the timer that renews certificates",
         },
         {"absent": f"{units}timer"},
         {"absent": f"{units}service"},
@@ -612,6 +642,7 @@ def _own_certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
             {"folder": f"{site['folder']}/acme", "mode": "0700"},
             {
                 "name": f"first certificate of {site['name']}",
+                "do": f"make the first certificate of {site['name']}, until the authority gives one",
                 "command": ["sh", "-c", _first_certificate(site)],
                 "unless": ["test", "-e", site["certificate"]],
             },
@@ -621,6 +652,7 @@ def _own_certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
         {"folder": site["folder"], "mode": "0700"},
         {
             "name": f"self-signed certificate of {site['name']}",
+            "do": f"make a self-signed certificate for {site['name']}",
             "command": _self_signed(site, key=site["key"], certificate=site["certificate"]),
             "creates": site["certificate"],
         },

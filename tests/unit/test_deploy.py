@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.asgi.host.plugins.module_utils import _progress
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import (
     background,
@@ -235,7 +236,64 @@ def test_same_digest_needs_nothing_and_another_does(tmp_path: Path, world: World
     units.states_now = lambda names: dict.fromkeys(names, active)  # type: ignore[assignment]
     assert wanted(tmp_path, "one").look(dry=False)["status"] == "current"
     found = wanted(tmp_path, "two").look(dry=False)
-    assert (found["status"], found["reasons"]) == ("needed", ["source changed"])
+    assert (found["status"], found["reasons"]) == ("needed", ["source changed: one → two"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"requirements": ["redis"]}, "dependencies changed: requirements"),
+        ({"server_pins": ["gunicorn==1"]}, "dependencies changed: the role's server"),
+        ({"python": {"path": "/usr/bin/python3", "version": "3.11.9"}}, "python changed: 3.11.2 → 3.11.9"),
+        ({"python": {"path": "/opt/python3", "version": "3.11.2"}}, "python changed"),
+        ({"files": {"gunicorn.conf.py": "workers = 2\n"}}, "settings changed: gunicorn.conf.py"),
+        (
+            {"texts": {"service": "", "release.conf": ""}, "command": "run"},
+            "settings changed: command, unit",
+        ),
+        ({"processes": {"worker": ""}}, "settings changed: processes.worker"),
+    ],
+)
+def test_new_release_has_its_reason_by_the_names_of_the_inventory(
+    tmp_path: Path, world: World, change: dict[str, Any], reason: str
+) -> None:
+    wanted(tmp_path, "one").deploy(None)
+    now = wanted(tmp_path, "one", **change)
+    found = now.look(dry=True)
+    active = now.app.active()
+    assert active
+    assert (found["reasons"], found["previous"], found["again"]) == ([reason], active.id, None)
+    now.deploy(None)
+    new = now.app.active()
+    assert new
+    assert new.id.endswith(f"-{found['wanted']}")
+    assert wanted(tmp_path, "one").look(dry=True)["again"] == active.id
+
+
+def test_release_of_an_earlier_version_says_which_part_differs(tmp_path: Path, world: World) -> None:
+    """It has noted no details."""
+    wanted(tmp_path, "one").deploy(None)
+    now = wanted(tmp_path, "one", requirements=["redis"])
+    active = now.app.active()
+    assert active
+    entry = ledger.read(active)
+    del entry["details"]
+    ledger.write(active, entry)
+    assert now.look(dry=True)["reasons"] == ["dependencies changed"]
+
+
+def test_deploy_notes_its_steps(tmp_path: Path, world: World) -> None:
+    wanted(tmp_path, "one").deploy(None)
+    with _progress.noted(None) as notes:
+        wanted(tmp_path, "two").deploy(None)
+    assert [note["step"] for note in notes.taken] == ["build", "gate", "switch", "let_go"]
+    with _progress.noted(None) as notes:
+        wanted(tmp_path, "two").deploy(None)
+    assert notes.taken == []
+    with _progress.noted(None) as notes:
+        wanted(tmp_path, "one").deploy(None)
+    assert [note["step"] for note in notes.taken] == ["again", "gate", "switch", "let_go"]
+    assert {note["app"] for note in notes.taken} == {"shop"}
 
 
 def test_drift_of_a_release(tmp_path: Path, world: World) -> None:
@@ -329,7 +387,9 @@ def test_secrets_are_in_the_identity_but_not_to_be_read_there(tmp_path: Path, wo
     assert "hush" not in release.ledger.read_text()
     changed = wanted(tmp_path, "one")
     changed.private = {**changed.private, "secrets": {"S": "another"}}
-    assert changed.look(dry=True)["reasons"] == ["environment changed"]
+    assert changed.look(dry=True)["reasons"] == ["environment changed: secrets.S"]
+    changed.private = {**changed.private, "secrets": {}, "env": {"E": ""}}
+    assert changed.look(dry=True)["reasons"] == ["environment changed: env.E, secrets.S"]
     assert environment.keyed_digest(deployment.app, {}) != environment.keyed_digest(deployment.app, {"S": ""})
 
 
@@ -735,7 +795,7 @@ def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pyt
     there = True
     more = {**container, "workers": 3}
     changed = wanted(tmp_path, "d", source=source, container=more, files={}, module="", python=None)
-    assert changed.look(dry=True)["reasons"] == ["settings changed"]
+    assert changed.look(dry=True)["reasons"] == ["settings changed: image"]
     world.bad = True
     with pytest.raises(deploy.DeployError):
         changed.deploy(None)
@@ -951,7 +1011,7 @@ def test_one_that_was_just_started_again_is_looked_at_for_longer(
 def test_changed_process_is_a_new_release(tmp_path: Path, world: World) -> None:
     deployed(tmp_path, "one", processes=WORKER)
     other = wanted(tmp_path, "one", processes={"worker": "[Service]\nExecStart=work harder\n"})
-    assert other.look(dry=True)["reasons"] == ["settings changed"]
+    assert other.look(dry=True)["reasons"] == ["settings changed: processes.worker"]
 
 
 def test_removal_leaves_no_process(tmp_path: Path, world: World) -> None:

@@ -53,6 +53,7 @@ class Host:
         self.facts = FACTS
         self.due: dict[str, list[str]] = NOTHING
         self.calls: list[dict[str, Any]] = []
+        self.followed: list[bool] = []
         self.parcels: dict[str, bytes] = {}
         self.more: dict[str, Any] = {}
 
@@ -60,6 +61,7 @@ class Host:
         """One call of the module."""
         given = module_args["arguments"]
         self.calls.append(given)
+        self.followed.append(bool(module_args["progress"]))
         if given.get("host") != self.facts:
             return {"host": self.facts, "compared": False}
         packed: dict[str, str] = unwrap(module_args["private"])["parcels"]
@@ -123,7 +125,7 @@ def play(
         any_errors_fatal=fatal,
         get_play=lambda: SimpleNamespace(max_fail_percentage=max_fail),
     )
-    action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+    action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None), transport="local", become=None)
     action._display = SimpleNamespace(v=lambda _: None, warning=lambda _: None, display=lambda _: None)
     action._loader = None
     action._execute_module = host
@@ -236,6 +238,15 @@ def test_new_source_goes_along(host: Host, tmp_path: Path) -> None:
         assert packed.read() == b"app = 1\n"
     play(host, tmp_path, "app = 1\n")
     assert host.parcels == {}
+
+
+def test_call_that_brings_nothing_is_not_looked_at(host: Host, tmp_path: Path) -> None:
+    play(host, tmp_path, progress=True)
+    play(host, tmp_path, progress=True)
+    assert host.followed == [False, False, False]
+    play(host, tmp_path, "app = 1\n", progress=True)
+    play(host, tmp_path, "app = 2\n", progress=False)
+    assert host.followed[3:] == [True, False]
 
 
 def test_new_source_goes_along_with_the_call_that_counts(host: Host, tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ SECONDS = 600
 PLAYS = Plays()
 RECAP = re.compile(r"^(\S+)\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 # With pipelining a module is a script on the standard input of the last command of a line.
-EXEC = re.compile(r"^<([^>]+)> SSH: EXEC ssh .*$", re.MULTILINE)
+EXEC = re.compile(r"^<([^>]+)> SSH: EXEC ssh (.*)$", re.MULTILINE)
+# In the command by which a play looks at what a long call is at.
+LOOK = "asgi-host.progress-"
 FAILED = re.compile(r"^(?:fatal|failed): \[([^\]]+)\](?: \(item=.*?\))?: FAILED! => ", re.MULTILINE)
 
 
@@ -57,8 +59,11 @@ class Run:
         return "\n".join(found)
 
     def remote_calls(self, address: str) -> int:
-        """How often Ansible ran something on a host, each module call included; needs the output at -vvv."""
-        return sum(where == address for where in EXEC.findall(self.output))
+        """How often Ansible ran something on a host, each module call included; needs the output at -vvv.
+
+        Looks at what a call is at, while that lasts, are none.
+        """
+        return sum(where == address and LOOK not in what for where, what in EXEC.findall(self.output))
 
     def modules(self) -> Counter[str]:
         """The modules that ran on all hosts, with how often each ran; needs the output at -vvv."""

@@ -108,6 +108,10 @@ class Shop:
         there = f"cd /srv/asgi/{APP} && readlink current && sha256sum releases/*/release.json"
         return self.target.run(there), self.target.pids()
 
+    def release(self) -> str:
+        """The id of the release that serves."""
+        return str(self.target.release(APP)["id"])
+
     def releases(self) -> list[str]:
         return self.target.run(f"ls /srv/asgi/{APP}/releases").split()
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .. import _progress
 from .._private import without_passwords
 from .._process import CommandError, run
 from .._trees import TreeError
@@ -293,6 +294,7 @@ def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release
             tools.forget(release.app)
             ledger.update(other, venv_stamp=None)
         elif mark.is_file() and mark.read_text(encoding="utf-8") == digest:
+            _progress.step("reuse", other.id, app=release.app.name)
             # Hard links of files that nobody writes to: a second copy costs neither time nor space.
             run(["cp", "--archive", "--link", str(other.venv), str(release.venv)])
             shutil.copy2(other.folder / LOCK, release.folder / LOCK)
@@ -325,10 +327,13 @@ def _fill(
     choices: Sequence[Sequence[str]],
 ) -> None:
     """Resolve and install into an empty virtualenv of the interpreter ``python``."""
+    app = release.app.name
     for left in reversed(range(TRIES)):
         venv = str(tools.workshop.venv)
+        _progress.step("resolve", app=app)
         tools.run("venv", "--quiet", "--relocatable", "--clear", f"--python={python}", venv, nameless=True)
         text = _resolve(release, _Resolver(inputs, wanted, folder, tools), choices)
+        _progress.step("install", app=app)
         try:
             _install(wanted, folder, tools, text)
             break
@@ -337,6 +342,8 @@ def _fill(
                 raise
         time.sleep(PAUSE)
         tools = replace(tools, refresh=True)
+    if inputs.project:
+        _progress.step("project", app=app)
     if inputs.project and release.source.is_symlink():
         # Backends write beside what they build, and the folder is not theirs; a change of its code is to be seen.
         _install_local(tools, folder, ["."], f"--editable={folder}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import _trees, _words
+from .. import _progress, _trees, _words
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask
 from .._process import CommandError, run, succeeds
@@ -113,6 +113,7 @@ class Candidate:
         write_atomically(path, text.encode(), mode=mode, uid=uid, gid=gid)
 
     def _take_image(self, archive: Path | None, tools: build.Tools) -> None:
+        _progress.step("image", app=self.release.app.name)
         images.make(self.release, self.spec, archive, tools, self.login, self.asked)
         self._put_texts()
         ledger.update(
@@ -175,6 +176,7 @@ class Candidate:
         if self.spec["hooks"]["build"]:
             # What a build backend has left running has no part in it.
             shop.close()
+            _progress.step("build_hooks", app=self.release.app.name)
             self._run_build_hooks()
         self._must_hold_the_app(root)
         if not self.live:
@@ -400,6 +402,7 @@ class Candidate:
         if active:
             self._check_import()
         began = time.time()
+        _progress.step("migrate", app=self.release.app.name)
         self.hooks("migrate")
         known = bool(active and ledger.read(active).get("own_database"))
         said = {hook["every_host"] for hook in self.spec["hooks"]["migrate"]}
@@ -416,6 +419,7 @@ class Candidate:
         """
         if not self.spec["check"]:
             return  # what a program of one's own imports is its own affair
+        _progress.step("import", app=self.release.app.name)
         texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
         try:
             units.run_in_sandbox(

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from .. import _trees, _words
+from .. import _progress, _trees, _words
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._nginx import account
 from .._private import mask, without_passwords
@@ -35,6 +35,7 @@ from . import (
     ledger,
     live,
     memory,
+    reasons,
     requirements,
     tree,
     units,
@@ -48,6 +49,8 @@ from .paths import SYSTEMD, App, Release
 from .switch import LET_GO, NotProvedError, Switch
 from .watch import WentBadError, watch
 
+# Characters of its digest that a release has in its name.
+NAMED = 6
 # Of an app's socket, as its unit has it.
 SOCKET_MODE = 0o660
 # Seconds that one deploy waits for another of the same app.
@@ -121,6 +124,10 @@ class Deployment:
         digests["environment"] = environment.keyed_digest(self.app, self.private)
         return digests
 
+    def _details(self) -> dict[str, dict[str, str]]:
+        """What is kept of each part to tell why the next release is made."""
+        return reasons.details(self.app, self.spec, self.private)
+
     @functools.cached_property
     def _asked(self) -> str:
         """What the tag of an image in a registry stands for, asked once; empty for any other source."""
@@ -157,13 +164,20 @@ class Deployment:
             return {"status": "needed", "reasons": ["no release serves yet"]}
         entry = ledger.read(active)
         wanted = self.wanted_parts()
-        reasons = [
-            f"{name} changed" for name, digest in wanted.items() if entry.get("parts", {}).get(name) != digest
-        ]
-        if not reasons and not self._complete(active):
-            reasons = ["files of the release are missing or differ"]
-        if reasons:
-            return {"status": "needed", "reasons": reasons, "previous": active.id}
+        why: list[str] = []
+        if any(entry.get("parts", {}).get(name) != digest for name, digest in wanted.items()):
+            why = reasons.of(entry, wanted, self._details(), self.spec["source"])
+        elif not self._complete(active):
+            why = ["files of the release are missing or differ"]
+        if why:
+            again = self._same_again()
+            return {
+                "status": "needed",
+                "reasons": why,
+                "previous": active.id,
+                "wanted": self._digest()[:NAMED],
+                "again": again.id if again else None,
+            }
         try:
             with self._lock(wait=0.0):
                 found = [*self._finish(active, dry=dry), *self._repair(active, patience, dry=dry)]
@@ -241,6 +255,7 @@ class Deployment:
         if wrong:
             if dry:
                 return wrong
+            _progress.step("repair", ", ".join(wrong), app=self.app.name)
             run(["systemctl", "daemon-reload"])
             began = time.time()
             units.start(release)
@@ -255,6 +270,7 @@ class Deployment:
             self._gate.passes(release, patience)
         except GateError as error:
             if not dry:
+                _progress.step("repair", f"it did not answer: {error}", app=self.app.name)
                 began = time.time()
                 units.restart(release)
                 units.hasten(release, SILENT_PATIENCE)
@@ -269,6 +285,7 @@ class Deployment:
         wrong = background.lacking(release)
         if dry or not (wrong or stale):
             return wrong
+        _progress.step("processes", app=self.app.name)
         run(["systemctl", "daemon-reload"])
         try:
             background.stop_for_now(stale)
@@ -455,12 +472,14 @@ class Deployment:
                     background.only(previous)
             migrated: dict[str, bool] = {}
             if release := self._same_again():
+                _progress.step("again", release.id, app=self.app.name)
                 with self._restored(release, previous):
                     if migrate:
                         migrated = self._candidate(release).migrate(previous)
                     self._switch(release, previous)
             else:
                 release = self._name_release()
+                _progress.step("build", release.id, app=self.app.name)
                 try:
                     self._open(release)
                     candidate = self._candidate(release)
@@ -541,6 +560,7 @@ class Deployment:
         Switch(previous, self._gate, restart, self._fit, keep).to(release)
         wanted = self.spec["watch"]
         if wanted["seconds"]:
+            _progress.step("watch", wanted["seconds"], app=self.app.name)
             try:
                 watch(release, self._gate, wanted)
             except (WentBadError, background.EndedError) as error:
@@ -622,7 +642,7 @@ class Deployment:
 
     def _name_release(self) -> Release:
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
-        return self.app.release(f"{stamp}-{self._digest()[:6]}")
+        return self.app.release(f"{stamp}-{self._digest()[:NAMED]}")
 
     def _candidate(self, release: Release) -> Candidate:
         return Candidate(release, self.spec, self.private, self.login, self._asked)
@@ -641,6 +661,7 @@ class Deployment:
                 "version": self.spec["source"].get("version", ""),
                 "digest": self._digest(),
                 "parts": self.wanted_parts(),
+                "details": self._details(),
                 "gate": self._gate.entry(),
                 "processes": list(self.spec["processes"]),
                 "static": self.spec["static"],
@@ -667,6 +688,8 @@ class Deployment:
 
     def _after(self, release: Release, previous: Release | None) -> None:
         try:
+            if self.spec["hooks"]["after"]:
+                _progress.step("after", app=self.app.name)
             self._candidate(release).hooks("after")
             if ledger.read(release).get("after"):
                 ledger.update(release, after=None)
@@ -776,6 +799,7 @@ class Deployment:
             yield
 
     def _wait_for(self, stream: IO[str], deadline: float) -> None:
+        waits = False
         while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -786,6 +810,9 @@ class Deployment:
                         f"{self.app.name}: another deploy holds {self.app.lock} ({stream.read().strip()}); "
                         "wait for it to end"
                     ) from None
+                if not waits:
+                    _progress.step("lock", app=self.app.name)
+                waits = True
                 time.sleep(0.5)
             else:
                 return
@@ -856,6 +883,7 @@ class Deployment:
         account = _has_user(app.user)
         if dry or not (there or account):
             return there
+        _progress.step("remove", app=app.name)
         with self._lock() if str(app.folder) in there else contextlib.nullcontext():
             return self._remove(paths, there, account=account)
 

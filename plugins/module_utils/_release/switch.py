@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .. import _progress
 from .._files import point_link
 from .._process import CommandError
 from . import background, ledger, units
@@ -49,11 +50,13 @@ class Switch:
                 self._try_processes(release, took)
                 self._flip(release)
             if self.previous:
+                _progress.step("let_go", self.previous.id, app=release.app.name)
                 wait_until_let_go(self.previous.socket_path, LET_GO)
 
     def _prove(self, release: Release) -> float:
         """Start the candidate and ask it; returns the seconds that it took."""
         began = time.time()
+        _progress.step("gate", release.id, app=release.app.name)
         try:
             units.start(release)
             self.gate.passes(release)
@@ -74,6 +77,8 @@ class Switch:
     def _try_processes(release: Release, took: float) -> None:
         """Start the candidate's background processes, which import what the app itself ``took`` so long to import."""
         began = time.time()
+        if background.of(release):
+            _progress.step("processes", app=release.app.name)
         try:
             background.start(release)
             background.stay_up(release, min(background.STAYS_UP + took, background.STAYS_UP_AT_MOST))
@@ -86,6 +91,7 @@ class Switch:
         """Code and traffic follow one rename. A power cut after it must find the whole release on disk."""
         if self.ready:
             self.ready()
+        _progress.step("switch", release.id, app=release.app.name)
         os.sync()
         point_link(release.app.current, f"releases/{release.id}")
         ledger.update(release, state=ledger.ACTIVE, activated=ledger.now())
@@ -96,6 +102,7 @@ class Switch:
             hold = Hold(previous)
             serves = previous
             try:
+                _progress.step("hold", previous.id, app=release.app.name)
                 hold.begin()
                 wait_until_let_go(previous.socket_path, LET_GO)
                 units.pause(previous)
