@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Run every check of this project: lint, unit tests and the Molecule scenarios.
 
 Each part writes its whole output to a log of its own; the end of it is shown if the part fails. Parts that
@@ -90,7 +89,7 @@ class Times:
     def __str__(self) -> str:
         """Return a row of the table of times; a step that comes twice is one sum."""
         sums: dict[str, float] = {}
-        for (step, start), (_, end) in itertools.pairwise([*self.steps, ("", self.whole)]):
+        for (step, start), (_step, end) in itertools.pairwise([*self.steps, ("", self.whole)]):
             sums[step] = sums.get(step, 0.0) + end - start
         steps = ", ".join(f"{step} {seconds:.0f}" for step, seconds in sums.items())
         return f"| {self.name} | {self.whole:.0f} | {steps} |"
