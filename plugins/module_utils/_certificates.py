@@ -33,10 +33,8 @@ def missing_library(key: str) -> list[str]:
     """What keeps the files of ``key`` from being judged: a controller without the Python package cryptography."""
     if HAS_CRYPTOGRAPHY:
         return []
-    return [
-        f"{key}: cannot be read, for the controller's Python has no package cryptography; "
-        f"install it: {sys.executable} -m pip install cryptography"
-    ]
+    why = "for the controller's Python has no package cryptography"
+    return [f"{key}: cannot be read, {why}; install it: {sys.executable} -m pip install cryptography"]
 
 
 def certificate_problems(
