@@ -134,7 +134,7 @@ def _must_be_whole(tar: tarfile.TarFile) -> None:
 
     tarfile takes a damaged header for the end, and never sees the checksum that stands behind all of it.
     """
-    stream = cast("IO[bytes]", tar.fileobj)
+    stream = cast(IO[bytes], tar.fileobj)
     stream.seek(tar.offset)
     if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("it is damaged, or ends too early")
