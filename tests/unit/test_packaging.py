@@ -93,3 +93,16 @@ def test_tarball_holds_inventories_to_copy_and_no_file_of_a_test(unpacked: Path)
     ).is_file()
     assert not {"molecule", "tests", "tools", "bench"} & {path.name for path in unpacked.iterdir()}
     assert not (unpacked / "inventories" / "demo").exists()
+
+
+def test_each_sanity_lock_has_ignores_with_reasons() -> None:
+    """ansible-test reads those of its own version alone, and one version must not be let off more than another."""
+    ignored = {
+        path.stem.removeprefix("ignore-"): path for path in (ROOT / "tests" / "sanity").glob("ignore-*.txt")
+    }
+    locks = {path.stem.removeprefix("sanity-") for path in (ROOT / "requirements").glob("sanity-*.txt")}
+    assert set(ignored) == locks
+    assert len({path.read_text(encoding="utf-8") for path in ignored.values()}) == 1
+    for path in ignored.values():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert re.fullmatch(r"\S+ [\w:-]+ # \S.+", line), line
