@@ -26,7 +26,7 @@ test: setup ## lint, unit tests and every Molecule scenario
 test-fast: setup ## lint and unit tests
 	@$(BIN)/python tools/test.py lint unit
 
-lint: setup ## ansible-lint, yamllint, ruff and mypy
+lint: setup ## ansible-lint, yamllint, ruff, mypy and the ecosystem's own checks
 	@$(BIN)/python tools/test.py lint
 
 unit: setup ## unit tests

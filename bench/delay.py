@@ -153,7 +153,7 @@ def main() -> None:
     if reason := why_not():
         raise SystemExit(reason)
     with late(asked) as prefix:
-        found = [round_trip(address, port, prefix) for _ in range(5)]
+        found = [round_trip(address, port, prefix) for _turn in range(5)]
     print(f"{statistics.median(found):.1f} ms, without {round_trip(address, port):.1f} ms")
 
 

@@ -29,7 +29,7 @@ def panel(axes: Any, result: dict[str, Any], start: float, end: float) -> None:
     axes.axvline(0, color="#777777", linewidth=0.8, linestyle=":")
     if result["arrived"]:
         axes.axvline(result["arrived"], color=NEW, linewidth=0.8, linestyle="--")
-    worst = max((wait for _, wait in result["requests"]), default=0) * 1000
+    worst = max((wait for _start, wait in result["requests"]), default=0) * 1000
     text = f"{result['lost']} of {result['sent']} lost, longest wait {worst:.0f} ms"
     axes.text(
         0.99, 0.93, text, transform=axes.transAxes, ha="right", va="top", fontsize=9,

@@ -68,7 +68,7 @@ def cpu(folder: Path) -> float:
 
 def machine() -> float:
     """Seconds of processor time that everything on this machine has used, and what its own host took."""
-    user, nice, system, _, _, interrupts, soft, steal, *_ = map(
+    user, nice, system, _idle, _waiting, interrupts, soft, steal, *_guests = map(
         int, Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
     )
     return (user + nice + system + interrupts + soft + steal) / os.sysconf("SC_CLK_TCK")
@@ -104,7 +104,7 @@ def load(app: str, path: str, seconds: str, connections: str) -> dict[str, float
 
 def cost(url: str, seconds: str, connections: str, *services: str) -> dict[str, float]:
     """One round: requests per second, the wait that 99 of 100 do not exceed, and seconds of processor time by whom."""
-    groups = {who: cgroup(service) for who, _, service in (each.partition("=") for each in services)}
+    groups = {who: cgroup(service) for who, _sign, service in (each.partition("=") for each in services)}
 
     def spent() -> dict[str, float]:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -130,7 +130,8 @@ def duel(seconds: str, connections: str, *sides: str) -> list[dict[str, float]]:
     """
     split = [side.split(",") for side in sides]
     groups = [
-        {who: cgroup(unit) for who, _, unit in (each.partition("=") for each in rest)} for _, *rest in split
+        {who: cgroup(unit) for who, _sign, unit in (each.partition("=") for each in rest)}
+        for _url, *rest in split
     ]
     whole = int(seconds) * len(split)
 
@@ -140,7 +141,7 @@ def duel(seconds: str, connections: str, *sides: str) -> list[dict[str, float]]:
     before = spent()
     clients = [
         subprocess.Popen(wrk_command(url, whole, int(connections)), stdout=subprocess.PIPE, text=True)
-        for url, *_ in split
+        for url, *_services in split
     ]
     for client in clients:
         client.send_signal(signal.SIGSTOP)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A base image for the test hosts, where no container registry is reached: a stand-in for ``python:3.13-slim``.
 
 It is Debian with Debian's Python, made by mmdebstrap from this machine's apt mirrors once and kept in the cache, and

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Ask each app of the demo's host over HTTPS, and show what it just answered."""
 
 from __future__ import annotations

@@ -248,7 +248,7 @@ def remove_cgroup(group: Path) -> None:
     """Remove a host's cgroup, deepest folder first, as soon as its last process has ended."""
     until = time.monotonic() + CGROUP_SECONDS
     while group.is_dir() and time.monotonic() < until:
-        for folder, _, _ in os.walk(group, topdown=False):
+        for folder, _names, _names in os.walk(group, topdown=False):
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
         if group.is_dir():

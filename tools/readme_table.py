@@ -62,7 +62,7 @@ def _table(rows: Iterator[tuple[str, Mapping[str, Any]]]) -> list[str]:
 
 def _type(option: Mapping[str, Any]) -> str:
     kind = str(option.get("type", "str"))
-    if "elements" in option:
+    if option.get("elements", "raw") != "raw":
         return f"{kind} of {option['elements']}"
     return {"raw": "see there"}.get(kind, kind)
 
@@ -91,7 +91,7 @@ def _markdown(text: str) -> str:
 def rewritten(readme: str, specs: Mapping[str, Any]) -> str:
     """The README with the tables of today between its markers; StaleError where it lacks them."""
     before, start, rest = readme.partition(START)
-    _, end, after = rest.partition(END)
+    _mark, end, after = rest.partition(END)
     if not start or not end:
         raise StaleError(f"the README lacks its markers {START} and {END}")
     return f"{before}{START}\n\n{tables(specs)}\n\n{END}{after}"

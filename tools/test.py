@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Run every check of this project: lint, unit tests and the Molecule scenarios.
 
 Each part writes its whole output to a log of its own; the end of it is shown if the part fails. Parts that
@@ -28,6 +27,7 @@ import machines
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+CHECKS = ROOT / ".cache" / "checks" / "bin"  # as tools/setup makes it
 LOGS = ROOT / ".cache" / "logs"
 RESULTS = ROOT / ".cache" / "results"
 COLLECTION = "collections/ansible_collections/asgi/host"
@@ -55,6 +55,8 @@ class Part:
     """Whether its progress is worth showing."""
     counts: bool = True
     """Whether it is a test; what only prepares fails the scenario that needs it."""
+    tools: str = ""
+    """What tools/setup must have brought before it."""
 
 
 @dataclasses.dataclass
@@ -90,7 +92,7 @@ class Times:
     def __str__(self) -> str:
         """Return a row of the table of times; a step that comes twice is one sum."""
         sums: dict[str, float] = {}
-        for (step, start), (_, end) in itertools.pairwise([*self.steps, ("", self.whole)]):
+        for (step, start), (_step, end) in itertools.pairwise([*self.steps, ("", self.whole)]):
             sums[step] = sums.get(step, 0.0) + end - start
         steps = ", ".join(f"{step} {seconds:.0f}" for step, seconds in sums.items())
         return f"| {self.name} | {self.whole:.0f} | {steps} |"
@@ -135,11 +137,23 @@ def parts() -> list[Part]:
         Part("lint", "yamllint", (tool["yamllint"], "--strict", ".")),
         Part("lint", "mypy", (tool["mypy"], *typed)),
         Part("lint", "ansible-lint", (tool["ansible-lint"], "--strict", "--offline")),
+        Part("lint", "codespell", (str(CHECKS / "codespell"),), tools="checks"),
+        *(
+            Part("lint", name, (str(CHECKS / "python"), "tools/checks.py", check), tools="checks")
+            for name, check in (
+                ("antsibull-docs", "docs"),
+                ("galaxy-importer", "importer"),
+                ("ansible-test sanity", "sanity"),
+            )
+        ),
         Part("unit", "unit", (tool["pytest"], f"--junitxml={RESULTS}/unit.xml"), ("unit.xml",)),
     ]
     for scenario in SCENARIOS:
         argv = (tool["molecule"], "--base-config", BASE, "test", "-s", scenario, "--no-command-borders")
-        answer.append(Part(scenario, f"molecule {scenario}", argv, (f"{scenario}-*.xml",), steps=True))
+        tools = "door" if scenario == "door" else ""
+        answer.append(
+            Part(scenario, f"molecule {scenario}", argv, (f"{scenario}-*.xml",), steps=True, tools=tools)
+        )
     return answer
 
 
@@ -289,8 +303,8 @@ def perform(row: Sequence[Part], outcome: Outcome) -> None:
         if part.group == "powercut" and (why := machines.unsupported()):
             say(f"SKIPPED {part.name}: {why}")
             count, lines = Count(skipped=1), []
-        elif part.group == "door" and not bring_scanners():
-            count, lines = Count(failed=1), [f"{part.name} failed: its scanners could not be installed"]
+        elif part.tools and not bring(part.tools):
+            count, lines = Count(failed=1), [f"{part.name} failed: its tools could not be installed"]
         else:
             times = Times(part.name)
             outcome.times.append(times)
@@ -315,19 +329,20 @@ def run_side_by_side(rows: Sequence[Sequence[Part]], outcome: Outcome) -> None:
             raise
 
 
-def bring_scanners() -> bool:
-    """Install what the scenario door judges with, unless it is there; return whether it is."""
-    say("       bringing the scanners of the scenario door")
-    with (LOGS / "setup-door.log").open("w", encoding="utf-8") as output:
+def bring(tools: str) -> bool:
+    """Install what a part judges with, unless it is there; return whether it is."""
+    say(f"       bringing the tools of {tools}")
+    log = LOGS / f"setup-{tools}.log"
+    with log.open("w", encoding="utf-8") as output:
         done = subprocess.run(
-            [str(ROOT / "tools" / "setup"), "door"],
+            [str(ROOT / "tools" / "setup"), tools],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
         )
     if done.returncode != 0:
-        say(f"FAILED tools/setup door; its log is {(LOGS / 'setup-door.log').relative_to(ROOT)}")
+        say(f"FAILED tools/setup {tools}; its log is {log.relative_to(ROOT)}")
     return done.returncode == 0
 
 

@@ -110,7 +110,7 @@ def must_run(title: str, command: Command) -> Play:
 def in_turn(runs: dict[str, Callable[[], float]], rounds: int, others: Disturbance) -> Seconds:
     """Seconds of each, in interleaved rounds."""
     found: Seconds = {name: [] for name in runs}
-    for _, name in rotated(list(runs), rounds):
+    for _round, name in rotated(list(runs), rounds):
         others.look()
         found[name].append(runs[name]())
     return found
@@ -148,7 +148,7 @@ def far(site: Site, found: dict[str, Any]) -> Iterator[list[str] | None]:
         return
     with delay.late(FAR) as prefix:
         # Not ssh's port: sshd locks out who connects and says nothing.
-        took = [delay.round_trip(*site.ground.door.http, prefix) for _ in range(3)]
+        took = [delay.round_trip(*site.ground.door.http, prefix) for _turn in range(3)]
         say(f"a round trip takes {median(took, '.1f', ' ms')}")
         if abs(sorted(took)[1] - FAR) > TOLERANCE:
             say(f"this is not {FAR:.0f} ± {TOLERANCE:.0f} ms; {ADVICE}")

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Runs on the benchmark's host: three ways to run the same app that have no releases, each as its documentation says.
 #   gunicorn (deploy/, systemd and nginx): Type=notify, ExecReload with HUP, nginx to a unix socket with proxy_buffering off
 #   uvicorn (deployment/, process manager of --workers): SIGHUP restarts the workers one after the other

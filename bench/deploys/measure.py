@@ -163,7 +163,7 @@ def main() -> int:
                 kind = "broken" if broken else "good"
                 result = run_one(bench, domain, deploy, broken=broken)
                 found["runs"].setdefault(name, {})[kind] = result
-                longest = max((wait for _, wait in result["requests"]), default=0)
+                longest = max((wait for _start, wait in result["requests"]), default=0)
                 print(
                     f"bench: {name}, {kind} code: {result['lost']} of {result['sent']} lost, longest wait "
                     f"{longest * 1000:.0f} ms; served {result['before']}, then {result['after']} {result['kinds'] or ''}",

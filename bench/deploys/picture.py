@@ -28,7 +28,7 @@ def table(found: dict[str, Any]) -> str:
     ]
     for name, kinds in found["runs"].items():
         for kind, result in kinds.items():
-            worst = max((wait for _, wait in result["requests"]), default=0) * 1000
+            worst = max((wait for _start, wait in result["requests"]), default=0) * 1000
             arrived = f"{result['arrived']:.1f} s" if result["arrived"] else "–"
             after = {result["before"]: "the old version", result["wanted"]: "the new version"}
             rows.append(

@@ -166,7 +166,7 @@ def main() -> int:
         }
         for name in ground.names:
             ground.load(name, "/", 1)
-        for _, name in rotated(ground.names, asked.rounds):
+        for _round, name in rotated(ground.names, asked.rounds):
             found[name]["load"].append(ground.load(name, "/", asked.seconds))
         rounds = [each for result in found.values() for each in result["load"]]
         say(f"others took {busy(rounds):.0f} % of the machine" + (f"; {ADVICE}" if busy(rounds) > 10 else ""))
@@ -175,10 +175,10 @@ def main() -> int:
         for name, result in found.items():
             rates = [each["rate"] for each in result["load"]]
             say(f"{name}: {median(rates)} requests per second, {result['memory']['pss']:.0f} MiB")
-        for _, name in rotated(ground.names, asked.rounds):
+        for _round, name in rotated(ground.names, asked.rounds):
             found[name]["restart"].append(restart(ground, name))
         tell(found, "restart")
-        for _ in range(min(DEPLOYS, asked.rounds)):
+        for _turn in range(min(DEPLOYS, asked.rounds)):
             for name, result in deploy(ground).items():
                 found[name]["deploy"].append(result)
         tell(found, "deploy")

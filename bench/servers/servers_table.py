@@ -104,7 +104,8 @@ def limits(found: dict[str, Any]) -> str:
     own = max(each["own"] for run in runs for step in ("restart", "deploy", "broken") for each in run[step])
     return (
         f"{found['workers']} workers, {found['connections']} connections. Median of {found['rounds']} interleaved rounds "
-        f"(least–most), of {found['seconds']} s under load, and of {len(runs[0]['deploy'])} deploys; memory and broken code once. {errors} requests of the load failed. "
+        f"(least–most), of {found['seconds']} s under load, and of {len(runs[0]['deploy'])} deploys; memory and broken code "
+        f"once. {errors} requests of the load failed. "
         f"Of the processor time that was used under load: {parts}, others {100 - sum_of(rounds) / whole * 100:.0f} %. The "
         f"machine kept the clients of the stalls from running for at most {own * 1000:.0f} ms at a time. {found['where']}"
     )

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Runs on the benchmark's host: other ways to run the same app, each in a unit of its own, as its documentation says.
 #   uvicorn, gunicorn: plain HTTP on loopback, no nginx; no access log where nothing else is said
 #   granian: --uds, behind this nginx with the very site of the collection's app, but for the socket and the names

@@ -87,7 +87,7 @@ class Bench:
         """What a contender answers to a client that is not on loopback, where it has a door."""
         url = CONTENDERS[name].url
         if CONTENDERS[name].nginx:
-            host, _, port = url.split("/")[2].partition(":")
+            host, _sign, port = url.split("/")[2].partition(":")
             options = (*options, "--resolve", f"{host}:{port or 443}:{self.address}")
         return json.loads(self.ground.ssh(shlex.join(["curl", "-fsSk", *options, f"{url[:-1]}{path}"])))
 
@@ -172,7 +172,7 @@ def main() -> int:
                 f"{name}: {median(rates)} requests/s, {median(cost, '.3f')} CPU s per 1000, "
                 f"{median([each['ratio'] for each in result['turns']], '.2f')} of bare uvicorn's by turns"
             )
-        starts = [bench.start() for _ in range(asked.rounds)]
+        starts = [bench.start() for _turn in range(asked.rounds)]
         for key in starts[0]:
             say(f"start, {key}: {statistics.median(each[key] for each in starts):.3f} s")
         written = {

@@ -19,5 +19,5 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Arguments: packages, interpreters, wheels, folders."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, given = self.validate_argument_spec(ARGUMENTS)
+        _result, given = self.validate_argument_spec(ARGUMENTS)
         return {**result, **on_host(self, task_vars, "host_info", given)}

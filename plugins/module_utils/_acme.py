@@ -7,6 +7,9 @@ Each site has an entry that only root reads, in its app's folder below /etc/asgi
 folder for each certificate and the link ``serving``. Key and certificate change together, by one rename of that link.
 """
 
+# A program of its own, without a module to ask: it says what it does, runs lego, and ends with a status.
+# pylint: disable=ansible-bad-function
+
 from __future__ import annotations
 
 import argparse
@@ -190,7 +193,7 @@ def run(places: Places, forced: Sequence[str] = ()) -> int:
 
 def start(places: Places) -> int:
     """Run the service where something is due, and repeat what it could not do: what a converge calls."""
-    for _ in range(2):
+    for _turn in range(2):
         # A run that had begun before an entry was written knows nothing of it: then once more.
         _command(["systemctl", "start", SERVICE], seconds=RUN_SECONDS)
         failures = _noted(places)

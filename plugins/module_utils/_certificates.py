@@ -6,20 +6,35 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import AuthorityInformationAccessOID
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import AuthorityInformationAccessOID
+except ImportError:
+    # ansible-core itself depends on it; apps without certificates of their own are no worse off.
+    HAS_CRYPTOGRAPHY = False
+else:
+    HAS_CRYPTOGRAPHY = True
 
 CERTIFICATE = "tls.files.certificate"
 KEY = "tls.files.key"
 # Bits of keys, and digests, by SSL_CTX_set_security_level(3) at level 2: 112 bits of security.
 LEAST_BITS, LEAST_EC_BITS = 2048, 224
 WEAK_DIGESTS = ("md5", "sha1")
+
+
+def missing_library(key: str) -> list[str]:
+    """What keeps the files of ``key`` from being judged: a controller without the Python package cryptography."""
+    if HAS_CRYPTOGRAPHY:
+        return []
+    why = "for the controller's Python has no package cryptography"
+    return [f"{key}: cannot be read, {why}; install it: {sys.executable} -m pip install cryptography"]
 
 
 def certificate_problems(

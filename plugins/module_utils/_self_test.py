@@ -373,7 +373,7 @@ def _by_scheme(plain: View, scheme: str) -> View:
 def _with_port(plain: View, sent: Headers) -> View:
     """The view of a request that names a port in its Host: the one thing of all that was sent which is the client's to say."""
     host = next((value for name, value in sent if name == "Host"), "")
-    name, _, port = host.rpartition(":")
+    name, _sign, port = host.rpartition(":")
     if not name:
         return plain
     own = {"host": host, "x-forwarded-host": host, "x-forwarded-port": port}
@@ -636,7 +636,10 @@ def on_the_host(
 
     def judged(job: tuple[Door, str | None, _Place]) -> Findings:
         door, path, place = job
-        until = lambda: time.monotonic() < end  # noqa: E731
+
+        def until() -> bool:
+            return time.monotonic() < end
+
         if path is None:
             return _reached(door, place, until)
         return _judged(door, path, tickets[door.app], place, until)

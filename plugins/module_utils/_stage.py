@@ -70,9 +70,9 @@ class Stage:
 
         Each has one of ``line`` (what of a file matches ``pattern`` becomes ``to``), ``file`` (with ``content``, or
         ``private`` for the name of a secret one), ``folder``, ``owned``, ``link`` (with ``target``), ``absent``, ``command``
-        (argv), ``notice``. A file with ``ours`` is replaced without a backup even though nothing in it says whose it is. A folder that is ``passable_for`` a user is 0750 but for that user, who
-        reaches what is in it by name. A folder that is ``owned`` is given to its ``owner`` with all that is in it, where it
-        or something right in it is another user's.
+        (argv), ``notice``. A file with ``ours`` is replaced without a backup even though nothing in it says whose it is. A
+        folder that is ``passable_for`` a user is 0750 but for that user, who reaches what is in it by name. A folder that is
+        ``owned`` is given to its ``owner`` with all that is in it, where it or something right in it is another user's.
 
         A command runs when a path that begins with one of ``when`` changed in this call, when ``creates`` does not exist,
         or when the command ``unless`` does not succeed. With ``check`` it only checks and is no change. With ``may_fail``

@@ -51,10 +51,9 @@ RETURN = r""" # """
 import base64
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _self_test, _words
@@ -231,12 +230,16 @@ def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, An
     }
 
 
+def _end(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit("ended by a signal")
+
+
 def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
     """Do what is asked for each app; one that fails does not keep the others from going on."""
     # A controller that vanishes closes the session; what was begun is brought to its end all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Any other request to end is an exception, so that what was begun is taken back.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
+    signal.signal(signal.SIGTERM, _end)
     tools = Tools(uv=given["uv"], index=private.get("index"), wheels=given.get("wheels"))
     results, failures = {}, {}
     site = Sites(module, given.get("sites") or {}, private.get("sites") or {})

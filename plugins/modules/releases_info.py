@@ -33,8 +33,8 @@ EXAMPLES = r"""
 RETURN = r"""
 apps:
   description: For each app its C(active) release's id and the C(releases) on disk, the oldest first, each as its
-    release.json has it, with C(runs) added. C(down) are the background processes that do not run. With a site, C(certificate) is what nginx shows for it, with C(start) and
-    C(end) in seconds since 1970.
+    release.json has it, with C(runs) added. C(down) are the background processes that do not run. With a site,
+    C(certificate) is what nginx shows for it, with C(start) and C(end) in seconds since 1970.
   returned: always
   type: dict
 now:

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any, cast
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
@@ -134,8 +134,7 @@ def _must_be_whole(tar: tarfile.TarFile) -> None:
 
     tarfile takes a damaged header for the end, and never sees the checksum that stands behind all of it.
     """
-    stream = tar.fileobj
-    assert stream, "it is open"  # noqa: S101 - for the type
+    stream = cast(IO[bytes], tar.fileobj)
     stream.seek(tar.offset)
     if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("it is damaged, or ends too early")

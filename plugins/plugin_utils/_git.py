@@ -79,7 +79,9 @@ class Repository:
 
     def _resolve(self) -> str:
         listed = self._git("ls-remote", self._address)
-        refs = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
+        refs = {
+            name: commit for commit, _sign, name in (line.partition("\t") for line in listed.splitlines())
+        }
         for name in (
             self.version,
             f"refs/tags/{self.version}^{{}}",  # an annotated tag's commit, before the tag itself

@@ -273,7 +273,7 @@ class NamedImage:
 
     def describe(self) -> dict[str, Any]:
         """Describe it by its name; what a tag stands for the host finds out."""
-        name, _, digest = self._name.partition("@sha256:")
+        name, _sign, digest = self._name.partition("@sha256:")
         tag = name.rpartition("/")[2].partition(":")[2]
         return {
             "kind": "image",

@@ -75,7 +75,7 @@ def _certificate_problems(app: dict[str, Any], bases: list[str], authority: str)
         key = _sources.locate(files["key"], bases).read_bytes()
     except (_sources.SourceError, OSError):
         return []  # named already
-    return _certificates.certificate_problems(
+    return _certificates.missing_library("tls.files") or _certificates.certificate_problems(
         certificate, key, app["domains"], datetime.now(UTC), _known_authorities(bases, authority)
     )
 
@@ -92,6 +92,8 @@ def _client_ca_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
         return [
             "tls.client_ca: holds a private key, which nobody but its authority needs; give the certificates alone"
         ]
+    if missing := _certificates.missing_library("tls.client_ca"):
+        return missing
     if not _certificates.subjects(text):
         return ["tls.client_ca: holds no certificate; give those of the authorities, in PEM form"]
     return []

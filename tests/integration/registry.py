@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A container registry for tests: serves one folder in the layout of the Open Container Initiative, to who logs in.
 
 ``registry.py FOLDER [--port N] [--login NAME:PASSWORD]`` on a loopback address. Read-only, and without TLS: podman and skopeo

@@ -1,3 +1,6 @@
 """What every unit test needs; mypy, which takes a module's name once, is shown where it comes from instead."""
 
-from ownership import own_files  # noqa: F401 - a fixture that every test uses
+from ownership import own_files
+
+# A fixture that every test uses.
+__all__ = ["own_files"]

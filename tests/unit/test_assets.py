@@ -35,8 +35,8 @@ def release(app: paths.App, name: str, **files: str) -> Release:
     return made
 
 
-def keep(made: Release, folders: list[dict[str, str]] = FOLDERS) -> None:
-    assets.keep(made, folders, os.getgid())
+def keep(made: Release, folders: list[dict[str, str]] | None = None) -> None:
+    assets.keep(made, FOLDERS if folders is None else folders, os.getgid())
 
 
 def there(app: paths.App) -> dict[str, str]:

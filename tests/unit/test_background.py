@@ -54,7 +54,8 @@ def test_runs_where_the_app_runs(network: str, server: str) -> None:
 
 
 def test_its_own_user_and_folder_are_those_of_the_unit_of_the_app() -> None:
-    (text,) = rendered(processes=[{"name": "worker", "command": ["work"]}])[0].values()
+    files, _drop_in = rendered(processes=[{"name": "worker", "command": ["work"]}])
+    text = next(iter(files.values()))
     app = {"name": "shop", "user": "asgi-shop"}
     unit = settings(render("systemd/asgi-app@.service.j2", app=app, root="/srv/asgi"))
     for name in ("User", "Group", "UMask", "StateDirectory", "OOMPolicy", "Restart", "RestartSec"):
@@ -62,7 +63,7 @@ def test_its_own_user_and_folder_are_those_of_the_unit_of_the_app() -> None:
 
 
 def test_instances_and_stop_timeouts() -> None:
-    files, _ = rendered(
+    files, _drop_in = rendered(
         graceful_timeout=7,
         processes=[
             {"name": "worker", "command": ["work"], "instances": 3},
@@ -76,7 +77,9 @@ def test_instances_and_stop_timeouts() -> None:
 
 def test_tokens_are_those_of_the_release() -> None:
     command = ["work", "--data={data}", "{source}/x", "{venv}", "{release}", "{domain}", "{other}"]
-    files, _ = rendered(processes=[{"name": "worker", "command": command}], domains=["shop.example.com"])
+    files, _drop_in = rendered(
+        processes=[{"name": "worker", "command": command}], domains=["shop.example.com"]
+    )
     releases = "/srv/asgi/shop/releases/%i"
     words = ["work", "--data=/var/lib/asgi/shop", f"{releases}/src/x", f"{releases}/venv", releases]
     shown = " ".join(f'"{word}"' for word in [*words, "shop.example.com", "{other}"])
@@ -84,7 +87,7 @@ def test_tokens_are_those_of_the_release() -> None:
 
 
 def test_condition_names_the_release_and_its_trial() -> None:
-    files, _ = rendered(processes=[{"name": "worker", "command": ["work"]}])
+    files, _drop_in = rendered(processes=[{"name": "worker", "command": ["work"]}])
     assert settings(files["worker"])["ExecCondition"] == [
         "/usr/bin/test /srv/asgi/shop/current -ef /srv/asgi/shop/releases/%i -o -e /run/asgi-shop@%i.trial"
     ]

@@ -64,7 +64,7 @@ GARBAGE: list[Any] = [
 
 def test_table_is_large_and_its_names_differ() -> None:
     assert len(bad_input.CASES) >= 60
-    assert len({case for case, _, _ in bad_input.CASES}) == len(bad_input.CASES)
+    assert len({case for case, _apps, _apps in bad_input.CASES}) == len(bad_input.CASES)
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def test_never_raises() -> None:
         if depth == 0 or kind < 0.45:
             return chance.choice(GARBAGE)
         if kind < 0.65:
-            return [anything(depth - 1) for _ in range(chance.randrange(4))]
-        return {chance.choice(inner): anything(depth - 1) for _ in range(chance.randrange(4))}
+            return [anything(depth - 1) for _turn in range(chance.randrange(4))]
+        return {chance.choice(inner): anything(depth - 1) for _turn in range(chance.randrange(4))}
 
     for garbage in GARBAGE:
         assert _apps.problems(garbage) or garbage in ([], ())
         for key in keys:
             _apps.problems([{key: garbage}, bad_input.app(**{key: garbage})], {key: garbage})
-    for _ in range(5000):
+    for _turn in range(5000):
         apps = [
-            {chance.choice(keys): anything(3) for _ in range(chance.randrange(8))}
+            {chance.choice(keys): anything(3) for _turn in range(chance.randrange(8))}
             if chance.random() < 0.3
-            else bad_input.app(**{chance.choice(keys): anything(3) for _ in range(chance.randrange(4))})
-            for _ in range(chance.randrange(3))
+            else bad_input.app(**{chance.choice(keys): anything(3) for _turn in range(chance.randrange(4))})
+            for _turn in range(chance.randrange(3))
         ]
         defaults = {chance.choice(keys): anything(3)} if chance.random() < 0.3 else chance.choice(GARBAGE)
         found = _apps.problems(apps, defaults, proxy=chance.random() < 0.5)
@@ -134,7 +134,7 @@ def test_never_raises() -> None:
 
 def test_never_raises_on_depth() -> None:
     deep: Any = {}
-    for _ in range(50_000):
+    for _level in range(50_000):
         deep = {"tls": deep, "source": deep}
     _apps.problems([deep, bad_input.app(tls=deep, source=deep, env=deep, health=deep)], deep)
 

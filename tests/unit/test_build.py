@@ -334,7 +334,7 @@ def test_damaged_virtualenv_is_no_base_for_its_replacement(
     after = App(tmp_path, "shop", "asgi-shop").all_releases()[1]
     assert (after.venv / "bin" / "python").exists()
     assert not (after.venv / "lib").exists()
-    assert [what for what, _ in tools.asked if what.startswith("pip install")]
+    assert [what for what, _options in tools.asked if what.startswith("pip install")]
     assert tools.forgotten == ["shop"], "uv's cache holds the same files"
     make(tmp_path, tools, number=2, others=[before])
     assert tools.forgotten == ["shop"], "it was known already"

@@ -45,7 +45,7 @@ def pipe(path: Path) -> None:
 
 
 def deep(path: Path) -> None:
-    for _ in range(_trees.DEPTH_MAX + 2):
+    for _level in range(_trees.DEPTH_MAX + 2):
         path = path / "d"
     path.mkdir(parents=True)
 

@@ -450,7 +450,7 @@ def test_deploy_that_waited_for_the_same_one_does_nothing(tmp_path: Path, world:
 
 def test_previous_stays_warm_and_no_other(tmp_path: Path, world: World) -> None:
     three = deployed(tmp_path, "one", "two", "three", keep_warm=True, keep_releases=5)
-    _, two, active = three.app.all_releases()
+    _one, two, active = three.app.all_releases()
     assert set(world.instances) == {two.id, active.id}
     world.instances.pop(active.id)
     assert f"release {two.id} ran beside it" not in three.look(dry=True)["reasons"]

@@ -17,7 +17,7 @@ def parsed(text: str) -> dict[str, str]:
     """The values as systemd.exec(5) describes its format: an independent reading of double quotes."""
     found = {}
     while text:
-        name, _, text = text.partition('="')
+        name, _sign, text = text.partition('="')
         value = ""
         while text[0] != '"':
             if text[0] == "\\":

@@ -124,7 +124,7 @@ def test_relative_submodule_is_found_beside_the_repository(with_submodule: Path)
 def test_checkout_that_failed_half_way_can_be_tried_again(with_submodule: Path, tmp_path: Path) -> None:
     commit = git(with_submodule, "rev-parse", "HEAD")
     (tmp_path / "lib").rename(tmp_path / "elsewhere")
-    for _ in range(2):
+    for _turn in range(2):
         with pytest.raises(UnreachableError, match="lib"):
             source(with_submodule).checkout(commit)
     (tmp_path / "elsewhere").rename(tmp_path / "lib")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.module_utils import _self_test
+from ansible_collections.asgi.host.plugins.module_utils import _certificates, _self_test
 from ansible_collections.asgi.host.plugins.module_utils._apps import identity, problems
 from ansible_collections.asgi.host.plugins.plugin_utils import _doors, _identity, _preflight
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
-from test_self_test import app_of, worker  # noqa: F401  (a fixture)
+from test_self_test import app_of, worker  # noqa: F401  # pylint: disable=unused-import  # a fixture
 
 # One of each family, with a rest that no list has.
 OF_FAMILIES = [f"{family}{'' if family[-1] != '-' else 'Never-Heard-Of'}" for family in identity.FAMILIES]
@@ -184,6 +184,20 @@ def test_authority_of_clients_is_looked_at_on_the_controller(
     found = _preflight.controller_problems([app_of(tls={"client_ca": "ca.pem"})], [str(tmp_path)])
     assert len(found) == 1
     assert words in found[0]
+
+
+def test_files_are_refused_where_the_controller_cannot_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").mkdir()
+    for name in ("x/shop.py", "ca.pem", "site.pem", "site.key"):
+        (tmp_path / name).touch()
+    files = {"certificate": "site.pem", "key": "site.key"}
+    monkeypatch.setattr(_certificates, "HAS_CRYPTOGRAPHY", False)
+    app = app_of(tls={"mode": "files", "files": files, "client_ca": "ca.pem"})
+    found = _preflight.controller_problems([app], [str(tmp_path)])
+    assert [each.split(": ")[1] for each in found] == ["tls.client_ca", "tls.files"]
+    assert all("-m pip install cryptography" in each for each in found)
 
 
 # The self-test

@@ -92,9 +92,9 @@ def test_the_app_is_its_own_user_and_all_others_are_nobody(inside: int) -> None:
     }
     assert known[inside] == 995
     assert all(there >= 1 << 30 for number, there in known.items() if number != inside)
-    covered = sorted((start, start + count) for start, _, count in ranges)
-    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(covered))
-    assert sum(count for _, _, count in ranges) == images.IDS + (inside >= images.IDS)
+    covered = sorted((start, start + count) for start, _host, count in ranges)
+    assert all(left[1] <= right[0] for left, right in itertools.pairwise(covered))
+    assert sum(count for _id, _id, count in ranges) == images.IDS + (inside >= images.IDS)
 
 
 def test_numbers_of_two_apps_differ_and_are_none_of_peoples() -> None:

@@ -69,9 +69,9 @@ def test_connection_that_ended_leaves_nothing_open(launcher: Any, tmp_path: Path
             served = await asyncio.start_server(program, launcher.LOOPBACK, hub.port)
             door = await asyncio.get_running_loop().create_unix_server(lambda: launcher._End(hub), sock=held)
             before = descriptors()
-            for _ in range(5):
+            for _turn in range(5):
                 await client(*await asyncio.open_unix_connection(tmp_path / "app.sock"))
-            for _ in range(500):
+            for _turn in range(500):
                 if not hub.connections and descriptors() <= before:
                     break
                 await asyncio.sleep(0.01)

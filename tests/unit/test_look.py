@@ -354,7 +354,7 @@ def test_code_that_is_brought_at_once_brings_no_site(monkeypatch: pytest.MonkeyP
     """The steps of the sites were looked at, and are no steps of the release."""
     told: dict[str, Any] = {}
 
-    def release(_: Any, given: dict[str, Any], __: Any) -> dict[str, Any]:
+    def release(_module: Any, given: dict[str, Any], __: Any) -> dict[str, Any]:
         told.update(given)
         return {"changed": True, "apps": {}, "failures": {}}
 

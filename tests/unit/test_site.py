@@ -31,10 +31,10 @@ def app(**keys: Any) -> dict[str, Any]:
     return _apps.normalize([given])[0]
 
 
-def steps(apps: list[dict[str, Any]], host: dict[str, Any] = HOST) -> list[dict[str, Any]]:
+def steps(apps: list[dict[str, Any]], host: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     made = _stages.proxy(
         apps,
-        host=host,
+        host=host or HOST,
         root="/srv/asgi",
         failed=[],
         bases=["."],
@@ -44,7 +44,7 @@ def steps(apps: list[dict[str, Any]], host: dict[str, Any] = HOST) -> list[dict[
     return list(made["steps"])
 
 
-def site(*apps: dict[str, Any], host: dict[str, Any] = HOST) -> str:
+def site(*apps: dict[str, Any], host: dict[str, Any] | None = None) -> str:
     path = "/etc/nginx/conf.d/asgi-app-shop.conf"
     return next(str(step["content"]) for step in steps(list(apps), host) if step.get("file") == path)
 

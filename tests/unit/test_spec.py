@@ -96,7 +96,7 @@ def test_every_option_is_described() -> None:
 
 
 def test_ansible_leaves_the_apps_to_the_role() -> None:
-    assert MAIN["asgi_host_apps"]["type"] == "raw"
+    assert (MAIN["asgi_host_apps"]["type"], MAIN["asgi_host_apps"]["elements"]) == ("list", "raw")
     assert MAIN["asgi_host_app_defaults"]["type"] == "raw"
 
 

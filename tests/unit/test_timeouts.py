@@ -82,7 +82,7 @@ def test_defaults() -> None:
 
 
 def test_nginx_goes_first() -> None:
-    for _, made in every():
+    for _given, made in every():
         assert made.door.upstream_keepalive < made.idle < made.keepalive
 
 
@@ -91,7 +91,7 @@ def test_nginx_has_let_go_before_an_instance_is_stopped() -> None:
 
 
 def test_who_ends_by_force_comes_last() -> None:
-    for _, made in every():
+    for _given, made in every():
         patient = max(made.graceful, made.idle + made.arriving)
         # Ten seconds and more for the app's lifespan shutdown.
         assert patient + made.closing + 10 <= made.kill < made.stop
@@ -121,7 +121,7 @@ def test_nginx_waits_for_a_deploy_in_place() -> None:
 
 
 def test_a_stream_and_an_upload_are_waited_for_at_least_as_long_as_an_answer() -> None:
-    for _, made in every():
+    for _given, made in every():
         assert made.stream_read >= made.read
         assert made.send >= made.read
     assert times(proxy={"read_timeout": 5}).send == 60

@@ -19,7 +19,7 @@ def deep(top: Path, levels: int) -> None:
     back = os.open(".", os.O_RDONLY)
     try:
         os.chdir(top)
-        for _ in range(levels):
+        for _level in range(levels):
             os.mkdir("deep")
             os.chdir("deep")
     finally:

@@ -102,5 +102,5 @@ def test_a_graceful_stop_has_systemd_s_limit_and_is_killed_beyond_it(
     monkeypatch.setattr(units, "state", lambda unit: units.UnitState("deactivating", False, 0, 1))
     units.pause(RELEASE)
     units.stop(RELEASE)
-    assert [verb for verb, _ in calls] == ["stop", "kill", "stop", "disable", "stop"]
+    assert [verb for verb, _names in calls] == ["stop", "kill", "stop", "disable", "stop"]
     assert (calls[0][1], calls[4][1]) == (limit, limit)

@@ -62,7 +62,7 @@ def test_only_what_the_app_answered_is_counted(
     path.touch()
     log = watch.AccessLog(path)
     line = LINE.format(status).replace(f"upstream={status}", f"upstream={upstream}")
-    waits = ", ".join("0.001" for _ in upstream.split(","))
+    waits = ", ".join("0.001" for _turn in upstream.split(","))
     path.write_text(line.replace("wait=0.100", f"wait={waits}"))
     log.read_on()
     assert (log.total, log.errors) == ((0, 0) if counted is None else (1, int(counted)))

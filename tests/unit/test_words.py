@@ -60,10 +60,9 @@ def test_traceback_of_a_command_is_its_exception(monkeypatch: pytest.MonkeyPatch
 def test_unforeseen_exception_is_one_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[str] = []
     monkeypatch.setattr(syslog, "syslog", lambda level, line: kept.append(line))
-    try:
+    with pytest.raises(KeyError) as caught:
         raise KeyError("hush-hush\x1b[2J\nand more")
-    except KeyError as error:
-        said = _words.unexpected("shop", error, {"A": "hush-hush"})
+    said = _words.unexpected("shop", caught.value, {"A": "hush-hush"})
     assert said.startswith("shop: unexpected KeyError: ")
     assert "\n" not in said
     assert "hush-hush" not in said + "".join(kept)

@@ -230,7 +230,7 @@ class Box:
         door = Door((self.machine.address, 80), (self.machine.address, 443))
         pages: Counter[str] = Counter()
         static: Counter[str] = Counter()
-        for _ in range(REQUESTS):
+        for _turn in range(REQUESTS):
             answer = door.ask(DOMAIN, "/", timeout=PATIENCE)
             assert answer.status == 200, f"{self.name}: {answer.status} {answer.text[:300]}"
             pages[json.dumps(answer.json(), sort_keys=True)] += 1
@@ -282,7 +282,7 @@ def listening(machine: Machine, at: Callable[[Point], None]) -> Iterator[str]:
     def accept(door: socket.socket) -> None:
         while True:
             try:
-                connection, _ = door.accept()
+                connection, _peer = door.accept()
             except OSError:
                 return
             threading.Thread(target=serve, args=(connection,), daemon=True).start()

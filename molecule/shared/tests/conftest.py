@@ -82,9 +82,7 @@ def all_targets() -> list[Target]:
     return TARGETS
 
 
-@pytest.fixture(
-    scope="session", params=TARGETS or (None,), ids=lambda target: target.name if target else "none"
-)
+@pytest.fixture(scope="session", params=TARGETS or (None,), ids=lambda each: each.name if each else "none")
 def target(request: pytest.FixtureRequest) -> Target:
     """Each host under test in turn."""
     if request.param is None:

@@ -46,7 +46,7 @@ async def _open(
             except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError):
                 return 0
 
-    return Counter(await asyncio.gather(*(one() for _ in range(count))))
+    return Counter(await asyncio.gather(*(one() for _turn in range(count))))
 
 
 async def _handshake(door: Door, domain: str, path: str, writers: list[asyncio.StreamWriter]) -> int:

@@ -175,7 +175,7 @@ class Load:
             yield
         finally:
             stop.set()
-            for _ in workers:
+            for _turn in workers:
                 outcome.add(answers.get(timeout=LIMIT))
             for worker in workers:
                 worker.join()

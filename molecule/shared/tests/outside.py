@@ -161,7 +161,7 @@ class Reply:
 
 def send(target: Target, lots: Sequence[Lot]) -> list[Reply]:
     """Send each lot from the client host on a connection of its own; ask the app afterwards what it saw."""
-    marks = [new_mark() for _ in lots]
+    marks = [new_mark() for _turn in lots]
     told = {
         "address": address_of(target),
         "lots": [

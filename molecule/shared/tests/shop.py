@@ -55,7 +55,7 @@ class Shop:
         try:
             yield
         finally:
-            self.edit(new, old)
+            self.edit(old=new, new=old)
 
     def edit(self, old: str, new: str) -> None:
         change_text(self.source / APP / "main.py", old, new)

@@ -35,7 +35,7 @@ def astray(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "command": command,
             "health": {"timeout": 10},
         }
-        for name, (command, _) in ASTRAY.items()
+        for name, (command, _words) in ASTRAY.items()
     ]
     folder = tmp_path_factory.mktemp(f"{target.name}-astray")
     run = play(inventory=changed_inventory(folder, [target], add=apps), targets=[target])

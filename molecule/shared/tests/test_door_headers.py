@@ -63,7 +63,7 @@ def told(
     target: Target, domain: str, path: str = "/", method: str = "GET", *, tls: bool = True
 ) -> tuple[int, Told]:
     """The status and every header line of an answer; ``POST 10`` announces a body of ten bytes and sends none."""
-    verb, _, length = method.partition(" ")
+    verb, _sign, length = method.partition(" ")
     connection = target.door.open(domain if tls else None, TIMEOUT)
     try:
         connection.putrequest(verb, path, skip_host=True, skip_accept_encoding=True)
@@ -104,7 +104,7 @@ def test_strict_preset(target: Target, name: str, kind: str) -> None:
 
 def test_default_preset_has_nothing_that_breaks_pages(target: Target) -> None:
     """What only the strict preset tells is for the app to say."""
-    _, lines = told(target, PROBE)
+    _status, lines = told(target, PROBE)
     assert not {name for name, _value in lines} & (set(STRICT) - set(DEFAULT))
 
 
@@ -236,7 +236,7 @@ RULES: dict[tuple[str, str], Callable[[Page], bool]] = {
 @pytest.fixture(scope="module")
 def page(target: Target) -> Page:
     """The front page of the app with the strict preset."""
-    _, lines = told(target, SHOP)
+    _status, lines = told(target, SHOP)
     plain_status, plain = told(target, SHOP, tls=False)
     return Page(lines, plain_status, plain, target.door.ask(SHOP).text)
 
@@ -249,7 +249,7 @@ def test_rule_of_the_observatory(page: Page, rule: tuple[str, str]) -> None:
 
 def test_rules_of_the_observatory_can_be_failed(target: Target) -> None:
     """By an app without a preset; a rule that nothing fails would prove nothing."""
-    _, lines = told(target, PROBE, "/mounted/")
+    _status, lines = told(target, PROBE, "/mounted/")
     bare = Page(lines, 200, [], "<script src=//foreign.example.net></script>")
     failed = {name for (name, _result), rule in RULES.items() if not rule(bare)}
     assert failed == {name for name, _result in RULES} - {"cookies", "cross-origin-resource-sharing"}

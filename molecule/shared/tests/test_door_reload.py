@@ -29,7 +29,7 @@ def test_reload_of_nginx_loses_no_request(target: Target) -> None:
         Load(path="/echo", method="POST", keep_alive=False, **common).running(posts),
         Load(path="/", keep_alive=True, repeat=True, **common).running(kept),
     ):
-        for _ in range(RELOADS):
+        for _turn in range(RELOADS):
             time.sleep(BETWEEN)
             target.run("systemctl reload nginx")
         time.sleep(BETWEEN)

@@ -196,7 +196,7 @@ def test_body_limit_of_an_app(target: Target, told: str) -> None:
         connection.endheaders()
         # Refused before all is sent, the answer is there all the same.
         with contextlib.suppress(OSError):
-            for _ in range(count):
+            for _turn in range(count):
                 framed = b"%x\r\n%s\r\n" % (len(chunk), chunk) if told == "in parts" else chunk
                 connection.send(framed)
             if told == "in parts":
@@ -257,7 +257,7 @@ def test_rate_limit(target: Target) -> None:
 
     async def ask(path: str, count: int) -> Counter[int]:
         async with browser(True, 1) as client:
-            requests = [build(client, target, "GET", path) for _ in range(count)]
+            requests = [build(client, target, "GET", path) for _turn in range(count)]
             answers = await asyncio.gather(*map(client.send, requests))
         return Counter(answer.status_code for answer in answers)
 

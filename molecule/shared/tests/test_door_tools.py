@@ -112,7 +112,7 @@ def test_tls_follows_mozillas_guideline(target: Target, tmp_path: Path) -> None:
 
 def test_a_stricter_guideline_is_not_met(target: Target, tmp_path: Path) -> None:
     """The judge is able to say no."""
-    status, words, _ = sslyze(target, tmp_path, {**GUIDELINE, "tls_versions": ["TLSv1.3"]})
+    status, words, _report = sslyze(target, tmp_path, {**GUIDELINE, "tls_versions": ["TLSv1.3"]})
     assert status != 0
     assert "TLSv1.2" in words
 

@@ -41,7 +41,7 @@ def test_sessions_in_memory(target: Target) -> None:
     """Fact 43: with one worker every request finds its session."""
     domain = target.domain("sessions")
     session = target.door.json(domain, method="POST", body=b"")["session"]
-    visits = [target.door.json(domain, f"/{session}")["visits"] for _ in range(20)]
+    visits = [target.door.json(domain, f"/{session}")["visits"] for _turn in range(20)]
     assert visits == list(range(1, 21))
 
 

@@ -29,7 +29,7 @@ def curl(target: Target, *options: str, url: str = f"https://{NARROW}/whoami") -
         "--resolve", f"{host}:443:{address_of(target)}", "--write-out", r"'\n%{http_version} %{http_code}'",
         *options, url,
     ]  # fmt: skip
-    body, _, said = client().run(" ".join(words)).rpartition("\n")
+    body, _sign, said = client().run(" ".join(words)).rpartition("\n")
     return said, body
 
 
@@ -72,7 +72,7 @@ def test_http3(target: Target) -> None:
 def test_connection_limit(target: Target) -> None:
     """Three at a time of one address; the fourth is told so, and comes in when one has gone."""
     with ExitStack() as stack:
-        for _ in range(3):
+        for _turn in range(3):
             connection = target.door.open(NARROW)
             stack.callback(connection.close)
             connection.request("GET", "/events?count=100&interval=1", headers={"Host": NARROW})

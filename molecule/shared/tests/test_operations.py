@@ -285,7 +285,7 @@ def test_second_deploy_waits_for_the_first(shop: Shop) -> None:
         assert shop.state() == before
     finally:
         holder.communicate("\n", timeout=60)
-        said, _ = deploy.communicate(timeout=600)
+        said, _errors = deploy.communicate(timeout=600)
     assert deploy.returncode == 0, said[-4000:]
     assert shop.answers()["version"] == version
 

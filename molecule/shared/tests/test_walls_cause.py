@@ -30,15 +30,19 @@ def cause(name: str, folder: Path | str, **keys: Any) -> App:
 
 
 def apps(target: Target, folder: Path) -> list[App]:
-    """The apps of a host; ``folder`` takes the source that no repository can hold."""
-    odd = folder / "odd"
-    shutil.copytree(APPS / "cause" / "hooks", odd)
+    """The apps of a host; ``folder`` takes the sources that no repository should hold."""
+    odd, windows = folder / "odd", folder / "windows"
+    for copy in (odd, windows):
+        shutil.copytree(APPS / "cause" / "hooks", copy)
+    script = windows / "windows.sh"
+    script.write_bytes(b"#!/bin/sh\r\necho never\r\n")
+    script.chmod(0o755)
     Path(os.fsdecode(os.fsencode(odd) + b"/caf\xe9.txt")).write_text("x", encoding="utf-8")
     many = 'i=0; while [ $i -lt 3531 ]; do i=$((i+1)); echo "line $i $LEAK"; done; exit 1'
     on_one = [
         cause("chain", "chain", server="uvicorn"),
         cause("many", "hooks", secrets={"LEAK": SECRET}, hooks={"build": [many]}),
-        cause("windows", "hooks", hooks={"build": ["./windows.sh"]}),
+        cause("windows", windows, hooks={"build": ["./windows.sh"]}),
         cause("read-only", "hooks", hooks={"migrate": ["touch main.pid"]}),
         cause("root", "hooks", root_path="/api", health={"path": "/api/healthz", "timeout": 3}),
         cause("odd", odd),

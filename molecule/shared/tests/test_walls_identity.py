@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -109,7 +109,7 @@ def ask(
     target: Target,
     domain: str,
     path: str = "/",
-    headers: Pairs = [],  # noqa: B006 - only read
+    headers: Sequence[tuple[str, str]] = (),
     *,
     certificate: Path | None = None,
     sni: str = "",

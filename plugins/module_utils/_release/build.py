@@ -140,13 +140,15 @@ def server_choices(
     pins: Sequence[str],
     own: Sequence[str] | None,
     app_names: set[str],
-    oldest: Mapping[str, str] = OLDEST_SERVER,
+    oldest: Mapping[str, str] | None = None,
 ) -> list[list[str]]:
     """The server's requirements to try, the preferred first.
 
     ``own`` are the app's server_requirements; they replace the pins of the packages they name and are never
     loosened. A package that the app's own requirements name loses its pin, for the app knows best.
+    ``oldest`` are the versions that it may fall back to, OLDEST_SERVER where none are given.
     """
+    oldest = OLDEST_SERVER if oldest is None else oldest
     fixed = list(own or [])
     replaced = named(fixed)
     rest = [pin for pin in pins if not named([pin]) & replaced]

@@ -44,7 +44,7 @@ READ_ONLY = re.compile(
 )
 # The end of a line as Windows writes it, behind the name of an interpreter; made visible or not.
 CRLF = re.compile(
-    r"(?:\r|\\r|\^M|\\x0d)'?(?:: bad interpreter|[’']?: (?:No such file|command not found|not found))"
+    r"(?:\r|\\r|\^M|\\x0d)'?(?:: bad interpreter|[\u2019']?: (?:No such file|command not found|not found))"
 )
 WINDOWS = (
     "A script has the line ends of Windows (CRLF), and they belong to the name of its interpreter: save it with LF, or "

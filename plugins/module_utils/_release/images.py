@@ -334,7 +334,7 @@ def _judged(release: Release, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def user_of(user: str, passwd: str, group: str) -> tuple[int, int]:
     """The numbers of the user and the group that an image's USER means. Raises BuildError for root, and for nobody's."""
-    name, _, group_name = user.partition(":")
+    name, _sign, group_name = user.partition(":")
     fix = "add a line such as USER 10001 before CMD in the Dockerfile"
     if not name:
         raise build.BuildError(f"source.image: the image has no USER, so its program would be root; {fix}")

@@ -252,7 +252,7 @@ def _remove(live: int, name: str) -> bool:
         with _trees.opened(live, *above) as folder:
             with _trees.opened(folder, last) as inside:
                 # Bytecode of a module that is gone keeps no folder alive.
-                if {left for left, _ in _trees.listed(inside)} - {"__pycache__"}:
+                if {left for left, _folder in _trees.listed(inside)} - {"__pycache__"}:
                     break
             _trees.remove_in(folder, last)
         folders = above

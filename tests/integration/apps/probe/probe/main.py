@@ -102,7 +102,9 @@ async def whoami(request: Request) -> dict[str, Any]:
 async def seen(mark: str) -> list[dict[str, Any]]:
     """The requests that reached this process with a mark in their target or headers, oldest first."""
     return [
-        item for item in SEEN if mark in item["target"] or any(mark in value for _, value in item["headers"])
+        item
+        for item in SEEN
+        if mark in item["target"] or any(mark in value for _name, value in item["headers"])
     ]
 
 
@@ -113,7 +115,7 @@ async def answer(
     """An answer with this status and these headers, each as `name: value`."""
     response = PlainTextResponse("as asked", status)
     for line in header or []:
-        name, _, value = line.partition(": ")
+        name, _sign, value = line.partition(": ")
         response.headers.append(name, value)
     return response
 

@@ -16,7 +16,7 @@ def type_name(kind: type) -> str:
 def status() -> dict[str, str]:
     """The fields of `/proc/self/status`."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return {key: value.strip() for key, _sign, value in (line.partition(":") for line in lines)}
 
 
 def living(name: str) -> Any:
@@ -24,7 +24,7 @@ def living(name: str) -> Any:
 
     A forked worker still holds those of the workers forked before it: a configuration counts when it is loaded.
     """
-    module, _, attribute = name.rpartition(".")
+    module, _sign, attribute = name.rpartition(".")
     kind = getattr(sys.modules.get(module), attribute, None)
     if not isinstance(kind, type):
         return None

@@ -40,7 +40,7 @@ async def healthz() -> dict[str, str]:
 @app.get("/whoami")
 async def whoami() -> dict[str, Any]:
     """The client, scheme and host as they reached the app through the proxy."""
-    host, _, port = request.host.partition(":")
+    host, _sign, port = request.host.partition(":")
     return {
         "app": "chat",
         "client": request.remote_addr,
