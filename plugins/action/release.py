@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
 from ansible_collections.asgi.host.plugins.plugin_utils import (
+    _beside,
     _controller,
     _fleet,
     _outcome,
@@ -85,23 +87,7 @@ class ActionModule(ActionBase):
                 for warning in _specs.warnings(spec, results.get(spec["name"], {})):
                     self._display.warning(warning)
             new = [spec for spec in described if needs_work(results.get(spec["name"], {}))]
-            # Those whose sites are not to be brought yet.
-            self._not_yet = {*failures, *(spec["name"] for spec in new)}
-            self._sites_came = not (arguments.get("sites") and role.variables["proxy"])
-            for spec in sorted(new, key=may_be_slow):
-                self._announce(spec["name"], results[spec["name"]])
-                if self._task.check_mode:
-                    changed = True
-                    continue
-                one = self._bring(spec, results[spec["name"]], common)
-                if "apps" not in one:
-                    failures[spec["name"]] = f"{spec['name']}: {one.get('msg') or one.get('exception')}"
-                    continue
-                changed |= one.get("changed", False)
-                results.update(one["apps"])
-                failures.update(one["failures"])
-                if spec["name"] not in failures:
-                    self._not_yet.discard(spec["name"])
+            changed |= self._bring_all(new, results, failures, common)
             result["diff"] = self._diff
         result.update(changed=changed, apps=results, failures=failures)
         return result
@@ -140,13 +126,54 @@ class ActionModule(ActionBase):
             words = _progress.words({"step": step, "about": about})
             _controller.say(self, self._task_vars, words, app)
 
-    def _bring(self, spec: dict[str, Any], found: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
-        """Make a new release; or send to a live folder what changed, which needs none."""
-        return (
-            self._deploy_in_turn(spec, common) if found["status"] == "needed" else self._deploy(spec, common)
-        )
+    def _bring_all(
+        self,
+        new: list[dict[str, Any]],
+        results: dict[str, Any],
+        failures: dict[str, str],
+        common: dict[str, Any],
+    ) -> bool:
+        """Deploy the apps, and note what becomes of each; returns whether anything changed.
 
-    def _deploy_in_turn(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+        Those that may be slow come last, beside one another: none waits for the commands of another.
+        """
+        # Those whose sites are not to be brought yet.
+        self._not_yet = {*failures, *(spec["name"] for spec in new)}
+        self._noting = threading.RLock()
+        self._brought: dict[str, Any] = {
+            "changed": False,
+            "apps": results,
+            "failures": failures,
+            # Whether the sites that wait for nothing came already.
+            "sites": False,
+        }
+        for spec in sorted(new, key=may_be_slow):
+            self._announce(spec["name"], results[spec["name"]])
+        if self._task.check_mode:
+            return bool(new)
+        quick = [spec for spec in new if not may_be_slow(spec)]
+        slow = sorted((spec for spec in new if may_be_slow(spec)), key=may_be_slow)
+        domains = {app["name"]: app["domains"] for app in self._role.apps}
+        for rows in ([quick], _beside.rows(slow, domains)):
+            _beside.carry_out(self, rows, lambda action, spec: action._bring(spec, common))
+        return bool(self._brought["changed"])
+
+    def _bring(self, spec: Mapping[str, Any], common: dict[str, Any]) -> None:
+        """Make a new release, or send to a live folder what changed; note what became of it."""
+        name, brought = spec["name"], self._brought
+        needed = brought["apps"][name]["status"] == "needed"
+        one = self._deploy_in_turn(spec, common) if needed else self._deploy(spec, common)
+        with self._noting:
+            if "apps" not in one:
+                brought["failures"][name] = f"{name}: {one.get('msg') or one.get('exception')}"
+                return
+            brought["changed"] |= one.get("changed", False)
+            brought["apps"].update(one["apps"])
+            brought["failures"].update(one["failures"])
+            if name not in brought["failures"]:
+                self._not_yet.discard(name)
+
+    def _deploy_in_turn(self, spec: Mapping[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Deploy; an app with migrations goes from host to host, and no further than the first that fails."""
         if not spec["hooks"]["migrate"]:
             return self._deploy(spec, common)
@@ -165,7 +192,7 @@ class ActionModule(ActionBase):
             note(outcome.get("migrated", {}), failure)
         return answer
 
-    def _deploy(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+    def _deploy(self, spec: Mapping[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Upload the source, if there is one, and have the release built, proved and switched to."""
         name = spec["name"]
         with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
@@ -198,11 +225,12 @@ class ActionModule(ActionBase):
         """
         if not (self._task.args.get("sites") and self._role.variables["proxy"]):
             return {}, {}
-        after = self._role.sites(self._host, self._not_yet - {name}, early=True)
-        steps = {"after": after.steps}
-        if not self._sites_came:
-            self._sites_came = True
-            steps["before"] = self._role.sites(self._host, self._not_yet, early=True).steps
+        with self._noting:
+            after = self._role.sites(self._host, self._not_yet - {name}, early=True)
+            steps = {"after": after.steps}
+            if not self._brought["sites"]:
+                self._brought["sites"] = True
+                steps["before"] = self._role.sites(self._host, self._not_yet, early=True).steps
         return steps, {"sites": after.private}
 
     def _call(self, arguments: dict[str, Any], more: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -63,6 +63,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release import hints, u
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
 from ansible_collections.asgi.host.plugins.module_utils._release.deploy import QUICK, DeployError, Deployment
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
+from ansible_collections.asgi.host.plugins.module_utils._turns import turn
 
 Arguments = dict[str, Any]
 # What one line of the journal says of a run.
@@ -291,10 +292,12 @@ class Sites:
 
         What fails is undone, and tried once more by the stage of all sites, which then says why.
         """
+        if not (steps := self._steps.get(when)):
+            return False
         try:
-            outcome = Stage(dry=self._module.check_mode, private=self._private, told=True).carry_out(
-                self._steps.get(when, [])
-            )
+            with turn("sites"):
+                stage_ = Stage(dry=self._module.check_mode, private=self._private, told=True)
+                outcome = stage_.carry_out(steps)
         except StageError:
             return False
         for notice in outcome.notices:

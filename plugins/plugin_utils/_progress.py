@@ -9,7 +9,6 @@ Ansible's serves one thread. Short calls, and those of a host where nothing is d
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import re
 import secrets
@@ -20,6 +19,7 @@ from typing import Any, Self
 
 from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.module_utils._progress import PREFIX, RUN, WORDS
+from ansible_collections.asgi.host.plugins.plugin_utils._beside import second
 
 # Seconds that a call may last before it is looked at.
 FIRST_AFTER = 3.0
@@ -63,7 +63,7 @@ class Follower:
         self._display, self._host, self._check = action._display, host, check
         self._shown = (wanted and _can_be_followed(action)) or check
         self.token = secrets.token_hex(8) if self._shown and not check else None
-        self._action = _second(action) if self.token else None
+        self._action = second(action) if self.token else None
         # Whoever holds it may write: a worker of Ansible's that ends while a thread writes would stop the play.
         self._writes = threading.Lock()
         self._ended = threading.Event()
@@ -172,12 +172,3 @@ def _can_be_followed(action: Any) -> bool:
         return transport in FOLLOWED
     options = ("ssh_args", "ssh_common_args", "ssh_extra_args")
     return any(KEPT_OPEN.search(str(connection.get_option(option) or "")) for option in options)
-
-
-def _second(action: Any) -> Any:
-    """The action with a connection, and a way to become root, of its own."""
-    second = copy.copy(action)
-    second._connection = copy.copy(action._connection)
-    if second._connection.become:
-        second._connection.set_become_plugin(copy.copy(second._connection.become))
-    return second

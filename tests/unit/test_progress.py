@@ -53,6 +53,7 @@ class Connection:
     def __init__(self, transport: str, ssh_args: str = "") -> None:
         self.transport, self.ssh_args = transport, ssh_args
         self.become: Any = SimpleNamespace(of=self)
+        self._shell = SimpleNamespace(tmpdir=None)
 
     def set_become_plugin(self, become: Any) -> None:
         self.become = become

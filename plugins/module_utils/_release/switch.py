@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .. import _progress
 from .._files import point_link
 from .._process import CommandError
+from .._turns import turn
 from . import background, ledger, units
 from .gate import Gate, GateError, wait_until_let_go
 from .hold import Hold
@@ -41,10 +42,14 @@ class Switch:
     """What is done once the candidate is proved, right before it gets the traffic."""
 
     def to(self, release: Release) -> None:
-        """Start the candidate, prove it, give it the traffic. Raises NotProvedError, and it is stopped again."""
-        if self.restart and self.previous:
-            self._in_place(release, self.previous)
-        else:
+        """Start the candidate, prove it, give it the traffic. Raises NotProvedError, and it is stopped again.
+
+        A host has memory for one app in two instances, not for as many as are deployed beside one another.
+        """
+        with turn("switch"):
+            if self.restart and self.previous:
+                self._in_place(release, self.previous)
+                return
             took = self._prove(release)
             with background.handed_over(release, self.previous):
                 self._try_processes(release, took)
