@@ -28,6 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the place of /run."""
     monkeypatch.setattr(notes, "RUN", tmp_path)
     monkeypatch.setattr(_progress, "RUN", tmp_path)
+    monkeypatch.setattr(_progress, "BETWEEN", 0.1)
     return tmp_path
 
 
