@@ -25,6 +25,8 @@ from ansible_collections.asgi.host.plugins.plugin_utils._beside import second
 FIRST_AFTER = 3.0
 # Looks of one command on the host, and seconds between them: it ends as soon as there is something new.
 LOOKS, PAUSE = 20, 0.5
+# Seconds between two such commands: steps that follow at once are read together.
+BETWEEN = 1.0
 # Seconds without a new step after which the last one is named again.
 STILL = 30.0
 # The same while there is nothing yet: a call that begins late is met soon, and one that has ended is let go soon.
@@ -116,12 +118,9 @@ class Follower:
                 elif last and time.monotonic() - named >= STILL:
                     named = time.monotonic()
                     self._display.display(f"{last} (for {named - since:.0f} s)")
-            if found is None:
-                failures += 1
-                if failures == FAILURES or self._ended.wait(RETRY):
-                    return
-            else:
-                failures = 0
+            failures = failures + 1 if found is None else 0
+            if failures == FAILURES or self._ended.wait(RETRY if failures else BETWEEN):
+                return
 
     def _look(self) -> list[dict[str, str]] | None:
         """The steps that are new, none after a while without any; None where there is nothing to be read (yet)."""

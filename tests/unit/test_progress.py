@@ -28,6 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the place of /run."""
     monkeypatch.setattr(notes, "RUN", tmp_path)
     monkeypatch.setattr(_progress, "RUN", tmp_path)
+    monkeypatch.setattr(_progress, "BETWEEN", 0.1)
     return tmp_path
 
 
@@ -153,7 +154,8 @@ def test_silent_where_nobody_can_or_shall_look(
 def test_connection_of_ansible_s_can_be_copied(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By Ansible's own plugins: a look while another command of the same connection runs."""
     monkeypatch.setattr(_progress, "FIRST_AFTER", 0.0)
-    action = release.ActionModule(
+    make: Any = release.ActionModule
+    action = make(
         task=SimpleNamespace(async_val=0, args={}),
         connection=connection_loader.get("local", PlayContext()),
         play_context=PlayContext(),
@@ -260,7 +262,8 @@ def test_host_that_waits_for_its_turn_says_so(tmp_path: Path, monkeypatch: pytes
 def test_answer_of_a_strange_host_is_no_error(run: Path) -> None:
     action = Action()
     follower = call(action, lasts=0.0)
-    follower.conclude([{"step": "?"}, 1, {"step": "build", "about": ["x"], "app": "shop"}])  # type: ignore[list-item]
+    strange: Any = [{"step": "?"}, 1, {"step": "build", "about": ["x"], "app": "shop"}]
+    follower.conclude(strange)
     assert action._display.lines == lines("build release ['x']")
 
 
@@ -317,7 +320,7 @@ def test_step_has_words(step: str) -> None:
 
 def stage(folder: Path, *, dry: bool, told: bool = True) -> list[str]:
     """What a stage says of files and a command."""
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"folder": str(folder / "made"), "owner": "root", "group": "root"},
         *({"link": str(folder / f"link{number}"), "target": "/nowhere"} for number in range(6)),
         {"command": ["true"], "when": [str(folder)], "check": True, "do": "check it"},
@@ -339,7 +342,7 @@ def test_stage_says_the_same_dry_and_done(tmp_path: Path) -> None:
 
 
 def test_what_was_taken_back_is_not_said(tmp_path: Path) -> None:
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"link": str(tmp_path / "link"), "target": "/nowhere", "part": ["shop"]},
         {"command": ["false"], "unless": ["false"], "part": ["shop"], "name": "refused"},
     ]
