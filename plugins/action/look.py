@@ -16,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _parcels,
     _sources,
     _specs,
+    _variables,
 )
 from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 
@@ -42,6 +43,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         self._role = role = Role(self._task.args["role"], _controller.bases(self._task_vars))
+        for words in _variables.warnings(self._task.args["role"], self._task_vars):
+            self._display.warning(words)
         if problems := role.problems():
             return {**result, "failed": True, "msg": _words.safe_all(problems)}
         remembered = _controller.Remembered(self._task_vars)
