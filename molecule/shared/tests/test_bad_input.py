@@ -168,7 +168,7 @@ def without_systemd(all_targets: list[Target]) -> Iterator[None]:
     try:
         for target in all_targets:
             target.run(
-                "systemd-run --quiet --collect --unit=foreign --property=RuntimeDirectory=sshd "
+                "systemd-run --quiet --collect --unit=foreign "
                 f"unshare --fork --pid --mount-proc --kill-child {server} && "
                 f"for i in $(seq 50); do ss -ltn | grep -q ':{FOREIGN_PORT} ' && exit 0; sleep 0.1; done; exit 1"
             )
