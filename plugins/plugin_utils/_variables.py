@@ -37,9 +37,15 @@ def _misspelt(name: str, known: Iterable[str]) -> str:
         if rest in known:
             return ""
         meant = nearest(rest, known)
-        fix = f"did you mean {PREFIX}{meant}?" if meant else f"give a variable of your own another prefix than {PREFIX}"
+        fix = (
+            f"did you mean {PREFIX}{meant}?"
+            if meant
+            else f"give a variable of your own another prefix than {PREFIX}"
+        )
         return f"{show(name)} is no variable of the role asgi.host.asgi_host, and does nothing; {fix}"
     if name in HOSTS or name.startswith("_") or not any(part in name.lower() for part in PARTS):
         return ""
     meant = mistyped(name, [PREFIX + each for each in known])
-    return f"{show(name)} does nothing in the role asgi.host.asgi_host; did you mean {meant}?" if meant else ""
+    return (
+        f"{show(name)} does nothing in the role asgi.host.asgi_host; did you mean {meant}?" if meant else ""
+    )

@@ -151,7 +151,18 @@ def test_subjects_of_a_bundle() -> None:
 
 def test_roots_that_every_system_has_are_read_without_a_word() -> None:
     """Some of them have a serial number that is not positive, which cryptography warns of."""
-    argv = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-set_serial", "0", "-subj", "/O=Old/CN=Root 0"]
+    argv = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ed25519",
+        "-nodes",
+        "-set_serial",
+        "0",
+        "-subj",
+        "/O=Old/CN=Root 0",
+    ]
     old = subprocess.run([*argv, "-keyout", "/dev/null"], check=True, capture_output=True).stdout
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -92,7 +92,15 @@ def test_variable_with_the_roles_prefix_that_is_near_none_is_told() -> None:
 
 
 def test_variables_of_others_are_theirs() -> None:
-    names = ["ansible_host", "inventory_hostname", "hosts_app", "asgi_host", "asgi_hosts", "__asgi_host_apps", "host_apps"]
+    names = [
+        "ansible_host",
+        "inventory_hostname",
+        "hosts_app",
+        "asgi_host",
+        "asgi_hosts",
+        "__asgi_host_apps",
+        "host_apps",
+    ]
     assert _variables.warnings(given(), [*names, *MAIN]) == []
 
 
