@@ -91,7 +91,7 @@ def _issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
     if end != len(certificate):
         raise ValueError("something follows the certificate")
     at, end = _content(certificate, fields)
-    elements = []
+    elements: list[bytes] = []
     while at < end and len(elements) < 6:
         start, at = at, _content(certificate, at)[1]
         elements.append(certificate[start:at])
