@@ -117,7 +117,7 @@ def main() -> int:
     hints = [
         ("ask for yourself", f"curl --insecure --connect-to {name}:443:{address}:{port} https://{name}/"),
         ("a shell on the host", f"tools/hosts.py exec {HOST}"),
-        ("an app's journal", f"tools/hosts.py exec {HOST} -- journalctl -u 'asgi-{first}@*' -n 50"),
+        ("an app's journal", f"tools/hosts.py exec {HOST} -- journalctl -t asgi-{first} -n 50"),
         ("the apps of the demo", "inventories/demo/group_vars/asgi_hosts.yml, then make demo again"),
         ("remove everything", "make clean"),
     ]

@@ -17,6 +17,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _parcels,
     _sources,
     _specs,
+    _variables,
 )
 from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 
@@ -44,6 +45,8 @@ class ActionModule(ActionBase):
         self._task_vars = task_vars or {}
         self._role = role = Role(self._task.args["role"], _controller.bases(self._task_vars))
         self._parcels: dict[str, str] = {}
+        for words in _variables.warnings(self._task.args["role"], self._task_vars):
+            self._display.warning(words)
         if problems := role.problems():
             return {**result, "failed": True, "msg": _words.safe_all(problems)}
         remembered = _controller.Remembered(self._task_vars)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import re
+import ssl
 import sys
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ KEY = "tls.files.key"
 # Bits of keys, and digests, by SSL_CTX_set_security_level(3) at level 2: 112 bits of security.
 LEAST_BITS, LEAST_EC_BITS = 2048, 224
 WEAK_DIGESTS = ("md5", "sha1")
+# The tag of the version, which certificates of version 1 leave out.
+VERSION = 0xA0
 
 
 def missing_library(key: str) -> list[str]:
@@ -87,10 +90,46 @@ def subjects(pem: bytes) -> frozenset[bytes]:
     found = set()
     for each in re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL):
         try:
-            found.add(x509.load_pem_x509_certificate(each).subject.public_bytes())
+            found.add(_issuer_and_subject(ssl.PEM_cert_to_DER_cert(each.decode("ascii")))[1])
         except ValueError:
             continue
     return frozenset(found)
+
+
+def _issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
+    """Both names as they lie in a certificate (RFC 5280, 4.1), in DER. Raises ValueError.
+
+    Read by hand, for cryptography reads all of it: it warns of roots that every system has (serial numbers that are not
+    positive), and says that it will refuse them one day.
+    """
+    fields, end = _content(certificate, 0)
+    if end != len(certificate):
+        raise ValueError("something follows the certificate")
+    at, end = _content(certificate, fields)
+    elements: list[bytes] = []
+    while at < end and len(elements) < 6:
+        start, at = at, _content(certificate, at)[1]
+        elements.append(certificate[start:at])
+    if elements and elements[0][0] == VERSION:
+        del elements[0]
+    # The serial number, the algorithm, the issuer, the validity, the subject.
+    if len(elements) < 5 or at > end:
+        raise ValueError("it ends too early")
+    return elements[2], elements[4]
+
+
+def _content(der: bytes, at: int) -> tuple[int, int]:
+    """Where the content of the element at ``at`` begins and ends. Raises ValueError."""
+    header = der[at : at + 2]
+    if len(header) < 2:
+        raise ValueError("it ends too early")
+    start, length = at + 2, header[1]
+    if length & 0x80:
+        start += length & 0x7F
+        length = int.from_bytes(der[at + 2 : start])
+    if start + length > len(der):
+        raise ValueError("it ends too early")
+    return start, start + length
 
 
 def _chain_problem(
@@ -103,7 +142,7 @@ def _chain_problem(
     only if the certificate says where clients would have to fetch it from.
     """
     last, rest = certificates[0], list(certificates[1:])
-    while last.issuer != last.subject and last.issuer.public_bytes() not in trusted:
+    while last.issuer != last.subject and _issuer(last) not in trusted:
         issuer = next((each for each in rest if _issued_by(last, each)), None)
         if issuer is None:
             # With no store to compare with, an issuer beyond the first may be any root.
@@ -219,6 +258,10 @@ def _weak(certificates: Sequence[x509.Certificate]) -> list[str]:
                 f"it is signed with {digest.name}, which OpenSSL of Debian refuses; give one that is renewed"
             )
     return found
+
+
+def _issuer(certificate: x509.Certificate) -> bytes:
+    return _issuer_and_subject(certificate.public_bytes(serialization.Encoding.DER))[0]
 
 
 def _spki(certificate: x509.Certificate) -> bytes:

@@ -54,6 +54,7 @@ def facts(
         "user": pwd.getpwuid(os.geteuid()).pw_name,
         "distribution": system.get("ID", ""),
         "release": system.get("VERSION_ID", ""),
+        "init": init(Path("/proc/1/comm"), Path("/run/systemd/system")),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb": memory_mb(Path("/proc/meminfo").read_text(encoding="utf-8")),
         "python": {"path": "/usr/bin/python3", "version": version_of("/usr/bin/python3")},
@@ -81,6 +82,15 @@ def os_release(text: str) -> dict[str, str]:
     """The fields of an os-release file."""
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
     return {key: value.strip("\"'") for key, value in pairs}
+
+
+def init(first: Path, booted: Path) -> str:
+    """The name of PID 1, which is ``systemd`` only where systemd manages the host: then ``booted`` is there, by sd_booted(3).
+
+    That folder alone may be another machine's, seen in a container or a chroot.
+    """
+    name = first.read_text(encoding="utf-8", errors="replace").strip()
+    return name if name != "systemd" or booted.is_dir() else "another's systemd"
 
 
 def memory_mb(meminfo: str) -> int:

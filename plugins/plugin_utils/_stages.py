@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx
-from ansible_collections.asgi.host.plugins.module_utils._apps import first_domain
 from ansible_collections.asgi.host.plugins.module_utils._apps.identity import dropped
-from ansible_collections.asgi.host.plugins.plugin_utils import _handover, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _by_address, _handover, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     WORKER_CONNECTIONS,
@@ -22,7 +21,6 @@ from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     http2_directive,
     in_data,
     rotating_tickets,
-    upstream,
 )
 
 TOOLS = "/usr/local/lib/asgi-host"
@@ -411,6 +409,7 @@ def proxy(
     steps, private contents, and the names of the sites that ``stay``.
     """
     http2 = http2_directive(host)
+    checked = _by_address.checks(apps)
     wanted, private = sites(apps, bases)
     parts = {app["name"]: [each["name"] for each in site["apps"]] for site in wanted for app in site["apps"]}
     values = {
@@ -420,7 +419,8 @@ def proxy(
         "policy": tls_policy,
         "proxy_protocol": proxy_protocol,
         "https_port": https_port,
-        "checked": _checked(wanted),
+        "checked": checked,
+        "by_address": _by_address.FOLDER,
         "names": hash_of_names([site["domains"] for site in wanted], apps, host),
         "rotating_tickets": rotating_tickets(host),
     }
@@ -433,7 +433,9 @@ def proxy(
             for each in sorted({app["proxy"]["compression"] for app in present(apps)} - {"none"})
         },
     }
+    pair = _by_address.certificate(checked)
     steps: list[dict[str, Any]] = [
+        *(step for step in pair if "absent" not in step),
         *({"file": f"{NGINX}/asgi/{name}.conf", "content": text} for name, text in included.items()),
         {
             "file": f"{NGINX}/conf.d/asgi-00-shared.conf",
@@ -488,6 +490,8 @@ def proxy(
             "name": "nginx reloaded",
             "do": "reload nginx",
         },
+        # nginx has let go of it by now.
+        *(step for step in pair if "absent" in step),
         *({"absent": f"{NGINX}/asgi/tls/{app['name']}"} for app in gone if app["state"] == "absent"),
     ]
     if early:
@@ -503,23 +507,6 @@ def proxy(
     elif host["acme"]["set_up"] and set(host["acme"]["sites"]) <= {app["name"] for app in apps}:
         steps += _acme_leaves()
     return {"steps": steps, "private": private, "stay": plan.stay}
-
-
-def _checked(wanted: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """For each range of trusted proxies the app that their health checks are for: the first that names it, at its top.
-
-    Of the sites whose TLS ends in front of the host. By HTTPS there is a name in each handshake.
-    """
-    found: dict[str, dict[str, str]] = {}
-    for site in wanted:
-        if site["mode"] != "none":
-            continue
-        # Sorted by mount point, the longest first.
-        app = site["apps"][-1]
-        for network in site["trusted_proxies"]:
-            domain = first_domain(site["domains"])
-            found.setdefault(network, {"network": network, "upstream": upstream(app), "domain": domain})
-    return list(found.values())
 
 
 def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ def releases_table(hosts: Mapping[str, Mapping[str, Any]], now: float | None = N
         for host in having:
             rows += [(name, host, *columns) for columns in _lines(hosts[host][name])]
             notes += [
-                f"WARNING {name} on {host}: the process {each} does not run; see journalctl -u 'asgi-{name}.{each}@*'"
+                f"WARNING {name} on {host}: the process {each} does not run; see journalctl -t asgi-{name}.{each}"
                 for each in hosts[host][name].get("down", [])
             ]
         notes += _differences(name, [_active(hosts[host][name]) for host in having])

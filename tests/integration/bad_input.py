@@ -44,6 +44,7 @@ CASES: list[Case] = [
     ("apps is a string", "shop", ("asgi_host_apps: 'shop' is not a list",)),
     ("app is a string", ["shop"], ("asgi_host_apps[0]: 'shop' is not a mapping",)),
     _one("unknown key", ("domians: no such key", "did you mean domains?"), domians=["shop.example.com"]),
+    _one("key in full", ("enviroment: no such key; did you mean env?",), enviroment={"A": "1"}),
     _one("unknown key of proxy", ("proxy.body_limt", "did you mean body_limit?"), proxy={"body_limt": "1m"}),
     ("name missing", [{"app": "a:b", "source": {"path": "x"}}], ("asgi_host_apps[0]: name: is missing",)),
     _one("name upper case", ("name: 'Shop' is not a name", "lower-case"), name="Shop"),

@@ -301,6 +301,13 @@ def test_good_host() -> None:
     assert _apps.host_problems([full()], FACTS | {"release": "13"}) == []
 
 
+def test_host_without_systemd_is_refused_by_the_name_of_its_first_process() -> None:
+    assert _apps.host_problems([full()], FACTS | {"init": "systemd"}) == []
+    (message,) = _apps.host_problems([full()], FACTS | {"init": "sleep"})
+    assert message.startswith("PID 1 of the host is sleep, not systemd")
+    assert "use a host that boots with systemd" in message
+
+
 def test_play_that_is_not_root_is_told_so_and_nothing_else() -> None:
     (message,) = _apps.host_problems([full()], FACTS | {"user": "deploy", "release": "11"})
     assert message == "the play is deploy on the host, not root; set become: true in the play"

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
+import warnings
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -144,6 +147,40 @@ def test_chain(chain: bytes, trusted: frozenset[bytes], words: str) -> None:
 
 def test_subjects_of_a_bundle() -> None:
     assert len(KNOWN) == 1
+
+
+def test_roots_that_every_system_has_are_read_without_a_word() -> None:
+    """Some of them have a serial number that is not positive, which cryptography warns of."""
+    argv = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ed25519",
+        "-nodes",
+        "-set_serial",
+        "0",
+        "-subj",
+        "/O=Old/CN=Root 0",
+    ]
+    old = subprocess.run([*argv, "-keyout", "/dev/null"], check=True, capture_output=True).stdout
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (subject,) = subjects(old)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert subject == x509.load_pem_x509_certificate(old).subject.public_bytes()
+
+
+def test_what_is_cut_short_is_no_certificate() -> None:
+    whole = ssl.PEM_cert_to_DER_cert(ROOT.decode())
+    (subject,) = KNOWN
+    begin = whole.rindex(subject)
+    for length in range(len(whole)):
+        assert not subjects(ssl.DER_cert_to_PEM_cert(whole[:length]).encode()), length
+    for place in range(begin):
+        for value in (0x00, 0x7F, 0x80, 0xFF):
+            subjects(ssl.DER_cert_to_PEM_cert(whole[:place] + bytes([value]) + whole[place + 1 :]).encode())
 
 
 @pytest.mark.parametrize(("bits", "words"), [(1024, "the key has 1024 bits"), (2048, "")])

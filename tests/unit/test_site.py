@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps
-from ansible_collections.asgi.host.plugins.plugin_utils import _browser, _preflight, _settings, _stages
+from ansible_collections.asgi.host.plugins.plugin_utils import (
+    _browser,
+    _by_address,
+    _preflight,
+    _settings,
+    _stages,
+)
 
 HOST: dict[str, Any] = {
     "user": "root",
@@ -212,22 +219,67 @@ def test_plain_http_is_for_what_ends_tls_in_front() -> None:
     assert not [step for step in steps([plain]) if "openssl" in str(step.get("command"))]
 
 
+def shared(*apps: dict[str, Any], host: dict[str, Any] = HOST) -> str:
+    path = "/etc/nginx/conf.d/asgi-00-shared.conf"
+    return next(str(step["content"]) for step in steps(list(apps), host) if step.get("file") == path)
+
+
 def test_health_checks_by_address_are_for_the_first_that_names_who_asks() -> None:
     none = {"tls": {"mode": "none"}}
     one = app(domains=["*.shop.example.com"], proxy={"trusted_proxies": ["10.0.0.0/24"]}, **none)
     trusted = ["10.0.0.0/24", "192.0.2.7"]
-    other = app(name="blog", domains=["blog.test"], proxy={"trusted_proxies": trusted}, **none)
-    by_name = app(name="wiki", domains=["wiki.test"], proxy={"trusted_proxies": ["198.51.100.0/24"]})
-
-    def shared(*apps: dict[str, Any]) -> str:
-        path = "/etc/nginx/conf.d/asgi-00-shared.conf"
-        return next(str(step["content"]) for step in steps(list(apps)) if step.get("file") == path)
-
-    text = shared(one, other, by_name)
-    assert "    10.0.0.0/24 asgi_shop;" in text
-    assert "198.51.100.0/24" not in text, "its TLS ends here, and each handshake has a name"
-    assert "    192.0.2.7 asgi_blog;" in text
+    health = [{"path": "/up?deep=1"}, {"path": "/"}]
+    other = app(name="blog", root_path="/b", health=health, proxy={"trusted_proxies": trusted})
+    text = shared(one, other, app(name="wiki", domains=["wiki.test"]))
+    assert 'geo $realip_remote_addr $asgi_shop_asks {\n    default "";\n    10.0.0.0/24 1;\n}' in text
+    assert "    192.0.2.7 1;" in text
+    assert "asgi_wiki" not in text, "it names nobody"
+    # The first of the inventory; each by the port of its site.
+    assert (
+        'map "$asgi_by_address $https:$asgi_shop_asks:$request_uri" $asgi_checked {\n'
+        "    default $asgi_checked_1;\n"
+        '    "~^address :1:(?:/)$" asgi_shop;\n'
+    ) in text
+    assert (
+        'map "$asgi_by_address $https:$asgi_blog_asks:$request_uri" $asgi_checked_1 {\n'
+        '    default "";\n'
+        r'    "~^address on:1:(?:/b/up\\?deep=1|/b/)$" asgi_blog;'
+    ) in text
     assert "    asgi_shop www.shop.example.com;" in text
-    assert text.count("proxy_pass http://$asgi_checked;") == 1
+    assert text.count("proxy_pass http://$asgi_checked;") == 3, (
+        "plain HTTP, no name, a name that is no site's"
+    )
+
+
+def test_handshake_without_a_name_is_for_those_whom_an_app_with_tls_names() -> None:
+    plain = app(tls={"mode": "none"}, proxy={"trusted_proxies": ["10.0.0.0/24"]})
+    trusting = app(proxy={"trusted_proxies": ["10.0.0.0/24"]})
+    asking = {**trusting, "tls": {**trusting["tls"], "client_ca": "ca.pem", "client_certificate": "required"}}
+    for refusing in (shared(app()), shared(plain)):
+        assert refusing.count("ssl_reject_handshake on;") == 1
+        assert "by-address" not in refusing
     assert "asgi_checked" not in shared(app())
     assert shared(app()).count("return 444;") == 2
+    assert _by_address.checks([asking]) == [], "the site shows nothing without a certificate of the client"
+    assert _by_address.checks([{**asking, "tls": {**asking["tls"], "client_certificate": "optional"}}])
+    text = shared(trusting)
+    assert "ssl_certificate $asgi_checked_certificate;" in text
+    assert text.count("ssl_reject_handshake on;") == 1, "of names that are no site's"
+    foreign = {**HOST, "nginx": {**HOST["nginx"], "foreign_sites": ["/etc/nginx/conf.d/blog.conf"]}}
+    assert 'server_name "~."' not in shared(trusting, host=foreign), "theirs may have expressions"
+
+    def pair(*apps: dict[str, Any]) -> list[dict[str, Any]]:
+        return [step for step in steps(list(apps)) if "by-address" in str(step)]
+
+    assert any("openssl" in str(step.get("command")) for step in pair(trusting))
+    assert [step for step in pair(plain) if step.get("absent")] == [{"absent": "/etc/nginx/asgi/by-address"}]
+
+
+def test_health_path_is_taken_word_for_word() -> None:
+    """Whatever a path may hold is neither an expression nor the end of nginx's string."""
+    odd = app(health={"path": '/a.b"c\\d$e{f}'}, proxy={"trusted_proxies": ["10.0.0.0/24"]})
+    (check,) = _by_address.checks([odd])
+    assert re.fullmatch(check.pattern.removeprefix("~"), 'address on:1:/a.b"c\\d$e{f}')
+    assert not re.fullmatch(check.pattern.removeprefix("~"), 'address on:1:/aXb"c\\d$e{f}')
+    written = next(line for line in shared(odd).splitlines() if line.endswith(" asgi_shop;") and "~" in line)
+    assert re.sub(r"\\(.)", r"\1", written.strip()[1:].rpartition('" ')[0]) == check.pattern

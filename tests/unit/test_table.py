@@ -61,7 +61,7 @@ def test_process_that_does_not_run_is_named() -> None:
         {"one": {"shop": {**apps, "down": ["worker.2"]}}, "two": {"shop": {**apps, "down": []}}}
     )
     assert [line for line in lines if "process" in line] == [
-        "WARNING shop on one: the process worker.2 does not run; see journalctl -u 'asgi-shop.worker.2@*'"
+        "WARNING shop on one: the process worker.2 does not run; see journalctl -t asgi-shop.worker.2"
     ]
 
 

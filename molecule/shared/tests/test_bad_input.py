@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,6 +155,45 @@ def test_port_that_another_program_has(all_targets: list[Target], squatter: None
         text = refused(run, target)
         assert "port 80 of the host is taken by python3" in text
         assert "asgi_host_proxy: false" in text
+
+
+FOREIGN_PORT = 2222
+
+
+@pytest.fixture
+def without_systemd(all_targets: list[Target]) -> Iterator[None]:
+    """A second way in to each host, by an SSH server that is PID 1 to all that it starts, as in a container."""
+    # The host's own /run/systemd/system is seen there as well.
+    server = f"/usr/sbin/sshd -D -p {FOREIGN_PORT} -o UsePAM=no"
+    try:
+        for target in all_targets:
+            target.run(
+                "systemd-run --quiet --collect --unit=foreign "
+                f"unshare --fork --pid --mount-proc --kill-child {server} && "
+                f"for i in $(seq 50); do ss -ltn | grep -q ':{FOREIGN_PORT} ' && exit 0; sleep 0.1; done; exit 1"
+            )
+        yield
+    finally:
+        for target in all_targets:
+            target.run("systemctl stop foreign")
+
+
+def test_host_without_systemd(all_targets: list[Target], without_systemd: None, tmp_path: Path) -> None:
+    """It is refused before packages, users and folders are there; the message names what PID 1 is."""
+    new = {"name": "never", "app": "port.main:app", "source": {"path": str(APPS / "needs" / "port")}}
+    inventory = changed_inventory(tmp_path, all_targets, add=[new])
+    listed = json.loads(inventory.read_text(encoding="utf-8"))
+    hosts = listed["asgi_hosts"]["hosts"]
+    if any(variables["ansible_port"] != 22 for variables in hosts.values()):
+        pytest.skip("hosts are reached by published ports alone on this machine")
+    for variables in hosts.values():
+        # A server without PAM lets no account in that has no password, but for root.
+        variables.update(ansible_port=FOREIGN_PORT, ansible_user="root")
+    inventory.write_text(json.dumps(listed), encoding="utf-8")
+    run = play(inventory=inventory)
+    for target in all_targets:
+        assert "PID 1 of the host is sshd, not systemd" in refused(run, target)
+        target.run("! id asgi-never && test ! -e /srv/asgi/never")
 
 
 def test_refused_input_changed_nothing(

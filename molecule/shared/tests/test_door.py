@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import itertools
 import socket
 import ssl
@@ -101,11 +102,24 @@ def test_foreign_host_gets_no_page_by_http(door: Door, host_header: str) -> None
         door.ask(host_header, tls=False)
 
 
-@pytest.mark.parametrize("sni", ["foreign.example.net", None])
-def test_foreign_sni_gets_no_handshake(door: Door, sni: str | None) -> None:
+def test_foreign_sni_gets_no_handshake(door: Door) -> None:
     """No certificate, so not even the name of a site."""
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        door.handshake(sni).close()
+        door.handshake("foreign.example.net").close()
+
+
+def test_without_a_name_nothing_is_shown(target: Target) -> None:
+    """No certificate either; to those who are named in trusted_proxies one that is no site's."""
+    own = ipaddress.ip_address(target.door.source_address())
+    named = [each for app in target.apps.values() for each in app.get("proxy", {}).get("trusted_proxies", [])]
+    if any(own in ipaddress.ip_network(each) for each in named):
+        with target.door.handshake(None) as shown:
+            assert b"asgi.host by address" in (shown.getpeercert(binary_form=True) or b"")
+        with pytest.raises(REFUSALS):
+            target.door.ask("foreign.example.net", sni=target.door.https[0])
+    else:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            target.door.handshake(None).close()
 
 
 def test_foreign_host_under_a_known_sni_gets_no_page(target: Target) -> None:

@@ -66,6 +66,9 @@ WAIVED: dict[tuple[str, str | None], str] = {
         "Debian 13 alone has the line, and OpenSSL 3.5; nginx tests its configuration before it goes live"
     ),
     ("hsts_header", None): "gixy looks for it in the server; it is in each location (test_door_headers.py)",
+    ("missing_resolver", "/etc/nginx/conf.d/asgi-00-shared.conf"): (
+        "the variable holds the name of an upstream, or nothing is passed on (test_walls_by_address.py)"
+    ),
     ("worker_rlimit_nofile_vs_connections", "/etc/nginx/nginx.conf"): (
         "the unit sets the limit (test_nginx_may_open_files_enough)"
     ),

@@ -40,6 +40,17 @@ def has_images(target: Target) -> bool:
     return target.suite != "bookworm"
 
 
+def bring_base_image(target: Target) -> None:
+    """A stand-in for the image that the Dockerfile names, and a podman that works in a host that is a container."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "base_image.py"), target.name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def image_app(source: Path) -> dict[str, Any]:
     """The same app, by its own Dockerfile."""
     return {
@@ -175,14 +186,7 @@ def journey(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     made = Journey(target, tmp_path_factory.mktemp(target.name))
     shutil.copytree(APPS / "parcels", made.source)
     if has_images(target):
-        # A stand-in for the image that the Dockerfile names.
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "tools" / "base_image.py"), target.name],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        bring_base_image(target)
         first = made.deploy()
         assert first.status == 0, first.output[-4000:]
     travel(made)

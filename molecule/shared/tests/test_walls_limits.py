@@ -37,7 +37,12 @@ def said(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     trusted = [target.door.source_address()]
     more = [
         app(WIDE, domains=[LESS_LONG, LONG, *MANY], proxy={"stream_paths": ["/"]}),
-        app(PLAIN, tls={"mode": "none"}, proxy={"trusted_proxies": trusted}),
+        app(
+            PLAIN,
+            tls={"mode": "none"},
+            health=[{"path": "/"}, {"path": "/seen"}],
+            proxy={"trusted_proxies": trusted},
+        ),
         app(REFUSED, proxy={"extra": "this is no directive;"}),
         app(BROKEN, app="parcels.nothing:app", health={"timeout": 10}),
     ]
@@ -87,6 +92,8 @@ def test_plain_http_behind_what_ends_tls(target: Target, said: str) -> None:
     assert seen(forwarded, domain=address) == (own, f"https://{PLAIN}.test/seen")
     with pytest.raises((OSError, http.client.HTTPException)):
         seen(forwarded, domain="foreign.example.net")
+    with pytest.raises((OSError, http.client.HTTPException)):
+        target.door.ask(address, "/status/200", tls=False)
     probe = (
         "import urllib.request as u; q = u.Request('http://{0}/seen', headers={{'Host': '{1}', "
         "'X-Forwarded-Proto': 'https', 'X-Forwarded-For': '{2}'}}); print(u.urlopen(q, timeout=5).read().decode())"

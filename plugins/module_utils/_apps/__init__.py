@@ -12,6 +12,7 @@ from .complete import first_domain, normalize, user_name
 from .defaults import APP_DEFAULTS, YEAR
 from .hosts import find_python, host_problems, missing_pythons, workers
 from .judge import problems
+from .nearest import mistyped, nearest
 from .root import places_problems, root_problems
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "first_domain",
     "host_problems",
     "missing_pythons",
+    "mistyped",
+    "nearest",
     "normalize",
     "places_problems",
     "problems",

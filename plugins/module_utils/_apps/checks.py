@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from .defaults import YEAR
+from .nearest import nearest
 from .reading import as_bool, as_int, as_text, is_list, matches, show
 
 # Reports one problem: the key, dotted below the app, and the words that follow it.
@@ -53,8 +53,8 @@ def one_of(*choices: str) -> Check:
 
     def check(say: Say, key: str, value: Any) -> None:
         if not isinstance(value, str) or value not in choices:
-            close = difflib.get_close_matches(as_text(value), choices, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
+            close = nearest(as_text(value), choices)
+            hint = f"did you mean {close}? " if close else ""
             say(key, f"{show(value)} is not known; {hint}give {' or '.join(choices)}")
 
     return check
@@ -112,9 +112,9 @@ def unknown(say: Say, given: Mapping[Any, Any], known: set[str], prefix: str = "
     """Say of each key that is not known which one may be meant."""
     for key in given:
         if not isinstance(key, str) or key not in known:
-            close = difflib.get_close_matches(as_text(key).lower(), sorted(known), n=1)
+            close = nearest(as_text(key), known)
             shown = key if isinstance(key, str) and re.fullmatch(r"[\w.-]{1,60}", key) else show(key)
-            fix = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(sorted(known))}"
+            fix = f"did you mean {close}?" if close else f"the keys are {', '.join(sorted(known))}"
             say(f"{prefix}{shown}", f"no such key; {fix}")
 
 

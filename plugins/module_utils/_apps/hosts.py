@@ -25,7 +25,7 @@ def host_problems(
 ) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
-    ``facts`` holds ``user``, ``distribution``, ``release``, ``python``, ``pythons``, ``listeners``, ``nginx`` and
+    ``facts`` holds ``user``, ``distribution``, ``release``, ``init``, ``python``, ``pythons``, ``listeners``, ``nginx`` and
     ``folders``. With ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is
     ``asgi_host_proxy_protocol``. With ``brings_python`` uv may bring the interpreters that the host lacks.
     """
@@ -38,6 +38,12 @@ def host_problems(
         found.append(
             f"the host runs {distribution or 'an unknown system'} {release}".rstrip()
             + ", which the role does not know; use a host with Debian 12 (bookworm) or 13 (trixie)"
+        )
+    # Facts that an earlier version remembered do not say it.
+    if (init := facts.get("init", "systemd")) != "systemd":
+        found.append(
+            f"PID 1 of the host is {init}, not systemd, which runs all that the role brings; use a host that boots "
+            "with systemd (a container too: its command is /sbin/init then, as with podman run --systemd=always)"
         )
     present = [app for app in apps if app["state"] == "present"]
     taken = {

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import rules
 from .checks import Say, a_bool, each, unknown
 from .defaults import APP_DEFAULTS, merge, with_server
+from .nearest import nearest
 from .program_values import NAME
 from .reading import as_bool, as_list, as_text, is_list, matches, show
 from .table import CHECKS
@@ -93,8 +93,8 @@ def _teller(found: list[str], where: str) -> Say:
 
 def _environment(say: Say, key: str, value: Any) -> None:
     if not isinstance(value, str) or value not in ENVIRONMENTS:
-        close = difflib.get_close_matches(as_text(value).lower(), ENVIRONMENTS[:2], n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        close = nearest(as_text(value), ENVIRONMENTS[:2])
+        hint = f"did you mean {close}? " if close else ""
         say(key, f"{show(value)} is not known; {hint}give production or development, or leave it empty")
 
 

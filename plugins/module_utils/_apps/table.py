@@ -79,7 +79,7 @@ _source_keys = keys(
             {
                 "repo": line("a repository", "https://git.example.com/shop.git"),
                 "version": git_version,
-                "key_file": optional(line("a path", "keys/deploy")),
+                "key_file": optional(line("a path", "files/deploy-key")),
             },
             ("repo",),
             "{repo: …, version: …}",
@@ -193,12 +193,12 @@ _static = each(
 _tls = keys(
     {
         "mode": one_of("self_signed", "files", "acme", "none"),
-        "client_ca": optional(line("a path", "certificates/clients.pem")),
+        "client_ca": optional(line("a path", "files/clients.pem")),
         "client_certificate": one_of("required", "optional"),
         "files": keys(
             {
-                "certificate": optional(line("a path", "certificates/shop.pem")),
-                "key": optional(line("a path", "certificates/shop.key")),
+                "certificate": optional(line("a path", "files/shop.pem")),
+                "key": optional(line("a path", "files/shop.key")),
             },
             example="{certificate: …, key: …}",
         ),
