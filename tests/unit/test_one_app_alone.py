@@ -96,7 +96,7 @@ def test_overview_of_a_host_with_a_folder_in_the_way(tmp_path: Path, monkeypatch
 def test_journal_of_the_host_gets_no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Units, sites and variables stay out of it; task and apps are named."""
     said: list[str] = []
-    monkeypatch.setattr(host.AnsibleModule, "log", lambda _self, line: said.append(line))
+    monkeypatch.setattr(host.QuietModule.__base__, "log", lambda _self, line: said.append(line))
     module = host.QuietModule.__new__(host.QuietModule)
     secret = {"env": {"TOKEN": "of-the-app"}, "files": ["x" * 100_000]}
     module.params = {"task": "look", "arguments": {"apps": [{"name": "shop", **secret}, {"name": "wiki"}]}}

@@ -26,7 +26,7 @@ CODE = re.compile(r"^(```.*?^```)$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is in the tarball."""
     folder = tmp_path_factory.mktemp("tarball")
-    command = [
+    command: list[str | Path] = [
         Path(sys.executable).with_name("ansible-galaxy"),
         "collection",
         "build",
