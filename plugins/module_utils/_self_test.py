@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ._answers import whole_within
 from ._release.environment import view_key
 from ._release.paths import App
 
@@ -275,8 +276,9 @@ def _ask(
         for name, value in headers:
             connection.putheader(name, value)
         connection.endheaders()
-        answer = connection.getresponse()
-        body = answer.read(LONGEST)
+        with whole_within(connection.sock, connection.timeout):
+            answer = connection.getresponse()
+            body = answer.read(LONGEST)
     except (OSError, http.client.HTTPException, ValueError) as error:
         connection.close()
         raise NoViewError(f"no answer ({error or type(error).__name__})") from error

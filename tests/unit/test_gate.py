@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -115,3 +117,37 @@ def test_connections_are_counted(release: Release) -> None:
     finally:
         connection.close()
     assert gate.wait_until_let_go(release.socket_path, 5) == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "again"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", b".", id="a body without end"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"X-Y: z\r\n", id="a header without end"),
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="a promise without end"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"", id="a body that does not come"),
+    ],
+)
+def test_answer_without_end_holds_nobody_up(
+    release: Release, monkeypatch: pytest.MonkeyPatch, head: bytes, again: bytes
+) -> None:
+    """One app that sent a byte a second held up every later play of its host, all apps, for ever."""
+    over = threading.Event()
+
+    def drip(handler: Handler) -> None:
+        with contextlib.suppress(OSError):
+            handler.wfile.write(head)
+            while not over.wait(0.05):
+                handler.wfile.write(again)
+
+    monkeypatch.setattr(Handler, "do_GET", drip)
+    asking = threading.Timer(6.0, over.set)
+    asking.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(gate.GateError, match=r"no answer .*timed out"):
+            gate.Gate([CHECK], "h", "").passes(release, 0.6)
+    finally:
+        asking.cancel()
+        over.set()
+    assert time.monotonic() - began < 3

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .._answers import whole_within
 from . import units
 from .paths import Release
 
@@ -56,7 +57,7 @@ def ask(path: Path, url: str, host: str, timeout: float, still_there: Callable[[
 
     systemd holds the socket, so a dead instance does not refuse: while the answer is awaited ``still_there`` is
     called every LOOK seconds and raises when waiting is in vain.
-    Raises OSError or http.client.HTTPException when there is no answer within ``timeout`` seconds.
+    Raises OSError or http.client.HTTPException when there is no whole answer within ``timeout`` seconds.
     """
     connection = _UnixConnection(path, timeout)
     try:
@@ -79,8 +80,9 @@ def ask(path: Path, url: str, host: str, timeout: float, still_there: Callable[[
             still_there()
             if time.monotonic() > deadline:
                 raise TimeoutError("timed out")
-        response = connection.getresponse()
-        return response.status, response.read(65536).decode("utf-8", "replace")
+        with whole_within(connection.sock, deadline - time.monotonic()):
+            response = connection.getresponse()
+            return response.status, response.read(65536).decode("utf-8", "replace")
     finally:
         connection.close()
 
