@@ -212,6 +212,31 @@ def test_websocket_ends_a_moment_after_its_close_frame(worker: Any) -> None:
     assert closed[0] - began >= worker.LINGER * 0.9
 
 
+@pytest.mark.parametrize("refusal", [b"HTTP/1.1 431 \r\n\r\n", b""])
+def test_handshake_that_cannot_be_read_is_answered(worker: Any, refusal: bytes) -> None:
+    """uvicorn left its client waiting, and the library's own refusal unsent."""
+    written: list[bytes] = []
+    transport = types.SimpleNamespace(
+        write=written.append, close=lambda: written.append(b"END"), is_closing=lambda: b"END" in written
+    )
+
+    class Protocol(types.SimpleNamespace):
+        handle_connect = None
+
+        def data_received(self, data: bytes) -> None:
+            self.conn.handshake_exc = None if data == b"good" else ValueError()
+
+    conn = types.SimpleNamespace(handshake_exc=None, data_to_send=lambda: [refusal])
+    websocket = worker._answering(Protocol)(conn=conn, transport=transport, handshake_initiated=False)
+    websocket.data_received(b"good")
+    assert written == []
+    websocket.data_received(b"bad")
+    websocket.data_received(b"bad")
+    assert len(written) == 2
+    assert written[0].startswith(b"HTTP/1.1 431" if refusal else b"HTTP/1.1 400")
+    assert worker._answering(None) is None
+
+
 FORWARDED = (b"x-forwarded-port", b"443")
 
 

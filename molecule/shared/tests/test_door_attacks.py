@@ -591,6 +591,21 @@ def test_forged_identity_of_a_websocket(target: Target) -> None:
     assert "forged" not in json.dumps(seen)
 
 
+UNREAD = {
+    "a line longer than the library takes": [f"X-Case: {'a' * 9000}"],
+    "more lines than it takes": [f"X-Case-{number}: a" for number in range(200)],
+    "a body": ["Content-Length: 5"],
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_handshake_that_cannot_be_read_is_answered(target: Target, name: str) -> None:
+    """uvicorn left it waiting: a 504 a minute later, in `watch` a fault of the release that anybody could cause."""
+    head = request(UPGRADE, "Sec-WebSocket-Version: 13", *UNREAD[name], path="/ws?MARK")
+    [reply] = send(target, [raw(head + b"hello")])
+    assert reply.statuses in ([400], [431]), reply
+
+
 # Port 80
 
 
