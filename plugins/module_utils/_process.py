@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+# Bytes of output that are kept, those of the end: a program may write without end, and this process holds the host's memory.
+MOST = 16_000_000
 KILLED = "was killed, as the kernel does with what is out of memory"
 
 
@@ -35,33 +39,59 @@ class CommandError(Exception):
 
 
 def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float | None = 900.0) -> str:
-    """Run ``argv`` and return its output, both streams together.
+    """Run ``argv`` and return its output, both streams together; of more than MOST bytes the end.
 
     ``env`` is laid over this process's environment; ``timeout`` is in seconds, None for no limit.
     Raises CommandError for any end but exit status 0.
     """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             list(argv),
             env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
         )
     except OSError as error:
         raise CommandError(argv, "could not be started", str(error)) from error
-    except subprocess.TimeoutExpired as error:
-        said = error.output or ""
-        # Python gives what was read until then as it came, whatever encoding was asked for.
-        said = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-        raise CommandError(argv, f"still ran after {error.timeout:.0f} s and was ended", said) from error
-    if done.returncode:
-        raise CommandError(argv, end_of(done.returncode), done.stdout)
-    return done.stdout
+    said = bytearray()
+    until = None if timeout is None else time.monotonic() + timeout
+    with process:
+        try:
+            _read(process, said, until)
+            status = process.wait(_left(until))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise CommandError(
+                argv, f"still ran after {timeout:.0f} s and was ended", said.decode("utf-8", "replace")
+            ) from None
+        except BaseException:
+            process.kill()
+            raise
+    output = said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    if status:
+        raise CommandError(argv, end_of(status), output)
+    return output
+
+
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
+def _read(process: subprocess.Popen[bytes], said: bytearray, until: float | None) -> None:
+    """Read all that a program says, and keep the last MOST bytes. Raises TimeoutExpired."""
+    if process.stdout is None:
+        return
+    while True:
+        left = _left(until)
+        if not select.select([process.stdout], [], [], left)[0]:
+            raise subprocess.TimeoutExpired(process.args, left or 0.0)
+        chunk = os.read(process.stdout.fileno(), 1 << 16)
+        if not chunk:
+            return
+        said += chunk
+        if len(said) > 2 * MOST:
+            del said[:-MOST]
 
 
 def end_of(status: int) -> str:

@@ -43,6 +43,15 @@ def test_one_that_ran_over_its_time_says_what_it_had_said_and_how_long() -> None
     assert words == "für\nsh: still ran after 0 s and was ended"
 
 
+def test_output_without_end_does_not_take_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook that writes for its half hour had all of it in the memory of root's process."""
+    monkeypatch.setattr(_process, "MOST", 10_000)
+    assert len(ended("sh", "-c", "yes", timeout=1.0)) < 30_000
+    said = run(["sh", "-c", "yes | head -c 1000000; echo; echo end"])
+    assert len(said) < 30_000
+    assert said.endswith("\nend\n")
+
+
 def test_killed_build_is_never_silent(tmp_path: Path) -> None:
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\nkill -KILL $$\n")

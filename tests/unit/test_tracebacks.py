@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,22 @@ def test_traceback_behind_words_of_a_log() -> None:
 
 def test_no_traceback() -> None:
     assert tracebacks.excerpt("ERROR: nothing\nat all\n") == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("|" + "-" * 48_000 + "x", id="a line of a group"),
+        pytest.param("+" + "- " * 24_000 + "x", id="with spaces"),
+        pytest.param("    " + "/" * 48_000, id="a path"),
+        pytest.param('  File "' + "=/" * 24_000 + '", line 1, in f', id="paths"),
+    ],
+)
+def test_long_lines_of_an_app_hold_nobody_up(line: str) -> None:
+    """A line of 48 kB took minutes of root's time; an app may write a thousand of them."""
+    own = '  File "/srv/asgi/a/releases/20261130T102020-acdce0/src/a.py", line 1, in f'
+    text = f"Traceback (most recent call last):\n{own}\n{line}\nE: x\n{line}\n{line}"
+    began = time.process_time()
+    tracebacks.excerpt(f"{text}\n" * 5)
+    tracebacks.excerpt("Traceback (most recent call last):\nE: x\n" + "word\n" * 20_001)
+    assert time.process_time() - began < 5

@@ -20,7 +20,8 @@ JOINTS = (
     "The above exception was the direct cause of the following exception:",
 )
 # The parts of a group of exceptions: `+-+---------------- 1 ----------------`, `+------------------------------------`.
-DRAWN = re.compile(r"\s*[|+][-+\s]*(\d+|\.\.\.)?[-\s]*$")
+# An app chooses what it writes: no part of these gives back what it took, for on a long line that would take hours.
+DRAWN = re.compile(r"\s*+[|+][-+\s]*+(\d++|\.\.\.)?[-\s]*+$")
 # Who speaks next: gunicorn, uvicorn and most formats of logging, and systemd of the unit.
 LOGGED = re.compile(r"\[?\d{4}-\d\d-\d\d[ T]|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b[: ]")
 UNIT = re.compile(r"(?:Starting|Started|Stopping|Stopped|Failed to start) \S+|\S+\.(?:service|socket): ")
@@ -28,7 +29,7 @@ UNIT = re.compile(r"(?:Starting|Started|Stopping|Stopped|Failed to start) \S+|\S
 LAUNCHERS = re.compile(r"/(?:gunicorn\.conf|serve|serving)\.py$")
 STANDARD = re.compile(r"/lib/python3[^/]*/(?!(?:site|dist)-packages/)")
 INSTALLED = re.compile(r"/(?:site|dist)-packages/(?P<package>[^/.]+)")
-RELEASE = re.compile(r"/\S*/releases/\d{8}T\d{6}-[0-9a-f]+/")
+RELEASE = re.compile(r"(?<![\w./-])/[\w./-]*/releases/\d{8}T\d{6}-[0-9a-f]+/")
 SERVERS = frozenset({"gunicorn", "uvicorn", "uvicorn_worker", "the launcher", "uvloop", "asyncio"})
 IMPORTERS = frozenset({"importlib"})
 # How the server itself says that a worker has failed, which is no cause.
@@ -222,7 +223,5 @@ def _once(message: list[str]) -> list[str]:
     if not message:
         return message
     words = [message[0].partition(": ")[2], *message[1:]]
-    for length in range(1, len(message) // 2 + 1):
-        if words[:length] == message[length : 2 * length] and 2 * length == len(message):
-            return message[:length]
-    return message
+    half = len(message) // 2
+    return message[:half] if half and words[:half] == message[half:] else message

@@ -23,6 +23,8 @@ from .paths import SYSTEMD, App, Release
 
 RUN = Path("/run")
 JOURNAL_LINES = 40
+# Seconds for journald to write down what it has, and for what it then tells: an app can give it gigabytes.
+SYNC_LIMIT_S, JOURNAL_LIMIT_S = 5.0, 20.0
 # How the journal is asked: with the process of each line.
 OUTPUT = ("--output=json", "--output-fields=MESSAGE,_PID")
 # How gunicorn, uvicorn and Python begin to say what went wrong.
@@ -230,13 +232,19 @@ def journal(service: str, since: float) -> str:
     What was said before ``since`` (seconds of the epoch) is of an earlier trouble.
     """
     # On a busy host journald has not yet written what a process said that has just died.
-    succeeds(["journalctl", "--sync"])
+    # One that writes without end keeps it from ever being done.
+    with contextlib.suppress(CommandError):
+        run(["journalctl", "--sync"], timeout=SYNC_LIMIT_S)
     ask = ["journalctl", "--unit", service, "--no-pager", "--quiet", "--all", *OUTPUT]
     try:
         # One that has run for long, and was silent since, may have said before what is wrong.
-        said = run([*ask, f"--since=@{since:.6f}"]) or run([*ask, f"--lines={JOURNAL_LINES}"])
+        said = run([*ask, f"--since=@{since:.6f}"], timeout=JOURNAL_LIMIT_S)
+        said = said or run([*ask, f"--lines={JOURNAL_LINES}"], timeout=JOURNAL_LIMIT_S)
     except CommandError as error:
-        return f"(no journal: {error.words})"
+        if not error.status.startswith("still ran"):
+            return f"(no journal: {error.words})"
+        # What it had told by then.
+        said = error.output
     lines = by_process(said)
     if found := tracebacks.excerpt("\n".join(lines)):
         return found
