@@ -251,12 +251,23 @@ def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, top: int) -> None:
         content = tar.extractfile(member) if member.isreg() or member.islnk() else None
         if content is None:
             raise TreeError(errno.EINVAL, "is no file, folder or link", member.name)
+        must_fit(folder, member.size, member.name[:200])
         with os.fdopen(os.open(name, NEW_FILE, 0o600, dir_fd=folder), "wb") as new:
             shutil.copyfileobj(content, new, 1 << 18)
             new.flush()
             os.fchmod(new.fileno(), 0o755 if member.mode & 0o100 else 0o644)
             # Bytecode knows the time of its source.
             os.utime(new.fileno(), (member.mtime, member.mtime))
+
+
+def must_fit(folder: int, size: int, shown: str) -> None:
+    """Refuse a file that would take the room which the file system keeps for root, or its last name. Raises TreeError.
+
+    Whoever made it says how long it is; a hole costs him nothing, and root's copy of it the disk of everybody.
+    """
+    disk = os.fstatvfs(folder)
+    if size > disk.f_bavail * disk.f_frsize or (disk.f_files and not disk.f_favail):
+        raise TreeError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: it has {size} bytes", shown)
 
 
 def links_that_lead_out(top: Path, also: Sequence[Path]) -> Iterator[tuple[str, str]]:

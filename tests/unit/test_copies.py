@@ -191,3 +191,22 @@ def test_tree_that_the_app_cannot_read_is_none(tmp_path: Path, mode: int, whole:
     tmp_path.chmod(0o755)
     if os.geteuid() == 0:
         assert bool(tree.stamp(tmp_path)) is whole
+
+
+def test_what_does_not_fit_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hole costs a build nothing; root's copy of it went on to the last block that the file system keeps for root."""
+    source = tmp_path / "source"
+    source.mkdir()
+    disk = os.statvfs(tmp_path)
+    with (source / "hole").open("wb") as stream:
+        stream.truncate(disk.f_bavail * disk.f_frsize + 10_000_000_000)
+    with pytest.raises(_trees.TreeError, match="hole: No space left on device"):
+        take(source, tmp_path / "target")
+    member = tarfile.TarInfo("hole")
+    member.size = 1 << 50
+    with pytest.raises(_trees.TreeError, match="hole: No space left on device"):
+        _trees.unpack(io.BytesIO(member.tobuf()), source)
+    (source / "hole").write_text("short")
+    monkeypatch.setattr(copies, "must_fit", lambda *_: (source / "hole").write_text("it grows meanwhile"))
+    take(source, tmp_path / "grown")
+    assert (tmp_path / "grown" / "hole").read_text() == "it gr"

@@ -11,7 +11,7 @@ import stat
 import tarfile
 from pathlib import Path
 
-from .._trees import DEPTH_MAX, NEW_FILE, TreeError, opened, put_members
+from .._trees import DEPTH_MAX, NEW_FILE, TreeError, must_fit, opened, put_members
 
 CHUNK = 1 << 20
 
@@ -56,9 +56,13 @@ def _copy_file(folder: int, into: int, name: str, shown: Path) -> None:
         seen = os.fstat(source)
         if not stat.S_ISREG(seen.st_mode):
             raise TreeError(errno.EINVAL, "is no file any more", str(shown / name))
+        must_fit(into, seen.st_size, str(shown / name))
         target = os.open(name, NEW_FILE, 0o600, dir_fd=into)
         try:
-            while chunk := os.read(source, CHUNK):
+            # What somebody adds to it meanwhile might have no end.
+            size = seen.st_size
+            while chunk := os.read(source, min(CHUNK, size)):
+                size -= len(chunk)
                 left = memoryview(chunk)
                 while left:
                     left = left[os.write(target, left) :]
