@@ -960,3 +960,28 @@ def test_removal_leaves_no_process(tmp_path: Path, world: World) -> None:
     two.remove(purge=False, dry=False)
     assert world.up() == {}
     assert list((tmp_path / "systemd").glob("asgi-shop.*")) == []
+
+
+def test_user_whom_logind_keeps_running_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app may ask it to linger, and a user with a process is not removed: `userdel` failed for ever."""
+    said: list[list[str]] = []
+    monkeypatch.setattr(deploy, "LINGERING", tmp_path)
+    monkeypatch.setattr(deploy, "run", said.append)
+    monkeypatch.setattr(deploy, "uid_of", lambda _name: 993)
+    deploy._end_lingering("asgi-shop")
+    assert said == []
+    (tmp_path / "asgi-shop").touch()
+    deploy._end_lingering("asgi-shop")
+    assert said == [["loginctl", "disable-linger", "asgi-shop"], ["systemctl", "stop", "user@993.service"]]
+
+
+def test_user_who_alone_is_left_is_still_to_be_removed(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removal that failed at its end was done for every later play."""
+    app = wanted(tmp_path, "one")
+    assert app.remove(purge=True, dry=True) == []
+    monkeypatch.setattr(deploy, "_has_user", lambda _name: True)
+    assert app.remove(purge=True, dry=True) == ["user asgi-shop"]
+    (app.app.data / "media").mkdir(parents=True)
+    assert "user asgi-shop" not in app.remove(purge=False, dry=True)

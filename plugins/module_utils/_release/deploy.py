@@ -48,6 +48,8 @@ from .paths import SYSTEMD, App, Release
 from .switch import LET_GO, NotProvedError, Switch
 from .watch import WentBadError, watch
 
+# Where logind notes whose processes it keeps.
+LINGERING = Path("/var/lib/systemd/linger")
 # Of an app's socket, as its unit has it.
 SOCKET_MODE = 0o660
 # Seconds that one deploy waits for another of the same app.
@@ -854,8 +856,10 @@ class Deployment:
         paths = [*template, app.secrets, *([app.data] if purge else [])]
         there = [*(str(path) for path in paths if path.exists()), *footprint.there(app)]
         account = _has_user(app.user)
-        if dry or not (there or account):
-            return there
+        # With data left behind its owner stays. One alone is left of a removal that failed at its end.
+        goes = account and (purge or not app.data.is_dir() or not any(app.data.iterdir()))
+        if dry or not (there or goes):
+            return [*there, *([f"user {app.user}"] if goes else [])]
         with self._lock() if str(app.folder) in there else contextlib.nullcontext():
             return self._remove(paths, there, account=account)
 
@@ -882,11 +886,22 @@ class Deployment:
             app.data.rmdir()
         if account and not app.data.exists():
             # With data left behind its owner stays too: a number that is given away again would inherit it.
+            _end_lingering(app.user)
             Path(f"/etc/sysusers.d/{app.user}.conf").unlink(missing_ok=True)
             run(["userdel", app.user])
             there.append(f"user {app.user}")
         app.lock.unlink(missing_ok=True)
         return there
+
+
+def _end_lingering(user: str) -> None:
+    """End what logind keeps running for a user: where there is a polkit, any process may ask that of it for its own.
+
+    It is beside the app's units, and a user who has a process is not removed.
+    """
+    if (LINGERING / user).exists():
+        run(["loginctl", "disable-linger", user])
+        run(["systemctl", "stop", f"user@{uid_of(user)}.service"])
 
 
 def _has_user(name: str) -> bool:
