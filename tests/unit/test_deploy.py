@@ -983,5 +983,6 @@ def test_user_who_alone_is_left_is_still_to_be_removed(
     assert app.remove(purge=True, dry=True) == []
     monkeypatch.setattr(deploy, "_has_user", lambda _name: True)
     assert app.remove(purge=True, dry=True) == ["user asgi-shop"]
-    (app.app.data / "media").mkdir(parents=True)
+    monkeypatch.setattr(paths.App, "data", tmp_path / "data")
+    (tmp_path / "data" / "media").mkdir(parents=True)
     assert "user asgi-shop" not in app.remove(purge=False, dry=True)

@@ -39,7 +39,7 @@ def test_output_of_a_command_is_its_end_and_the_whole_is_kept(monkeypatch: pytes
     monkeypatch.setattr(syslog, "syslog", lambda level, line: kept.append(line))
     long = "\n".join(f"line {number} \x1b[m" for number in range(3531))
     shown = _words.of_command(long, long)
-    assert shown.splitlines()[-1] == "All of it, on the host: journalctl -t asgi-host"
+    assert shown.splitlines()[-1] == "All of it, on the host: journalctl -t asgi-host _UID=0"
     assert "line 3530 \\x1b[m" in shown
     assert len(shown.splitlines()) == _words.LAST + 2
     assert kept[-1] == "line 3530 \\x1b[m"
@@ -68,4 +68,4 @@ def test_unforeseen_exception_is_one_line_without_secrets(monkeypatch: pytest.Mo
     assert "\n" not in said
     assert "hush-hush" not in said + "".join(kept)
     assert any("Traceback (most recent call last)" in line for line in kept)
-    assert said.endswith("journalctl -t asgi-host")
+    assert said.endswith("journalctl -t asgi-host _UID=0")

@@ -110,7 +110,7 @@ def test_output_of_a_hook_is_its_end_and_kept(target: Target, run: Run, said: di
     assert "line 3531" in text
     assert "line 3400" not in run.output
     assert len(text.splitlines()) < 50
-    assert "journalctl -t asgi-host" in text
+    assert "journalctl -t asgi-host _UID=0" in text
     assert SECRET not in run.output
     kept = target.run("journalctl -q --no-pager -t asgi-host")
     assert "line 3400" in kept
