@@ -276,7 +276,7 @@ def _ask(
         for name, value in headers:
             connection.putheader(name, value)
         connection.endheaders()
-        with whole_within(connection.sock, connection.timeout):
+        with whole_within(connection.sock, connection.timeout or PATIENCE):
             answer = connection.getresponse()
             body = answer.read(LONGEST)
     except (OSError, http.client.HTTPException, ValueError) as error:
