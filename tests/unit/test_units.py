@@ -85,6 +85,10 @@ def test_journal_without_end_is_shown_as_far_as_it_came(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(units, "run", still_runs)
     assert units.journal(RELEASE.service, NOW) == "Traceback (most"
+    cut = ""
+    assert (
+        units.journal(RELEASE.service, NOW) == "(no journal: journalctl still ran after 20 s and was ended)"
+    )
 
 
 @pytest.mark.parametrize(("text", "limit"), [("TimeoutStopSec=3615\n", 3630.0), ("", 105.0)])

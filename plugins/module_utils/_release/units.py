@@ -245,6 +245,8 @@ def journal(service: str, since: float) -> str:
             return f"(no journal: {error.words})"
         # What it had told by then.
         said = error.output
+        if not by_process(said):
+            return f"(no journal: journalctl {error.status})"
     lines = by_process(said)
     if found := tracebacks.excerpt("\n".join(lines)):
         return found
