@@ -121,8 +121,8 @@ SETTINGS = {
         "kept: it is what protects workers from slow clients",
     ),
     "proxy buffer": Setting(
-        "`proxy_buffer_size`", "16k", "4k",
-        nginx("^proxy_buffer_size 16k;\nproxy_buffers 8 16k;\nproxy_busy_buffers_size 32k;", "proxy_buffer_size 4k;"),
+        "`proxy_buffer_size`", "64k", "4k",
+        nginx("^proxy_buffer_size 64k;\nproxy_buffers 8 16k;\nproxy_busy_buffers_size 64k;", "proxy_buffer_size 4k;"),
         "kept: larger heads are a 502",
     ),
     "gzip": Setting("`gzip`", "on", "off", nginx("^gzip on;", "gzip off;"), "kept: answers of a page shrink"),

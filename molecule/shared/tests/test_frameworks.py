@@ -58,6 +58,13 @@ def test_redirect_leads_to_the_same_site(target: Target, name: str, method: str,
     assert ask(target, name, to).status == 200
 
 
+@pytest.mark.parametrize("query", ["x" * 15_900, "{" * 15_900], ids=["plain", "written as three"])
+def test_redirect_of_the_longest_request_is_answered(target: Target, query: str) -> None:
+    """A 502 of nginx would count against a release that is watched: anybody could veto a deploy."""
+    answer = ask(target, "fastapi", f"/whoami/?{query}")
+    assert answer.status in (307, 414), answer.status
+
+
 @pytest.mark.parametrize("name", [name for name in FRAMEWORKS if name != "django"])
 def test_websocket_echoes(target: Target, name: str) -> None:
     """Below the mount point as well. Django itself has no WebSockets."""

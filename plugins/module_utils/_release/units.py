@@ -294,7 +294,8 @@ def sandbox(texts: Sequence[str], release: Release) -> list[str]:
     """The directives of a service as properties for systemd-run, so that a command runs where the app will."""
     properties = []
     in_service = False
-    for line in "\n".join(texts).splitlines():
+    # systemd ends a line here and nowhere else.
+    for line in "\n".join(texts).split("\n"):
         if line.startswith("["):
             in_service = line.strip() == "[Service]"
         match = re.match(r"([A-Za-z]+)=(.*)", line)
