@@ -75,6 +75,12 @@ def copy(target: Path) -> None:
             shutil.copy2(source, place, follow_symlinks=False)
 
 
+def repository(target: Path) -> None:
+    """Copy the project, as a repository: tools that ask git would hear of the one around it, which ignores the copy."""
+    copy(target)
+    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
+
+
 def environment() -> dict[str, str]:
     """Return the environment in which tools find one another."""
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
@@ -121,11 +127,9 @@ def home_of_ansible_test() -> Path:
 def sanity(wanted: Sequence[str]) -> int:
     """Run ansible-test sanity, all of it or some of its tests, on the whole project."""
     collection = WORK / "sanity" / "ansible_collections" / "asgi" / "host"
-    copy(collection)
+    repository(collection)
     # The link by which a clone finds itself has no use there, and ansible-test refuses links to folders.
     shutil.rmtree(collection / "collections")
-    # Or it asks the repository around the copy, which ignores it.
-    subprocess.run(["git", "init", "--quiet"], cwd=collection, check=True)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     argv = ["ansible-test", "sanity", "--python", python, "--color", "no"]
     argv += [word for name in wanted for word in ("--test", name)]
@@ -166,7 +170,7 @@ def docs() -> int:
     """Lint what ansible-doc shows of the plugins and the role; each line is a failure."""
     collections = WORK / "docs"
     collection = collections / "ansible_collections" / "asgi" / "host"
-    copy(collection)
+    repository(collection)
     argv = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", str(collection)]
     return call(argv, collection, {"ANSIBLE_COLLECTIONS_PATH": str(collections)})
 
