@@ -137,6 +137,7 @@ def parts() -> list[Part]:
         Part("lint", "yamllint", (tool["yamllint"], "--strict", ".")),
         Part("lint", "mypy", (tool["mypy"], *typed)),
         Part("lint", "ansible-lint", (tool["ansible-lint"], "--strict", "--offline")),
+        Part("unit", "unit", (tool["pytest"], f"--junitxml={RESULTS}/unit.xml"), ("unit.xml",)),
         Part("lint", "codespell", (str(CHECKS / "codespell"),), tools="checks"),
         *(
             Part("lint", name, (str(CHECKS / "python"), "tools/checks.py", check), tools="checks")
@@ -146,7 +147,6 @@ def parts() -> list[Part]:
                 ("ansible-test sanity", "sanity"),
             )
         ),
-        Part("unit", "unit", (tool["pytest"], f"--junitxml={RESULTS}/unit.xml"), ("unit.xml",)),
     ]
     for scenario in SCENARIOS:
         argv = (tool["molecule"], "--base-config", BASE, "test", "-s", scenario, "--no-command-borders")

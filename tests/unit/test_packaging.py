@@ -26,13 +26,8 @@ CODE = re.compile(r"^(```.*?^```)$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is in the tarball."""
     folder = tmp_path_factory.mktemp("tarball")
-    command: list[str | Path] = [
-        Path(sys.executable).with_name("ansible-galaxy"),
-        "collection",
-        "build",
-        "--output-path",
-        folder,
-    ]
+    galaxy = str(Path(sys.executable).with_name("ansible-galaxy"))
+    command = [galaxy, "collection", "build", "--output-path", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (tarball,) = folder.glob("*.tar.gz")
     with tarfile.open(tarball) as tar:
