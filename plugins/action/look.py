@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.asgi.host.plugins.module_utils import _words
+from ansible_collections.asgi.host.plugins.module_utils import _systems, _words
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
@@ -53,6 +53,9 @@ class ActionModule(ActionBase):
         host = answer["host"]
         if problems := role.host_problems(host):
             return {**result, "failed": True, "msg": problems}
+        for warning in _systems.warnings(host):
+            # The same words for all hosts of a kind: Ansible shows them once.
+            self._display.warning(warning)
         lacks = [] if answer["compared"] else role.lacks(host).reasons()
         if not (answer["compared"] or lacks or role.leaves(host)):
             asked = self._ask_for(host, known)
