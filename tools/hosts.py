@@ -274,6 +274,8 @@ def apt_sources(suite: str, mirror: str = "") -> list[str]:
 
     An empty list on a machine that is not Debian: mmdebstrap then uses its own default.
     """
+    if suite not in (*SUITES, PREVIEW):
+        mirror = mirror or os.environ.get("ASGI_HOST_MIRROR", "")
     if mirror:
         address, *components = mirror.split()
         return [f"deb {address} {suite} {' '.join(components) or 'main'}"]
@@ -856,9 +858,9 @@ def arguments() -> argparse.ArgumentParser:
         return added
 
     mirror: Any = {
-        "default": os.environ.get("ASGI_HOST_MIRROR", ""),
+        "default": "",
         "metavar": "'URL [COMPONENT ...]'",
-        "help": "where a suite comes from that this machine's own mirrors do not have (ASGI_HOST_MIRROR)",
+        "help": "where it comes from; else this machine's own mirrors, or ASGI_HOST_MIRROR for what is not Debian's",
     }
     added = verb(
         "image",
