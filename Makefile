@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint unit bench bench-converge bench-deploys bench-workers bench-servers bench-reloads bench-serving bench-settings update clean
+.PHONY: help setup demo test test-all test-fast lint unit bench bench-converge bench-deploys bench-workers bench-servers bench-reloads bench-serving bench-settings update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -22,6 +22,10 @@ demo: setup ## boot a Debian host, provision it with four apps, and ask each of 
 
 test: setup ## lint, unit tests and every Molecule scenario
 	@$(BIN)/python tools/test.py
+
+test-all: setup ## everything on both Debians and the next one, with every controller, in hours; PARTS="door acme" runs these alone
+	@tools/setup machines
+	@$(BIN)/python tools/test.py --all $(PARTS)
 
 test-fast: setup ## lint and unit tests
 	@$(BIN)/python tools/test.py lint unit

@@ -20,6 +20,7 @@ import ipaddress
 import json
 import os
 import platform
+import re
 import resource
 import shlex
 import shutil
@@ -33,7 +34,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITES = ("bookworm", "trixie")
+SUITES = ("bookworm", "trixie")  # the releases of Debian that the role supports: every scenario runs on them
+PREVIEW = "forky"  # its next one, on which some of them run
 NETWORK = "asgi-host"
 LABEL = "asgi.host"
 LOGIN = "admin"
@@ -69,6 +71,8 @@ HYBRID_CGROUP2 = Path("/sys/fs/cgroup/unified")
 HOST_CGROUPS = HYBRID_CGROUP2 / "asgi-host"
 NETWORK_NAMESPACES = Path("/run/netns")  # where podman, as root, mounts them
 CAP_SYS_RESOURCE = 24  # the bit in linux/capability.h
+
+SUITE_NAME = re.compile(r"[a-z][a-z0-9.]*(?:-[a-z0-9.]+)*")
 
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 60
@@ -265,20 +269,27 @@ def apt_targets() -> str:
     return run(["apt-get", "indextargets", "--format", shown, "Created-By: Packages"]).stdout
 
 
-def apt_sources(suite: str) -> list[str]:
-    """Return one-line apt sources for a Debian suite, on the mirrors that this machine itself uses.
+def apt_sources(suite: str, mirror: str = "") -> list[str]:
+    """Return one-line apt sources for a suite, on the mirrors that this machine itself uses, or on another ``mirror``.
 
     An empty list on a machine that is not Debian: mmdebstrap then uses its own default.
     """
+    if suite not in (*SUITES, PREVIEW):
+        mirror = mirror or os.environ.get("ASGI_HOST_MIRROR", "")
+    if mirror:
+        address, *components = mirror.split()
+        return [f"deb {address} {suite} {' '.join(components) or 'main'}"]
     codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if platform.freedesktop_os_release().get("ID") != "debian" or not codename:
         return []
     lines = []
+    # Lists of a release to come are valid for a week, and a mirror may be older.
+    option = "" if suite in SUITES else "[check-valid-until=no] "
     for row in apt_targets().splitlines():
         uri, release, component, origin = row.split("|")
         pocket = release.removeprefix(codename)
         if pocket in ("", "-updates", "-security") and component == "main" and origin in ("Debian", ""):
-            lines.append(f"deb {uri} {suite}{pocket} main")
+            lines.append(f"deb {option}{uri} {suite}{pocket} main")
     return sorted(set(lines), key=lambda line: (f"{suite}-" in line, line))
 
 
@@ -295,12 +306,12 @@ def local_certificates() -> list[Path]:
     return sorted(LOCAL_CERTIFICATES.glob("*.crt"))
 
 
-def image_recipe(suite: str, *more: str, output: str = "-") -> list[str]:
+def image_recipe(suite: str, *more: str, output: str = "-", mirror: str = "") -> list[str]:
     """Return the mmdebstrap command that writes a suite's root filesystem to ``output``.
 
     ``more`` are further options; their hooks run after those that every image needs.
     """
-    sources = apt_sources(suite)
+    sources = apt_sources(suite, mirror)
     argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     argv += [f"--aptopt={option}" for option in apt_options()]
     for certificate in local_certificates():
@@ -328,20 +339,20 @@ def image_digest(image: str) -> str:
     return run(["podman", "image", "inspect", "--format", shown, image], check=False).stdout.strip()
 
 
-def build_image(suite: str) -> str:
+def build_image(suite: str, mirror: str = "") -> str:
     """Build a suite's image unless the same one is there; return its name.
 
     The image is built again when its packages, the machine's mirrors or its authorities change.
     """
     image = f"localhost/asgi-host-{suite}:latest"
-    recipe = image_recipe(suite)
+    recipe = image_recipe(suite, mirror=mirror)
     certificates = [path.read_text(encoding="utf-8") for path in local_certificates()]
     digest = hashlib.sha256(json.dumps([recipe, certificates]).encode()).hexdigest()[:16]
     with lock(f"image-{suite}"):
         if image_digest(image) == digest:
             return image
         log = private_folder(cache() / "logs") / f"image-{suite}.log"
-        say(f"building the Debian {suite} image, once, in about a minute (log: {log})")
+        say(f"building the {suite} image, once, in about a minute (log: {log})")
         started = time.monotonic()
         with log.open("wb") as output:
             maker = subprocess.Popen(recipe, stdout=subprocess.PIPE, stderr=output)
@@ -356,9 +367,9 @@ def build_image(suite: str) -> str:
         if failed:
             run(["podman", "rmi", "--force", image], check=False)
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
-            raise HostError(f"the Debian {suite} image could not be built; the end of {log}:\n{tail}")
+            raise HostError(f"the {suite} image could not be built; the end of {log}:\n{tail}")
         podman("image", "prune", "--force", "--filter", f"label={LABEL}")
-        say(f"the Debian {suite} image is ready after {time.monotonic() - started:.0f} s")
+        say(f"the {suite} image is ready after {time.monotonic() - started:.0f} s")
     return image
 
 
@@ -384,12 +395,12 @@ def preparation() -> str:
     )
 
 
-def build_prepared(suite: str) -> str:
+def build_prepared(suite: str, mirror: str = "") -> str:
     """Build a suite's image of a prepared host, a layer on the bare one, unless the same one is there; return its name.
 
     The layer is built again when the bare image, the packages or the role's uv change.
     """
-    bare = build_image(suite)
+    bare = build_image(suite, mirror)
     image = f"localhost/asgi-host-{suite}:prepared"
     script = preparation()
     with lock(f"prepared-{suite}"):
@@ -399,7 +410,7 @@ def build_prepared(suite: str) -> str:
             return image
         name = f"prepared-{suite}"
         log = private_folder(cache() / "logs") / f"{name}.log"
-        say(f"preparing the Debian {suite} image for tests, once, in about a minute (log: {log})")
+        say(f"preparing the {suite} image for tests, once, in about a minute (log: {log})")
         started = time.monotonic()
         remove(name)
         index = machine_settings().get("asgi_host_package_index")
@@ -410,7 +421,7 @@ def build_prepared(suite: str) -> str:
             write(log, said.stdout + said.stderr)
             if status != "0":
                 tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-20:])
-                raise HostError(f"the Debian {suite} image could not be prepared; the end of {log}:\n{tail}")
+                raise HostError(f"the {suite} image could not be prepared; the end of {log}:\n{tail}")
             podman(
                 *("commit", "--quiet", "--change", f"LABEL {LABEL}={digest}", container(name), image),
                 seconds=PREPARE_SECONDS,
@@ -418,7 +429,7 @@ def build_prepared(suite: str) -> str:
         finally:
             remove(name)
         podman("image", "prune", "--force", "--filter", f"label={LABEL}")
-        say(f"the prepared Debian {suite} image is ready after {time.monotonic() - started:.0f} s")
+        say(f"the prepared {suite} image is ready after {time.monotonic() - started:.0f} s")
     return image
 
 
@@ -693,14 +704,14 @@ def start(name: str) -> None:
         pin_bridge()
 
 
-def up(name: str, suite: str, *, prepared: bool = False) -> Host:
+def up(name: str, suite: str, *, prepared: bool = False, mirror: str = "") -> Host:
     """Bring a host up, bare or prepared for the tests; one that is up already is left as it is."""
-    image = build_prepared(suite) if prepared else build_image(suite)
+    image = (build_prepared if prepared else build_image)(suite, mirror)
     started = time.monotonic()
     found = inspect(name)
     before = load(name)
     if found and (before is None or before.suite != suite):
-        say(f"{name} is there with another Debian release, or half made: it is made anew")
+        say(f"{name} is there with another release, or half made: it is made anew")
         down(name)
         found = None
     if found is None:
@@ -717,22 +728,25 @@ def up(name: str, suite: str, *, prepared: bool = False) -> Host:
             remove(name)
         raise
     if found is None:
-        say(f"{name} (Debian {suite}) is up at {host.address} after {time.monotonic() - started:.0f} s")
+        say(f"{name} ({suite}) is up at {host.address} after {time.monotonic() - started:.0f} s")
     return host
 
 
 def suite_of(name: str) -> str:
-    """Return the Debian release that a host's name ends in; the newest if it names none."""
-    return next((suite for suite in SUITES if name.endswith(f"-{suite}")), SUITES[-1])
+    """Return the release that a host's name ends in; Debian's newest if it names none."""
+    known = (*SUITES, PREVIEW, os.environ.get("MOLECULE_SUITE") or SUITES[-1])
+    return next((suite for suite in known if name.endswith(f"-{suite}")), SUITES[-1])
 
 
-def up_together(names: Sequence[str], suite: str | None, *, prepared: bool = False) -> None:
+def up_together(names: Sequence[str], suite: str | None, *, prepared: bool = False, mirror: str = "") -> None:
     """Bring hosts up beside one another, for a boot is mostly waiting. Raises HostError when one does not come up."""
     # What is then known to all.
     machine_settings()
     apt_sources(suite or SUITES[-1])
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        booting = [pool.submit(up, name, suite or suite_of(name), prepared=prepared) for name in names]
+        booting = [
+            pool.submit(up, name, suite or suite_of(name), prepared=prepared, mirror=mirror) for name in names
+        ]
     for each in booting:
         each.result()
 
@@ -791,11 +805,16 @@ def clean() -> None:
 
 
 def of_scenario(scenario: str) -> list[str]:
-    """Return the names of a Molecule scenario's hosts: one per release, or the one of MOLECULE_SUITE."""
+    """Return the names of a Molecule scenario's hosts: one per supported release, or the one of MOLECULE_SUITE."""
     chosen = os.environ.get("MOLECULE_SUITE")
-    if chosen and chosen not in SUITES:
-        raise HostError(f"MOLECULE_SUITE is {chosen!r}: choose one of {', '.join(SUITES)}")
-    return [f"{scenario}-{suite}" for suite in SUITES if chosen in (None, "", suite)]
+    return [f"{scenario}-{suite}" for suite in ([suite_name(chosen)] if chosen else SUITES)]
+
+
+def suite_name(text: str) -> str:
+    """Check the name of a suite, which becomes part of the names of images and hosts. Raises HostError."""
+    if not SUITE_NAME.fullmatch(text):
+        raise HostError(f"{text!r} is no suite; give its name, such as {', '.join((*SUITES, PREVIEW))}")
+    return text
 
 
 def inventory(names: Sequence[str], group: str) -> dict[str, Any]:
@@ -838,24 +857,32 @@ def arguments() -> argparse.ArgumentParser:
         added.set_defaults(run=act)
         return added
 
+    mirror: Any = {
+        "default": "",
+        "metavar": "'URL [COMPONENT ...]'",
+        "help": "where it comes from; else this machine's own mirrors, or ASGI_HOST_MIRROR for what is not Debian's",
+    }
     added = verb(
         "image",
-        "build the image of a Debian release",
-        lambda it: print(build_prepared(it.suite) if it.prepared else build_image(it.suite)),
+        "build the image of a release",
+        lambda it: print((build_prepared if it.prepared else build_image)(suite_name(it.suite), it.mirror)),
     )
-    added.add_argument("suite", choices=SUITES)
+    added.add_argument("suite", help=f"such as {', '.join((*SUITES, PREVIEW))}")
+    added.add_argument("--mirror", **mirror)
     added.add_argument("--prepared", action="store_true", help="and the layer on it that the tests use")
     added = verb(
         "up",
         "bring hosts up, and wait until they have booted",
-        lambda it: up_together(it.names, it.suite, prepared=it.prepared),
+        lambda it: up_together(
+            it.names, suite_name(it.suite) if it.suite else None, prepared=it.prepared, mirror=it.mirror
+        ),
     )
     added.add_argument("names", nargs="+", metavar="NAME")
     added.add_argument(
         "--suite",
-        choices=SUITES,
-        help=f"Debian release; else the one that a host's name ends in, or {SUITES[-1]}",
+        help=f"any that mmdebstrap knows; else the one that a host's name ends in, or {SUITES[-1]}",
     )
+    added.add_argument("--mirror", **mirror)
     added.add_argument("--prepared", action="store_true", help="with the packages and tools of the tests")
     added = verb("down", "remove hosts", lambda it: down(*it.names))
     added.add_argument("names", nargs="+", metavar="NAME")

@@ -34,7 +34,19 @@ COLLECTION = "collections/ansible_collections/asgi/host"
 BASE = ".config/molecule/config.yml"  # Molecule itself finds it in a git work tree only
 SCENARIOS = ("default", "full", "collection", "servers", "release", "door", "walls", "acme", "powercut")
 
-PART_SECONDS = 40 * 60
+PART_SECONDS, PART_OF_ALL_SECONDS = 40 * 60, 80 * 60
+# With --all: nothing in turn, every cut of the power, every ansible-core of the tests.
+EVERYTHING = {"ASGI_TURNS": "all", "ASGI_CUTS": "all", "ASGI_CORES": "all"}
+# And these scenarios on one more release each, as parts of their own: the next Debian, and controllers of another Python.
+MORE = {
+    f"{scenario}-{suite}": (scenario, suite)
+    for scenario, suite in (
+        ("default", hosts.PREVIEW),
+        ("door", hosts.PREVIEW),
+        ("collection", hosts.PREVIEW),
+        ("collection", "bookworm"),
+    )
+}
 TAIL_LINES = 60
 FAILURES_SHOWN = 12
 REASON_LENGTH = 300
@@ -57,6 +69,10 @@ class Part:
     """Whether it is a test; what only prepares fails the scenario that needs it."""
     tools: str = ""
     """What tools/setup must have brought before it."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Variables of its own."""
+    seconds: int = PART_SECONDS
+    """How long it may take."""
 
 
 @dataclasses.dataclass
@@ -157,20 +173,52 @@ def parts() -> list[Part]:
     return answer
 
 
+def whole(wanted: Sequence[str]) -> list[Part]:
+    """Return the wanted parts of --all, the scenarios without turns, each of which can be started alone."""
+    both = tuple(EVERYTHING.items())
+    answer = [
+        dataclasses.replace(part, env=both, seconds=PART_OF_ALL_SECONDS)
+        for part in parts()
+        if part.group in wanted
+    ]
+    of = {part.group: part for part in parts()}
+    for name in (name for name in MORE if name in wanted):
+        scenario, suite = MORE[name]
+        env = (
+            *both,
+            ("MOLECULE_SUITE", suite),
+            # Beside the results of the same scenario on other releases.
+            ("ASGI_RESULTS", str(RESULTS / suite)),
+        )
+        reports = tuple(f"{suite}/{pattern}" for pattern in of[scenario].reports)
+        answer.append(
+            dataclasses.replace(
+                of[scenario], name=f"molecule {name}", reports=reports, env=env, seconds=PART_OF_ALL_SECONDS
+            )
+        )
+    return answer
+
+
 def preparations(wanted: Sequence[str]) -> list[Part]:
     """Return what the wanted scenarios would otherwise wait for."""
     answer = []
-    if set(wanted) & (set(SCENARIOS) - {"powercut"}):
-        for suite in hosts.SUITES:
-            argv = (sys.executable, str(ROOT / "tools" / "hosts.py"), "image", suite, "--prepared")
-            answer.append(Part("images", f"image {suite}", argv, counts=False))
-    if "door" in wanted:
+    suites = set(hosts.SUITES) if set(wanted) & (set(SCENARIOS) - {"powercut"}) else set()
+    for name in set(wanted) & set(MORE):
+        # The client is always of the newest release.
+        suites |= {hosts.SUITES[-1], MORE[name][1]}
+    for suite in sorted(suites):
+        argv = (sys.executable, str(ROOT / "tools" / "hosts.py"), "image", suite, "--prepared")
+        answer.append(Part("images", f"image {suite}", argv, counts=False))
+    if {"door", f"door-{hosts.PREVIEW}"} & set(wanted):
         answer.append(Part("images", "scanners", (str(ROOT / "tools" / "setup"), "door"), counts=False))
     return answer
 
 
-def stages(wanted: Sequence[str]) -> list[list[list[Part]]]:
+def stages(wanted: Sequence[str], *, everything: bool = False) -> list[list[list[Part]]]:
     """Return the wanted parts in the order in which they run: stages, and in each the rows that run side by side."""
+    if everything:
+        # One after the other: how long each takes is its own.
+        return [[row] for row in (preparations(wanted), *([part] for part in whole(wanted))) if row]
     chosen = [part for part in parts() if part.group in wanted]
     hostless = [part for part in chosen if part.group in ("lint", "unit")]
     # The one has a single host, the other virtual machines with a processor each; acme mostly waits for certificates.
@@ -262,7 +310,7 @@ def execute(part: Part, times: Times) -> Count:
     process = subprocess.Popen(
         part.argv,
         cwd=ROOT,
-        env=environment(),
+        env={**environment(), **dict(part.env)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -274,7 +322,7 @@ def execute(part: Part, times: Times) -> Count:
     reader = threading.Thread(target=follow, args=(process, log, part, times, started), daemon=True)
     reader.start()
     try:
-        status = process.wait(timeout=PART_SECONDS)
+        status = process.wait(timeout=part.seconds)
     except subprocess.TimeoutExpired:
         stop(process)
         status = -1
@@ -288,7 +336,7 @@ def execute(part: Part, times: Times) -> Count:
     shown = []
     if status != 0:
         shown = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-        why = f"no end after {PART_SECONDS} s" if status == -1 else f"exit {status}"
+        why = f"no end after {part.seconds} s" if status == -1 else f"exit {status}"
         shown.append(f"FAILED {part.name}: {why}; the whole log is {log.relative_to(ROOT)}")
     detail = f" ({count})" if part.reports else ""
     say(*shown, f"{'ok    ' if status == 0 else 'FAILED'} {part.name}{detail} after {times.whole:.0f} s")
@@ -348,9 +396,9 @@ def bring(tools: str) -> bool:
 
 def clean_up(groups: Sequence[str]) -> None:
     """Remove hosts that a failed or interrupted scenario left behind."""
-    names = [
-        f"{group}-{end}" for group in groups if group in SCENARIOS for end in ("bookworm", "trixie", "client")
-    ]
+    names = [f"{group}-{end}" for group in groups if group in SCENARIOS for end in (*hosts.SUITES, "client")]
+    for name in (name for name in groups if name in MORE):
+        names += [name, f"{MORE[name][0]}-client"]
     if names:
         subprocess.run([sys.executable, str(ROOT / "tools" / "hosts.py"), "down", *names], check=False)
     if "powercut" in groups and not machines.unsupported():
@@ -360,12 +408,21 @@ def clean_up(groups: Sequence[str]) -> None:
 def main(argv: Sequence[str]) -> int:
     """Run the parts that were asked for; return 0 if all passed."""
     parser = argparse.ArgumentParser(prog="tools/test.py", description=(__doc__ or "").splitlines()[0])
-    groups = ("lint", "unit", *SCENARIOS)
+    groups: tuple[str, ...] = ("lint", "unit", *SCENARIOS)
+    more = f"with --all also {', '.join(MORE)}"
     parser.add_argument(
-        "groups", nargs="*", metavar="GROUP", help=f"some of {', '.join(groups)}; all without"
+        "groups",
+        nargs="*",
+        metavar="GROUP",
+        help=f"some of {', '.join(groups)}; {more}; without, all of them",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="everything on both Debians, the next one, and all controllers"
     )
     parser.add_argument("--keep", action="store_true", help="keep the hosts of a scenario that failed")
     chosen = parser.parse_args(argv)
+    if chosen.all:
+        groups = (*groups, *MORE)
     if unknown := set(chosen.groups) - set(groups):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(groups)}")
     wanted = chosen.groups or groups
@@ -373,7 +430,7 @@ def main(argv: Sequence[str]) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     began, outcome = time.monotonic(), Outcome()
     try:
-        for stage in stages(wanted):
+        for stage in stages(wanted, everything=chosen.all):
             run_side_by_side(stage, outcome)
     finally:
         if not chosen.keep:

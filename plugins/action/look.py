@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.asgi.host.plugins.module_utils import _words
+from ansible_collections.asgi.host.plugins.module_utils import _systems, _words
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
@@ -58,6 +58,9 @@ class ActionModule(ActionBase):
         host = answer["host"]
         if problems := role.host_problems(host):
             return {**result, "failed": True, "msg": problems}
+        for warning in _systems.warnings(host):
+            # The same words for all hosts of a kind: Ansible shows them once.
+            self._display.warning(warning)
         lacks = [] if answer["compared"] else role.lacks(host).reasons()
         if not (answer["compared"] or lacks or role.leaves(host)):
             asked = self._ask_for(host, known)
@@ -65,9 +68,7 @@ class ActionModule(ActionBase):
             if "host" not in answer:
                 return {**result, **answer}
         remembered.write(host, asked.sources)
-        for name, app in answer.get("apps", {}).items():
-            if name in self._parcels and app["status"] in ("deployed", "synced"):
-                _controller.say(self, self._task_vars, _outcome.done(app, role.place(name)), name)
+        self._say_what_was_deployed(answer.get("apps", {}))
         if failures := answer.get("failures"):
             return {
                 **result,
@@ -90,6 +91,11 @@ class ActionModule(ActionBase):
         if due.get("base"):
             result["lacks"] = asdict(role.lacks(host))
         return result if result["due"] else self._settled(result, answer, asked.everything)
+
+    def _say_what_was_deployed(self, apps: Mapping[str, Any]) -> None:
+        for name, app in apps.items():
+            if name in self._parcels and app["status"] in ("deployed", "synced"):
+                _controller.say(self, self._task_vars, _outcome.done(app, self._role.place(name)), name)
 
     def _new(self, host: dict[str, Any]) -> dict[str, Any]:
         """The apps of a host that has none yet: of them there is nothing to be found out."""

@@ -35,7 +35,10 @@ SERVICE = "asgi-acme.service"
 LEGO_SECONDS = 600.0
 # Seconds for all of them, as in the service's TimeoutStartSec.
 RUN_SECONDS = 3600.0
-# lego's log lines begin with a date and a time.
+# lego 5 has its options after the command, other ones for DNS, an account of its own form, and a log of JSON.
+FIRST_OF_NEW_LINE = 5
+VERSION = re.compile(r"\bversion v?(\d+)\.")
+# The log lines of earlier ones begin with a date and a time.
 STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ", re.MULTILINE)
 # What an authority that was set up anew says of an account that it had before.
 UNKNOWN_ACCOUNT = "urn:ietf:params:acme:error:accountDoesNotExist"
@@ -66,6 +69,10 @@ class Places:
     def client(self) -> Path:
         """The own folder of lego: the accounts of no other client are touched."""
         return self.state / "lego"
+
+    def folder_of(self, major: int) -> Path:
+        """That of a major version: lego 5 does not read an account of lego 4, and gets a new one without being asked."""
+        return self.client if major < FIRST_OF_NEW_LINE else self.state / f"lego-{major}"
 
     @property
     def failures(self) -> Path:
@@ -218,8 +225,7 @@ def _get_all(places: Places, wanted: Sequence[tuple[Site, str]]) -> dict[str, st
             if site.directory in down:
                 raise UnreachableError(down[site.directory])
             print(f"{site.name}: getting a certificate for {', '.join(site.domains)}: {reason}", flush=True)
-            _obtain(places, site)
-            install(places, site)
+            install(places, site, _obtain(places, site))
             ends = Certificate.of(site.serving / "certificate.pem").end
             print(f"{site.name}: got one that ends on {_date(ends)}", flush=True)
         except AcmeError as error:
@@ -243,43 +249,77 @@ def _still_served(site: Site) -> str:
     return f"The site goes on with the certificate that ends on {_date(ends)}."
 
 
-def _obtain(places: Places, site: Site) -> None:
-    """Have lego order a certificate. Raises AcmeError with lego's own words."""
-    words = _lego(places, site)
+def _obtain(places: Places, site: Site) -> Path:
+    """Have lego order a certificate; the folder where it is. Raises AcmeError with lego's own words."""
+    major = lego_major()
+    folder = places.folder_of(major)
+    words = _lego(places, site, major)
     if UNKNOWN_ACCOUNT in words:
         # A private authority that was set up anew: the old account is worth nothing any more.
         host = urlsplit(site.directory).netloc.replace(":", "_")
-        shutil.rmtree(places.client / "accounts" / host, ignore_errors=True)
-        words = _lego(places, site)
+        shutil.rmtree(folder / "accounts" / host, ignore_errors=True)
+        words = _lego(places, site, major)
     if words:
         raise (UnreachableError if UNREACHABLE in words else AcmeError)(words)
+    return folder / "certificates"
 
 
-def _lego(places: Places, site: Site) -> str:
-    """One order; what went wrong, empty when nothing did."""
-    shutil.rmtree(places.client / "certificates", ignore_errors=True)
-    command = ["lego", "--accept-tos", f"--path={places.client}", f"--email={site.email}"]
-    command += [f"--server={site.directory}", "--key-type=ec256"]
-    command += [f"--domains={domain}" for domain in site.domains]
+def lego_major() -> int:
+    """The major version of the lego that is installed; 4 where it does not say."""
+    found = VERSION.search(_command(["lego", "--version"])[1])
+    return int(found[1]) if found else FIRST_OF_NEW_LINE - 1
+
+
+def lego_command(places: Places, site: Site, major: int) -> list[str]:
+    """The command line of one order, as a major version of lego knows it."""
+    new = major >= FIRST_OF_NEW_LINE
+    options = ["--accept-tos", f"--path={places.folder_of(major)}", f"--email={site.email}"]
+    options += [f"--server={site.directory}", "--key-type=ec256"]
+    options += [f"--domains={domain}" for domain in site.domains]
     if site.dns:
-        command += [f"--dns={site.dns}", *([] if site.dns_check else ["--dns.disable-cp"])]
+        unchecked = (
+            ["--dns.propagation.disable-ans", "--dns.propagation.disable-rns"]
+            if new
+            else ["--dns.disable-cp"]
+        )
+        options += [f"--dns={site.dns}", *([] if site.dns_check else unchecked)]
     else:
-        command += ["--http", f"--http.webroot={places.webroot}"]
-    status, output = _command([*command, "run"], env=site.dns_env, seconds=LEGO_SECONDS)
+        options += ["--http", f"--http.webroot={places.webroot}"]
+    return ["lego", "--log.format=json", "run", *options] if new else ["lego", *options, "run"]
+
+
+def _lego(places: Places, site: Site, major: int) -> str:
+    """One order; what went wrong, empty when nothing did."""
+    shutil.rmtree(places.folder_of(major) / "certificates", ignore_errors=True)
+    status, output = _command(lego_command(places, site, major), env=site.dns_env, seconds=LEGO_SECONDS)
     return (lego_words(output) or f"lego ended with status {status}") if status else ""
+
+
+def _plain(line: str) -> str:
+    """A line of the log of lego 5 in the words of the earlier ones; any other line as it is."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(said, dict) or "msg" not in said:
+        return line
+    if said.get("level") != "ERROR":
+        return f"[INFO] {said['msg']}"
+    return f"Could not get it: {said.get('error') or said['msg']}"
 
 
 def lego_words(output: str) -> str:
     """The part of lego's log that says what went wrong: from its last words on, without dates."""
-    lines = [line for line in STAMP.sub("", output).splitlines() if line.strip()]
+    text = "\n".join(map(_plain, STAMP.sub("", output).splitlines()))
+    lines = [line for line in text.splitlines() if line.strip()]
     starts = [number for number, line in enumerate(lines) if line.startswith("Could not")]
     said = lines[starts[-1] :] if starts else [line for line in lines if not line.startswith("[INFO]")][-5:]
     return "\n".join(said).strip()
 
 
-def install(places: Places, site: Site) -> None:
-    """Put what lego got before nginx, when it is what was ordered. Raises AcmeError, and nothing has changed."""
-    got = [path for path in (places.client / "certificates").glob("*.crt") if ".issuer." not in path.name]
+def install(places: Places, site: Site, ordered: Path) -> None:
+    """Put what lego has left in a folder before nginx, when it is what was ordered. Raises AcmeError, and nothing has changed."""
+    got = [path for path in ordered.glob("*.crt") if ".issuer." not in path.name]
     if len(got) != 1:
         raise AcmeError("lego said that it had a certificate, and left none")
     certificate = Certificate.of(got[0])
@@ -307,7 +347,7 @@ def install(places: Places, site: Site) -> None:
             _point(site.serving, before)
             shutil.rmtree(folder)
         raise
-    shutil.rmtree(places.client / "certificates")
+    shutil.rmtree(ordered)
     for other in site.folder.iterdir():
         if other.is_dir() and not other.is_symlink() and other != folder:
             shutil.rmtree(other)

@@ -9,14 +9,17 @@ import os
 import platform
 import pwd
 import re
+import shutil
 import socket
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ._nginx import account
 from ._process import CommandError, run
 from ._release import footprint
+from ._systems import TESTED
 
 # Where uv puts the interpreters that it brings, and what marks one that is whole.
 PYTHONS = "/usr/local/lib/asgi-host/python"
@@ -50,20 +53,25 @@ def facts(
     the apps with these ``names`` are to be: what is there and not the role's is named.
     """
     system = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
+    there = installed(Path("/var/lib/dpkg/status"))
     return {
         "user": pwd.getpwuid(os.geteuid()).pw_name,
         "distribution": system.get("ID", ""),
         "release": system.get("VERSION_ID", ""),
+        "codename": system.get("VERSION_CODENAME", ""),
+        "versions": versions(there),
         "init": init(Path("/proc/1/comm"), Path("/run/systemd/system")),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb": memory_mb(Path("/proc/meminfo").read_text(encoding="utf-8")),
         "python": {"path": "/usr/bin/python3", "version": version_of("/usr/bin/python3")},
         "pythons": pythons(interpreters),
-        "missing_packages": sorted(set(packages) - installed(Path("/var/lib/dpkg/status"))),
+        "missing_packages": sorted(set(packages) - there.keys()),
         "users": sorted(entry.pw_name for entry in pwd.getpwall()),
         "listeners": [{"port": port, "process": name} for port, name in sorted(set(listeners()))],
         "ipv6": has_ipv6(),
-        "nginx": nginx(Path("/etc/nginx")),
+        "nginx": nginx(
+            Path("/etc/nginx"), asked="nginx" in packages and system.get("VERSION_ID") not in TESTED
+        ),
         "acme": acme(Path("/etc/asgi"), Path("/etc/systemd/system/asgi-acme.timer")),
         "wheels": digests(Path(wheels)) if wheels else {},
         "folders": [path for path in folders if Path(path).is_dir()],
@@ -132,19 +140,49 @@ def brought(folder: Path) -> list[str]:
     )
 
 
-def installed(status: Path) -> set[str]:
-    """What apt can be asked for and is installed, by dpkg's own list: names, with architecture and version as well."""
-    names = set()
+def installed(status: Path) -> dict[str, str]:
+    """The version of all that apt can be asked for and that is installed, by dpkg's own list; empty without dpkg.
+
+    By name, and by name with architecture, with version, and with both. A virtual package has no version.
+    """
+    if not status.exists():
+        return {}
+    names: dict[str, str] = {}
+    virtual: set[str] = set()
     for entry in status.read_text(encoding="utf-8", errors="replace").split("\n\n"):
         if "\nStatus: install ok installed\n" not in entry:
             continue
         name = entry.partition("\n")[0].removeprefix("Package: ")
         version = _field(entry, "Version")
         for each in (name, f"{name}:{_field(entry, 'Architecture')}"):
-            names |= {each, f"{each}={version}"}
+            names |= {each: version, f"{each}={version}": version}
         # A virtual package is there where another stands for it.
-        names |= {each.partition("(")[0].strip() for each in _field(entry, "Provides").split(",")}
-    return names
+        virtual |= {each.partition("(")[0].strip() for each in _field(entry, "Provides").split(",")}
+    return dict.fromkeys(virtual, "") | names
+
+
+def versions(there: Mapping[str, str]) -> dict[str, str | None]:
+    """The versions of what the role builds upon, by the packages that are ``there``; None for what is not.
+
+    OpenSSL is the library, which every Python needs; the program may come later.
+    """
+    libraries = [version for name, version in there.items() if re.fullmatch(r"libssl[\d.]+(?:t64)?", name)]
+    found = {
+        "apt": there.get("apt"),
+        "systemd": there.get("systemd"),
+        "OpenSSL": max(libraries, default=None, key=_order),
+    }
+    return {name: _upstream(version) if version else None for name, version in found.items()}
+
+
+def _upstream(version: str) -> str:
+    """The numbers of a Debian version, without its epoch and all that follows them."""
+    found = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", version)
+    return found[1] if found else version
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in _upstream(version).split(".") if part.isdecimal())
 
 
 def _field(entry: str, name: str) -> str:
@@ -194,8 +232,32 @@ def has_ipv6() -> bool:
     return True
 
 
-def nginx(folder: Path) -> dict[str, Any]:
-    """What the proxy's configuration must fit: nginx's version, and the sites of others."""
+def candidate(package: str) -> str | None:
+    """The version of a package that apt would install; None where it knows of none. Nothing of the host is changed."""
+    if shutil.which("apt-cache") is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        # Even a question makes apt write its cache.
+        elsewhere = [f"-oDir::Cache={folder}"]
+        try:
+            said = run(["apt-cache", *elsewhere, "policy", package])
+            if "Candidate: " not in said:
+                # A bare host has no lists yet. apt fetches them as a user of its own.
+                os.chmod(folder, 0o755)  # noqa: S103 - as apt's own
+                elsewhere.append(f"-oDir::State::Lists={folder}")
+                run(["apt-get", *elsewhere, "-qq", "update"])
+                said = run(["apt-cache", *elsewhere, "policy", package])
+        except CommandError:
+            return None
+    found = re.search(r"Candidate: (\d\S*)", said)
+    return _upstream(found[1]) if found else None
+
+
+def nginx(folder: Path, *, asked: bool = False) -> dict[str, Any]:
+    """What the proxy's configuration must fit: nginx's version, and the sites of others.
+
+    With ``asked``, apt is asked for the version of an nginx that is not there yet.
+    """
     try:
         version = re.findall(r"nginx/([\d.]+)", run(["/usr/sbin/nginx", "-v"]))[0]
     except (CommandError, IndexError):
@@ -208,6 +270,7 @@ def nginx(folder: Path) -> dict[str, Any]:
     ]
     return {
         "version": version,
+        "candidate": candidate("nginx") if asked and version is None else None,
         "user": account(folder / "nginx.conf").user,
         "names_hash": sorted(
             {

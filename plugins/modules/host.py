@@ -56,6 +56,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: F401 - ends the module in an older one
+
+# isort: split
 from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _self_test, _words
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError

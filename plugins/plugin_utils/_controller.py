@@ -92,6 +92,10 @@ def cache(name: str) -> Path | None:
     return folder if folder.stat().st_uid == os.geteuid() else None
 
 
+# Raised when the facts get another shape: those that another version of the collection has kept are not read.
+SHAPE = 2
+
+
 class Remembered:
     """What a host was like the last time, and which sources it was asked for.
 
@@ -103,7 +107,7 @@ class Remembered:
     def __init__(self, task_vars: Mapping[str, Any]) -> None:
         names = ("inventory_dir", "inventory_hostname", "ansible_host", "ansible_port")
         folder = cache("facts")
-        which = json.dumps([str(task_vars.get(name)) for name in names])
+        which = json.dumps([SHAPE, *[str(task_vars.get(name)) for name in names]])
         self._path = folder / f"{hashlib.sha256(which.encode()).hexdigest()[:24]}.json" if folder else None
 
     def read(self) -> tuple[dict[str, Any] | None, dict[str, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.asgi.host.plugins.module_utils import _systems, _versions
 from ansible_collections.asgi.host.plugins.module_utils._apps import workers
 from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import timeouts
 
@@ -21,8 +22,6 @@ STREAMS, STREAMS_LEAST, BODIES_OF_CONNECTION = 100, 16, 2 * 1024**3
 # and no disk, and of many pages each has one open: an address with all that it may have takes less than half of a worker's.
 REQUESTS_OF_ADDRESS, WEBSOCKETS_OF_ADDRESS = 500, 1500
 WORKER_CONNECTIONS = 8192
-# Debian's nginx by release, for a host that has none yet.
-NGINX_OF_RELEASE = {"12": "1.22.1", "13": "1.26.3"}
 
 
 def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
@@ -110,8 +109,7 @@ def in_data(path: str) -> bool:
 
 def nginx_has(host: Mapping[str, Any], *version: int) -> bool:
     """Whether the host's nginx, or the one that it will get, is of this version or a later one."""
-    has = host["nginx"]["version"] or NGINX_OF_RELEASE.get(host["release"], "0")
-    return tuple(int(part) for part in has.split(".")[:3]) >= version
+    return _versions.numbers(_systems.nginx_version(host) or "0") >= version
 
 
 def http2_directive(host: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx
+from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx, _systems
 from ansible_collections.asgi.host.plugins.module_utils._apps.identity import dropped
 from ansible_collections.asgi.host.plugins.plugin_utils import _by_address, _handover, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
@@ -423,6 +423,7 @@ def proxy(
         "by_address": _by_address.FOLDER,
         "names": hash_of_names([site["domains"] for site in wanted], apps, host),
         "rotating_tickets": rotating_tickets(host),
+        "post_quantum": _systems.post_quantum(host),
     }
     included = {
         "tls": render("nginx/tls.conf.j2", **values),

@@ -17,6 +17,7 @@ DIRECTORY = "https://authority.example.com/directory"
 DAY = 86400
 # lego's command line is written down; it then does what the test has put into the file `act`.
 LEGO = """#!/bin/sh
+if [ "$1" = --version ]; then cat {folder}/version; exit; fi
 echo "$@" >> {folder}/orders
 for word in "$@"; do case $word in --path=*) path=${{word#--path=}};; --domains=*) names="$names,DNS:${{word#--domains=}}";; esac; done
 first=$(echo "$names" | cut -d: -f2 | cut -d, -f1 | tr '*' _)
@@ -49,6 +50,10 @@ class Stage:
         self.program("systemctl", f'#!/bin/sh\necho "$@" >> {folder}/calls\n')
         monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
         self.act(ISSUE)
+        self.version("4.9.1")
+
+    def version(self, number: str) -> None:
+        (self.folder / "version").write_text(f"lego version {number} linux/amd64\n")
 
     def program(self, name: str, text: str) -> None:
         path = self.folder / "bin" / name
@@ -315,3 +320,54 @@ def test_words_of_lego() -> None:
     assert lego_words(output).endswith("not this host")
     assert lego_words("2026/11/24 22:00:00 [INFO] x\npanic: y\n") == "panic: y"
     assert lego_words("") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "major"),
+    [
+        ("lego version 4.9.1 linux/amd64", 4),
+        ("lego version 4.35.2 linux/amd64", 4),
+        ("lego version v5.3.1+dev-detach linux/amd64", 5),
+        ("lego version 5.0.0 linux/amd64", 5),
+        ("lego version dev linux/amd64", 4),
+    ],
+)
+def test_major_version(stage: Stage, said: str, major: int) -> None:
+    (stage.folder / "version").write_text(said)
+    assert _acme.lego_major() == major
+
+
+def test_lego_5_is_asked_in_its_own_way(stage: Stage) -> None:
+    """Options after the command; an account of its own, for it refuses those of lego 4."""
+    stage.version("5.3.1")
+    stage.site()
+    stage.site("star", domains=["*.star.example.com"], dns="exec", dns_check=False)
+    assert stage.run() == 0
+    plain, star = stage.lines("orders")
+    assert plain.startswith("--log.format=json run --accept-tos --path=")
+    assert f"--path={stage.places.state}/lego-5 " in plain
+    assert "--http --http.webroot=" in plain
+    assert "--dns=exec --dns.propagation.disable-ans --dns.propagation.disable-rns" in star
+    assert "--dns.disable-cp" not in star
+    assert stage.serving() != "first"
+    assert not list(stage.places.state.glob("lego-5/certificates/*"))
+
+
+def test_words_of_lego_5() -> None:
+    down = f"get directory at '{DIRECTORY}': connection refused"
+    output = (
+        '{"time":"2026-11-30T10:00:00Z","level":"INFO","msg":"No key found for account"}\n'
+        f'{{"time":"2026-11-30T10:00:01Z","level":"ERROR","msg":"Error","error":"set up client: {down}"}}\n'
+    )
+    assert lego_words(output) == f"Could not get it: set up client: {down}"
+
+
+def test_lego_5_that_reaches_no_authority_is_asked_once(stage: Stage) -> None:
+    stage.version("5.3.1")
+    stage.act(
+        f"""echo '{{"level":"ERROR","msg":"Error","error":"get directory at {DIRECTORY}: refused"}}'; exit 1\n"""
+    )
+    stage.site()
+    stage.site("blog")
+    assert stage.run() == 1
+    assert len(stage.lines("orders")) == 1

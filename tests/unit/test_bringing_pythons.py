@@ -7,14 +7,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _host
 from ansible_collections.asgi.host.plugins.plugin_utils import _pythons
 
 FACTS: dict[str, Any] = {
     "user": "root",
-    "distribution": "debian",
-    "release": "12",
+    **known_systems.BOOKWORM,
+    "nginx": {"version": None},
     "python": {"path": "/usr/bin/python3", "version": "3.11.2"},
     "pythons": [{"path": "/usr/bin/python3.11", "version": "3.11.2"}],
 }

@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 from ansible_collections.asgi.host.plugins.module_utils._release import gate, live, paths
@@ -324,7 +325,7 @@ def test_mount_that_the_host_lacks() -> None:
     apps = _apps.normalize(
         [{"name": "shop", "app": "main:app", "source": {"mount": "/vagrant/shop"}, "reload": True}]
     )
-    facts = {**HOST, "distribution": "debian", "release": "13", "folders": []}
+    facts = {**HOST, **known_systems.TRIXIE, "nginx": {"version": None}, "folders": []}
     assert "source.mount: the host has no folder /vagrant/shop" in "".join(_apps.host_problems(apps, facts))
     assert _apps.host_problems(apps, {**facts, "folders": ["/vagrant/shop"]}) == []
 

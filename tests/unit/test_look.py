@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import known_systems
 import pytest
 from ansible import constants
 from ansible_collections.asgi.host.plugins.action import look
@@ -21,8 +22,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import _controller, _doo
 
 FACTS: dict[str, Any] = {
     "user": "root",
-    "distribution": "debian",
-    "release": "13",
+    **known_systems.TRIXIE,
     "cores": 2,
     "memory_mb": 4096,
     "python": {"path": "/usr/bin/python3", "version": "3.13.5"},
@@ -191,7 +191,7 @@ def test_bad_inventory_asks_no_host(host: Host, tmp_path: Path) -> None:
 
 
 def test_bad_host_is_refused(host: Host, tmp_path: Path) -> None:
-    host.facts = {**FACTS, "release": "11"}
+    host.facts = {**FACTS, "versions": {**FACTS["versions"], "systemd": "247.3"}}
     result = play(host, tmp_path)
     assert result["failed"]
     assert "Debian 12" in result["msg"][0]

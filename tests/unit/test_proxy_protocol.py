@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _host
 from ansible_collections.asgi.host.plugins.plugin_utils import _stages
 
 HOST = {
-    "release": "12",
+    **known_systems.BOOKWORM,
     "users": [],
     "apps": [],
     "acme": {"sites": [], "set_up": False},
@@ -132,10 +133,9 @@ def test_file_without_a_server_is_no_site() -> None:
 
 def test_site_of_another_is_a_problem_with_its_fix() -> None:
     facts = {
-        "distribution": "debian",
-        "release": "12",
+        **known_systems.BOOKWORM,
         "python": {"path": "/usr/bin/python3", "version": "3.11.2"},
-        "nginx": {"foreign_sites": ["/etc/nginx/conf.d/blog.conf"]},
+        "nginx": {"version": "1.22.1", "foreign_sites": ["/etc/nginx/conf.d/blog.conf"]},
     }
     apps = _apps.normalize([app()])
     assert _apps.host_problems(apps, facts) == []

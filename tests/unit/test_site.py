@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 from ansible_collections.asgi.host.plugins.plugin_utils import (
@@ -17,8 +18,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
 
 HOST: dict[str, Any] = {
     "user": "root",
-    "distribution": "debian",
-    "release": "13",
+    **known_systems.TRIXIE,
     "python": {"path": "/usr/bin/python3", "version": "3.13.5"},
     "apps": [],
     "acme": {"sites": [], "set_up": False},
@@ -107,7 +107,7 @@ def test_http3_is_for_an_nginx_that_has_it() -> None:
     assert "quic" not in site(app())
     assert "listen 443 quic;" in site(wanting)
     assert _preflight.host_problems([wanting], HOST) == []
-    old = {**HOST, "release": "12"}
+    old = {**HOST, **known_systems.BOOKWORM}
     assert "proxy.http3" in _preflight.host_problems([wanting], old)[0]
     assert _preflight.host_problems([wanting], old, proxy=False) == []
 

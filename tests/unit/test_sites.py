@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._acme import Site
 from ansible_collections.asgi.host.plugins.module_utils._apps import normalize
@@ -25,7 +26,12 @@ def host(*sites: str, set_up: bool = True) -> dict[str, Any]:
         "foreign_default_servers": [],
         "foreign_files": [],
     }
-    return {"release": "13", "apps": [], "nginx": nginx, "acme": {"sites": list(sites), "set_up": set_up}}
+    return {
+        **known_systems.TRIXIE,
+        "apps": [],
+        "nginx": nginx,
+        "acme": {"sites": list(sites), "set_up": set_up},
+    }
 
 
 def proxy(

@@ -7,12 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import _versions
+from .. import _systems, _versions
 from .checks import InputError
 from .program_values import WORKERS_FIX
 from .reading import as_int, show
-
-SUPPORTED = {"debian": ("12", "13")}
 
 
 def host_problems(
@@ -25,26 +23,24 @@ def host_problems(
 ) -> list[str]:
     """What keeps a host with these ``facts`` from running these normalized ``apps``.
 
-    ``facts`` holds ``user``, ``distribution``, ``release``, ``init``, ``python``, ``pythons``, ``listeners``, ``nginx`` and
-    ``folders``. With ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is
+    ``facts`` holds ``user``, ``distribution``, ``release``, ``versions``, ``init``, ``python``, ``pythons``, ``listeners``,
+    ``nginx`` and ``folders``. With ``proxy`` false the ports of nginx may belong to anyone. ``proxy_protocol`` is
     ``asgi_host_proxy_protocol``. With ``brings_python`` uv may bring the interpreters that the host lacks.
     """
     if (user := facts.get("user", "root")) != "root":
         # Whoever is not root does not see what the other questions are about.
         return [f"the play is {user} on the host, not root; set become: true in the play"]
-    found: list[str] = []
-    distribution, release = str(facts.get("distribution", "")), str(facts.get("release", ""))
-    if release not in SUPPORTED.get(distribution, ()):
-        found.append(
-            f"the host runs {distribution or 'an unknown system'} {release}".rstrip()
-            + ", which the role does not know; use a host with Debian 12 (bookworm) or 13 (trixie)"
-        )
     # Facts that an earlier version remembered do not say it.
     if (init := facts.get("init", "systemd")) != "systemd":
-        found.append(
+        words = (
             f"PID 1 of the host is {init}, not systemd, which runs all that the role brings; use a host that boots "
             "with systemd (a container too: its command is /sbin/init then, as with podman run --systemd=always)"
         )
+        return [words]
+    if lacks := _systems.problems(facts, proxy=proxy):
+        # The rest may look different on another system.
+        return lacks
+    found: list[str] = []
     present = [app for app in apps if app["state"] == "present"]
     taken = {
         (listener["port"], listener.get("process") or "an unknown program")
@@ -64,7 +60,7 @@ def host_problems(
             "or leave asgi_host_proxy_protocol empty"
             for site in facts["nginx"]["foreign_sites"]
         ]
-    if (distribution, release) == ("debian", "12"):
+    if (facts["distribution"], facts["release"]) == ("debian", "12"):
         found += [
             f"asgi_host_apps ({app['name']}): source.image: podman of Debian 12 (4.3) cannot make the app's own user "
             "that of a container; use a host with Debian 13, or another source"
