@@ -63,8 +63,7 @@ def warnings(facts: Mapping[str, Any]) -> list[str]:
         if facts["release"] in TESTED:
             return []
         if facts["codename"] == PREVIEW:
-            words = "is not released yet, and only some of the role's tests run on it; for production"
-            return [f"preview: {_name(facts)} {words} {ADVICE}"]
+            return [f"preview: only some of the role's tests run on {_name(facts)}; for production {ADVICE}"]
     return [f"untested: none of the role's tests runs on {_name(facts)}; try it first, or {ADVICE}"]
 
 

@@ -54,6 +54,7 @@ class Host:
         self.due: dict[str, list[str]] = NOTHING
         self.calls: list[dict[str, Any]] = []
         self.followed: list[bool] = []
+        self.warnings: list[str] = []
         self.parcels: dict[str, bytes] = {}
         self.more: dict[str, Any] = {}
 
@@ -126,7 +127,7 @@ def play(
         get_play=lambda: SimpleNamespace(max_fail_percentage=max_fail),
     )
     action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None), transport="local", become=None)
-    action._display = SimpleNamespace(v=lambda _: None, warning=lambda _: None, display=lambda _: None)
+    action._display = SimpleNamespace(v=lambda _: None, warning=host.warnings.append, display=lambda _: None)
     action._loader = None
     action._execute_module = host
     return dict(action.run(task_vars={"inventory_dir": str(folder), "inventory_hostname": "one"}))
@@ -195,6 +196,16 @@ def test_bad_host_is_refused(host: Host, tmp_path: Path) -> None:
     result = play(host, tmp_path)
     assert result["failed"]
     assert "Debian 12" in result["msg"][0]
+
+
+def test_system_that_no_test_runs_on_is_named_once_in_each_play_and_asked_once(
+    host: Host, tmp_path: Path
+) -> None:
+    host.facts = {**FACTS, "distribution": "ubuntu", "release": "26.04"}
+    play(host, tmp_path)
+    assert play(host, tmp_path)["due"] == {}
+    assert len(host.calls) == 3
+    assert [words.partition(":")[0] for words in host.warnings] == ["untested"] * 2
 
 
 def test_drift_is_due_with_its_reasons(host: Host, tmp_path: Path) -> None:
