@@ -280,6 +280,9 @@ def test_release_of_an_earlier_version_says_which_part_differs(tmp_path: Path, w
     del entry["details"]
     ledger.write(active, entry)
     assert now.look(dry=True)["reasons"] == ["dependencies changed"]
+    now.deploy(None)
+    wanted(tmp_path, "one").deploy(None)
+    assert now.look(dry=True)["reasons"] == ["dependencies changed: requirements"]
 
 
 def test_deploy_notes_its_steps(tmp_path: Path, world: World) -> None:

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.scenario("release"), pytest.mark.lane, pytest.mark.in_
 SLOW = 5
 # Seconds between two lines of a deploy on a busy machine, whatever it is at.
 SILENCE = 30.0
-HOOKS = {"build": [f"sleep {SLOW}"], "migrate": [f"sleep {SLOW}"]}
+# Of no earlier release, which would serve again.
+HOOKS = {"build": [f"sleep {SLOW}; : {time.time_ns()}"], "migrate": [f"sleep {SLOW}"]}
 STEPS = (
     "new release *-",
     "build release ",
@@ -60,7 +61,7 @@ def test_deploy_says_each_step_when_it_begins(shop: Shop) -> None:
 def test_check_says_which_release_and_why_as_the_deploy_does(shop: Shop) -> None:
     shop.succeeded(shop.deploy())
     before, serves = shop.state(), shop.release()
-    keys = {"workers": 1, "env": {"GREETING": "good day", "MORE": "1"}}
+    keys = {"workers": 1, "env": {"GREETING": "good day", "MORE": str(time.time_ns())}}
     found = re.compile(rf"^    \[{shop.target.name}\] (\(check\) )?{APP}: (new release .*)$", re.MULTILINE)
     dry = shop.succeeded(play("--check", inventory=shop.inventory(**keys), targets=[shop.target]))
     assert shop.state() == before

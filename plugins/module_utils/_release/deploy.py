@@ -476,6 +476,8 @@ class Deployment:
             if release := self._same_again():
                 _progress.step("again", release.id, app=self.app.name)
                 with self._restored(release, previous):
+                    # An earlier version of the role has noted none.
+                    ledger.update(release, details=self._details())
                     if migrate:
                         migrated = self._candidate(release).migrate(previous)
                     self._switch(release, previous)
