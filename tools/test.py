@@ -220,12 +220,24 @@ def stages(wanted: Sequence[str], *, everything: bool = False) -> list[list[list
         # One after the other: how long each takes is its own.
         return [[row] for row in (preparations(wanted), *([part] for part in whole(wanted))) if row]
     chosen = [part for part in parts() if part.group in wanted]
-    hostless = [part for part in chosen if part.group in ("lint", "unit")]
-    # The one has a single host, the other virtual machines with a processor each; acme mostly waits for certificates.
-    beside = [part for part in chosen if part.group in ("collection", "powercut")]
-    acme = [part for part in chosen if part.group == "acme"]
-    alone = [part for part in chosen if part not in [*hostless, *beside, *acme]]
-    rows = [[hostless, preparations(wanted)], *([[part]] for part in alone), [acme, beside]]
+    of: dict[str, list[Part]] = {}
+    for part in chosen:
+        of.setdefault("checks" if part.tools == "checks" else part.group, []).append(part)
+
+    def row(*groups: str) -> list[Part]:
+        return [part for group in groups for part in of.get(group, [])]
+
+    rows = [
+        [row("lint", "unit"), row("checks"), preparations(wanted)],
+        # Each of these asks one host after the other in part, and leaves half of the machine idle then.
+        [row("default"), row("door")],
+        [row("full"), row("walls")],
+        [row("servers")],
+        # What the longest wait is cannot be told beside others.
+        [row("release")],
+        # Most of acme is waiting for certificates; the virtual machines of powercut have one processor each.
+        [row("acme"), row("collection", "powercut")],
+    ]
     return [[row for row in stage if row] for stage in rows if any(stage)]
 
 
