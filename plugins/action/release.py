@@ -153,7 +153,7 @@ class ActionModule(ActionBase):
             return bool(new)
         quick = [spec for spec in new if not may_be_slow(spec)]
         slow = sorted((spec for spec in new if may_be_slow(spec)), key=may_be_slow)
-        domains = {app["name"]: app["domains"] for app in self._role.apps}
+        domains = {app["name"]: app["domains"] for app in self._role.apps if app["state"] == "present"}
         for rows in ([quick], _beside.rows(slow, domains)):
             _beside.carry_out(self, rows, lambda action, spec: action._bring(spec, common))
         return bool(self._brought["changed"])
