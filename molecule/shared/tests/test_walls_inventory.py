@@ -172,8 +172,8 @@ def test_inventory_changes_and_nothing_is_lost(target: Target, stage: Path, row:
 
 
 def test_app_is_public_at_once_beside_one_that_is_slow_and_fails(target: Target, stage: Path) -> None:
-    """It comes after it in the list, and does not wait for the end of its hooks."""
-    slow = app("slow", "slow.test", hooks={"build": ["sleep 8; false"]})
+    """It comes after it in the list, has a hook of its own, and does not wait for the end of the other's."""
+    slow = app("slow", "slow.test", hooks={"build": ["sleep 20; false"]})
     seen: list[float] = []
     over = threading.Event()
 
@@ -186,7 +186,7 @@ def test_app_is_public_at_once_beside_one_that_is_slow_and_fails(target: Target,
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        run = brought(target, stage, [*ROWS[-1].apps, slow, app("quick", OTHER)])
+        run = brought(target, stage, [*ROWS[-1].apps, slow, app("quick", OTHER, hooks={"after": ["true"]})])
         end = time.monotonic()
     finally:
         over.set()
