@@ -228,9 +228,9 @@ def stages(wanted: Sequence[str], *, everything: bool = False) -> list[list[list
         return [part for group in groups for part in of.get(group, [])]
 
     rows = [
-        [row("lint", "unit"), row("checks"), preparations(wanted)],
-        # Each of these asks one host after the other in part, and leaves half of the machine idle then.
-        [row("default"), row("door")],
+        [row("lint", "unit"), preparations(wanted)],
+        # These scenarios ask one host after the other in part, and leave half of the machine idle then.
+        [row("default"), row("door"), row("checks")],
         [row("full"), row("walls")],
         [row("servers")],
         # What the longest wait is cannot be told beside others.
