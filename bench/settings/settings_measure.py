@@ -88,7 +88,11 @@ SETTINGS = {
         "`worker_processes`", "auto (2)", "1", nginx("worker_processes auto", "worker_processes 1"), DEBIAN,
     ),
     "connections": Setting(
-        "`worker_connections`", "768", "4096", nginx("worker_connections 768", "worker_connections 4096"), DEBIAN,
+        "`worker_connections`", "8192", "768", nginx("worker_connections 8192", "worker_connections 768"),
+        "kept: Debian's 768 are used up by one client's WebSockets",
+    ),
+    "connection limit": Setting(
+        "`connection_limit`", "auto", "none", nginx("^ *limit_conn .*$", ""), "kept: one client cannot take all connections",
     ),
     "accept": Setting("`multi_accept`", "off", "on", nginx("# multi_accept on", "multi_accept on"), DEBIAN),
     "sendfile": Setting("`sendfile`", "on", "off", nginx("sendfile on", "sendfile off"), DEBIAN),
