@@ -142,7 +142,7 @@ class Client:
 
     async def run(self, over: Callable[[], bool]) -> None:
         """Ask until it is over, and wait for what is under way then."""
-        await asyncio.gather(*(self._ask(over) for _ in range(self._streams)))
+        await asyncio.gather(*(self._ask(over) for _stream in range(self._streams)))
 
     async def _connected(self) -> Link:
         async with self._connecting:

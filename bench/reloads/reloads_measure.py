@@ -43,7 +43,15 @@ Backlog=4096
 Service=nginx.service
 EOF
 mkdir -p {Path(DROP_IN).parent}
-printf '[Unit]\\nRequires=bench-nginx.socket\\nAfter=bench-nginx.socket\\n[Service]\\nType=exec\\nSockets=bench-nginx.socket\\nEnvironment=NGINX=3;4;5;6;\\n' >{DROP_IN}
+cat >{DROP_IN} <<'EOF'
+[Unit]
+Requires=bench-nginx.socket
+After=bench-nginx.socket
+[Service]
+Type=exec
+Sockets=bench-nginx.socket
+Environment=NGINX=3;4;5;6;
+EOF
 systemctl daemon-reload; systemctl stop nginx; systemctl start bench-nginx.socket nginx
 """
 PUT_BACK = f"""
@@ -94,7 +102,7 @@ def tried(ground: Ground, name: str) -> dict[str, Any]:
         stack.enter_context(Load(path="/", **common).running(plain))
         stack.enter_context(Load(path="/", repeat=True, **common).running(browser))
         time.sleep(1.0)
-        for _ in range(times):
+        for _time in range(times):
             ground.ssh(command)
             time.sleep(BETWEEN_S)
         time.sleep(2.0)

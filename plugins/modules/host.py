@@ -56,7 +56,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: F401 - ends the module in an older one
+
+# It ends the module in an older Python.
+from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: F401 # pylint: disable=unused-import
 
 # isort: split
 from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _self_test, _words

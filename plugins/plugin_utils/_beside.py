@@ -28,7 +28,7 @@ def rows(apps: Sequence[App], domains: Mapping[str, Sequence[str]]) -> list[list
             found.remove(other)
             own, row = own | other[0], [*other[1], *row]
         found.append((own, row))
-    return [row for _, row in found]
+    return [row for _own, row in found]
 
 
 def second(action: Any) -> Any:

@@ -53,10 +53,10 @@ def test_rows_are_worked_on_at_the_same_time_each_with_its_own_connection() -> N
         seen.append((app["name"], own._connection, own._connection._shell, own._connection.become))
 
     _beside.carry_out(action, [apps("a"), apps("b")], work)
-    assert sorted(name for name, *_ in seen) == ["a", "b"]
-    for own in zip(*[others for _, *others in seen], strict=True):
+    assert sorted(name for name, *_own in seen) == ["a", "b"]
+    for own in zip(*[others for _name, *others in seen], strict=True):
         assert own[0] is not own[1]
-    assert all(connection is not action._connection for _, connection, *_ in seen)
+    assert all(connection is not action._connection for _name, connection, *_rest in seen)
 
 
 def test_one_row_has_no_thread_and_the_connection_of_the_task() -> None:

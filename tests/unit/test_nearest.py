@@ -42,7 +42,7 @@ def test_any_single_mistake_in_any_key_leads_back_to_it() -> None:
     """Or to another key that is one mistake away as well, as `statc` is from both `state` and `static`."""
     chance = random.Random(15)
     for key in sorted(each for each in KEYS if len(each) > 4):
-        for _ in range(8):
+        for _time in range(8):
             at, letter = chance.randrange(1, len(key)), chance.choice(string.ascii_lowercase)
             for wrong in (
                 key[:at] + key[at + 1 :],

@@ -53,7 +53,7 @@ def steps(apps: list[dict[str, Any]], host: dict[str, Any] | None = None) -> lis
 
 def site(*apps: dict[str, Any], host: dict[str, Any] | None = None) -> str:
     path = "/etc/nginx/conf.d/asgi-app-shop.conf"
-    return next(str(step["content"]) for step in steps(list(apps), host) if step.get("file") == path)
+    return next(str(step["content"]) for step in steps(list(apps), host or HOST) if step.get("file") == path)
 
 
 def test_preset_then_own_headers() -> None:
@@ -219,9 +219,9 @@ def test_plain_http_is_for_what_ends_tls_in_front() -> None:
     assert not [step for step in steps([plain]) if "openssl" in str(step.get("command"))]
 
 
-def shared(*apps: dict[str, Any], host: dict[str, Any] = HOST) -> str:
+def shared(*apps: dict[str, Any], host: dict[str, Any] | None = None) -> str:
     path = "/etc/nginx/conf.d/asgi-00-shared.conf"
-    return next(str(step["content"]) for step in steps(list(apps), host) if step.get("file") == path)
+    return next(str(step["content"]) for step in steps(list(apps), host or HOST) if step.get("file") == path)
 
 
 def test_health_checks_by_address_are_for_the_first_that_names_who_asks() -> None:

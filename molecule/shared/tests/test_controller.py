@@ -64,7 +64,7 @@ class Controller:
             "ANSIBLE_DEPRECATION_WARNINGS=1 ANSIBLE_COLLECTIONS_PATH=$PWD/collections "
             f"ansible-playbook -i ../inventory.json {words} 2>&1; echo status $?"
         )
-        said, _, status = output.rpartition("status ")
+        said, _words, status = output.rpartition("status ")
         run = Run(int(status), said)
         assert run.status == 0, said[-6000:]
         found = [line for line in SAID.findall(said) if not OTHERS.search(line)]
