@@ -218,6 +218,7 @@ def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, An
             "diff": [],
             "self_test": nothing,
             "failures": [mask(str(error), private)],
+            "left": sorted({name for step in given["steps"] for name in step.get("part", ())}),
         }
     for notice in outcome.notices:
         module.warn(notice)
@@ -233,6 +234,7 @@ def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, An
         "diff": outcome.diff,
         "self_test": _self_test.of_apps(doors, reloaded=workers if outcome.changed else None),
         "failures": [mask(words, private) for words in [*failures, *outcome.failures]],
+        "left": sorted(left),
     }
 
 

@@ -57,6 +57,16 @@ def plan(
     return Plan([site for site in write if site["name"] not in stay], stay)
 
 
+def heirs(write: Sequence[Site], host: Mapping[str, Any]) -> dict[str, str]:
+    """The sites on a host that serve a domain of one that is written, each with the name of that one."""
+    return {
+        name: heir["name"]
+        for name, site in on_host(host).items()
+        for heir in reversed(write)
+        if site["domains"] & set(heir["domains"])
+    }
+
+
 def on_host(host: Mapping[str, Any]) -> dict[str, dict[str, set[str]]]:
     """The sites that the role has made on a host with these facts: of each, by name, its ``apps`` and ``domains``."""
     found = (host.get("nginx") or {}).get("sites") or {}

@@ -461,9 +461,16 @@ def proxy(
         steps += [{**step, "part": parts[site["name"]]} for step in own]
     kept = {site["name"] for site in wanted} | plan.stay
     gone = [app for app in apps if app["name"] not in kept and app["name"] not in failed]
+    # A site that another one takes the place of stays where nginx refuses that.
+    heirs = _handover.heirs(plan.write, host)
+    part_of = {
+        app["name"]: {"part": parts[heir]}
+        for app in gone
+        if (heir := app["name"] if app["name"] in parts else heirs.get(app["name"], ""))
+    }
     for app in gone:
-        part = {"part": parts[app["name"]]} if app["name"] in parts else {}
-        steps.append({"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf", **part})
+        own_part = part_of.get(app["name"], {})
+        steps.append({"absent": f"{NGINX}/conf.d/asgi-app-{app['name']}.conf", **own_part})
     steps += [
         CHECK,
         *_nginx_unit(present(apps), host),
@@ -493,7 +500,11 @@ def proxy(
         },
         # nginx has let go of it by now.
         *(step for step in pair if "absent" in step),
-        *({"absent": f"{NGINX}/asgi/tls/{app['name']}"} for app in gone if app["state"] == "absent"),
+        *(
+            {"absent": f"{NGINX}/asgi/tls/{app['name']}", **part_of.get(app["name"], {})}
+            for app in gone
+            if app["state"] == "absent"
+        ),
     ]
     if early:
         return {"steps": steps, "private": private, "stay": plan.stay}

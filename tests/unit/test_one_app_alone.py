@@ -13,6 +13,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release.build import To
 from ansible_collections.asgi.host.plugins.module_utils._release.deploy import Deployment
 from ansible_collections.asgi.host.plugins.module_utils._release.overview import overview
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, MisplacedError
+from ansible_collections.asgi.host.plugins.module_utils._stage import StageError
 from ansible_collections.asgi.host.plugins.modules import host
 from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _specs
 
@@ -104,3 +105,17 @@ def test_journal_of_the_host_gets_no_arguments(monkeypatch: pytest.MonkeyPatch) 
     module.params = {"task": "host_info", "arguments": {}}
     module._log_invocation()
     assert said == ["look: shop, wiki", "host_info: the host"]
+
+
+def test_stage_that_fails_leaves_every_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was to be replaced is then not taken away either."""
+
+    def fail(_stage: Any, _steps: Any) -> None:
+        raise StageError("nginx -t: no")
+
+    monkeypatch.setattr("ansible_collections.asgi.host.plugins.modules.host.Stage.carry_out", fail)
+    steps = [{"file": "/x", "part": ["two"]}, {"absent": "/y"}, {"file": "/z", "part": ["one", "two"]}]
+    module: Any = types.SimpleNamespace(check_mode=False, warn=lambda _: None)
+    answer = host.stage(module, {"steps": steps, "doors": [], "told_later": True}, {})
+    assert answer["left"] == ["one", "two"]
+    assert answer["failures"] == ["nginx -t: no"]

@@ -283,3 +283,24 @@ def test_health_path_is_taken_word_for_word() -> None:
     assert not re.fullmatch(check.pattern.removeprefix("~"), 'address on:1:/aXb"c\\d$e{f}')
     written = next(line for line in shared(odd).splitlines() if line.endswith(" asgi_shop;") and "~" in line)
     assert re.sub(r"\\(.)", r"\1", written.strip()[1:].rpartition('" ')[0]) == check.pattern
+
+
+def test_old_site_goes_with_the_one_that_takes_its_place_and_stays_with_it() -> None:
+    """Both are one part of the stage: what nginx refuses of the new one leaves the old one as it was."""
+    sites = {
+        "old": {"apps": ["old"], "domains": ["a.test"]},
+        "other": {"apps": ["other"], "domains": ["b.test"]},
+    }
+    host = {**HOST, "nginx": {**HOST["nginx"], "sites": sites}}
+    source: dict[str, Any] = {"app": "a:b", "source": {"path": "x"}}
+    apps = _apps.normalize(
+        [
+            {"name": "old", "state": "absent"},
+            {"name": "other", "state": "absent"},
+            {"name": "new", "domains": ["a.test"], **source},
+        ]
+    )
+    made = {str(step.get("absent") or step.get("file")): step.get("part") for step in steps(apps, host)}
+    conf = "/etc/nginx/conf.d/asgi-app-{}.conf".format
+    assert made[conf("new")] == made[conf("old")] == made["/etc/nginx/asgi/tls/old"] == ["new"]
+    assert made[conf("other")] is made["/etc/nginx/asgi/tls/other"] is None

@@ -59,6 +59,13 @@ def greeting(name: str) -> dict[str, Any]:
 
 ROWS = [
     Row("a broken app takes over the name", [gone("one"), app("two", FIRST, **BROKEN)], [(FIRST, "/")], "two", {FIRST: "one"}),
+    Row(
+        "an app whose site nginx refuses takes over the name",
+        [gone("one"), app("two", FIRST, proxy={"extra": "this_is_no_directive on;"}, **greeting("two"))],
+        [(FIRST, "/")],
+        "two",
+        {FIRST: "one"},
+    ),
     Row("renamed", [gone("one"), app("two", FIRST, **greeting("two"))], [(FIRST, "/")], "", {FIRST: "two"}),
     Row(
         "added below a domain",
