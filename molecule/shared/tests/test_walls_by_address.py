@@ -119,10 +119,10 @@ def test_site_that_wants_certificates_shows_no_health(target: Target, address: s
     argv = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=clients -keyout /dev/null -out /dev/stdout"
     authority.write_text(target.run(f"openssl {argv} 2>/dev/null"))
     trusted = {"trusted_proxies": [target.door.source_address()]}
-    guarded = app(GUARDED, health={"path": "/events"}, proxy=trusted, tls={"client_ca": str(authority)})
+    guarded = app(GUARDED, health={"path": "/seen"}, proxy=trusted, tls={"client_ca": str(authority)})
     others = [{"name": name, "state": "absent", "purge": True} for name in (FIRST, SECOND)]
     converge([target], inventory=changed_inventory(tmp_path, [target], add=[*others, guarded]))
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         target.door.handshake(None)
     with pytest.raises(REFUSED):
-        target.door.ask(address, "/events", sni=f"{GUARDED}.test")
+        target.door.ask(address, "/seen", sni=f"{GUARDED}.test")

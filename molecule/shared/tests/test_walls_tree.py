@@ -127,6 +127,8 @@ for top in ("/etc/asgi", "/run", "/srv/asgi", "/tmp", "/var/cache", "/var/lib/as
             except OSError:
                 continue
             lock = path.endswith((".lock", ".asgi-host")) and not path.endswith("requirements.lock")
+            # podman's own, where an app is an image.
+            lock = lock and not path.startswith(("/run/containers/", "/run/lock/netavark.lock"))
             if lock and os.fstat(handle).st_uid == 0:
                 print(path, flush=True)
             held.append(handle)
