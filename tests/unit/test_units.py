@@ -117,3 +117,12 @@ def test_a_graceful_stop_has_systemd_s_limit_and_is_killed_beyond_it(
     units.stop(RELEASE)
     assert [verb for verb, _names in calls] == ["stop", "kill", "stop", "disable", "stop"]
     assert (calls[0][1], calls[4][1]) == (limit, limit)
+
+
+@pytest.mark.parametrize("separator", ["\x85", "\u2028", "\x0b", "\x1c"])
+def test_directive_ends_where_systemd_ends_it(tmp_path: Path, separator: str) -> None:
+    """A line of Python ends at more characters: what follows one of them would be a directive of a hook's sandbox."""
+    release = App(tmp_path, "shop", "shop").release("r1")
+    text = f"[Service]\nWorkingDirectory=/srv/x{separator}PrivateUsers=no\nPrivateTmp=yes\n"
+    found = units.sandbox([text], release)
+    assert found == [f"WorkingDirectory=/srv/x{separator}PrivateUsers=no", "PrivateTmp=yes"]
