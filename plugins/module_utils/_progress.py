@@ -9,17 +9,15 @@ it has not read by then comes with the answer of the call.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # A dot is in no app's name, so it is no app's file.
 RUN = Path("/run")
 PREFIX = "asgi-host.progress-"
-# Seconds after which a file is one that a killed call has left.
-LEFT_AFTER = 86400.0
 # Paths that a line names; of more it gives the number.
 NAMED = 4
 
@@ -78,19 +76,22 @@ _NOW: list[Notes] = []
 def noted(token: str | None) -> Iterator[Notes]:
     """Keep the steps of what is done within; with a ``token`` in the file that the controller reads."""
     path = RUN / f"{PREFIX}{token}" if token and token.isalnum() else None
-    if path:
-        try:
-            _clear_away()
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-        except OSError:
-            path = None
-    _NOW.append(notes := Notes(path))
-    try:
-        yield notes
-    finally:
-        _NOW.remove(notes)
+    with contextlib.ExitStack() as stack:
         if path:
-            path.unlink(missing_ok=True)
+            try:
+                _clear_away()
+                handle = os.open(
+                    path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+                )
+                stack.callback(os.close, handle)
+                stack.callback(path.unlink, missing_ok=True)
+                # By this the file of a call that goes on is told from one that a killed call has left.
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                path = None
+        _NOW.append(notes := Notes(path))
+        stack.callback(_NOW.remove, notes)
+        yield notes
 
 
 def step(name: str, about: object = "", *, app: str = "") -> None:
@@ -100,10 +101,15 @@ def step(name: str, about: object = "", *, app: str = "") -> None:
 
 
 def _clear_away() -> None:
+    """Remove the files of calls that were killed."""
     for path in RUN.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
-            if path.lstat().st_mtime < time.time() - LEFT_AFTER:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
+            finally:
+                os.close(handle)
 
 
 def several(verb: str, what: Sequence[str], *, all_of_them: bool = False) -> str:

@@ -9,12 +9,20 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from ._release import paths
 
+# What is done by turns.
+TURNS = ("switch", "sites")
 # Seconds after which a turn is taken all the same: a deploy that hangs must not keep the others from going on.
 LONGEST_WAIT_S = 900.0
 LOOK_EACH_S = 0.2
+
+
+def lock(what: str) -> Path:
+    """The file that whoever has the turn holds; a dot is in no app's name."""
+    return paths.TRIALS / f"asgi-host.{what}.lock"
 
 
 @contextlib.contextmanager
@@ -22,7 +30,7 @@ def turn(what: str) -> Iterator[bool]:
     """Wait until nobody else does ``what`` on this host; yields whether that is so. A process that dies gives its turn up."""
     # Only root can open it, or anybody could hold it.
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(paths.TRIALS / f"asgi-host.{what}.lock", flags, 0o600)
+    handle = os.open(lock(what), flags, 0o600)
     try:
         yield _taken(handle, time.monotonic() + LONGEST_WAIT_S)
     finally:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx, _systems
+from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx, _systems, _turns
 from ansible_collections.asgi.host.plugins.module_utils._apps.identity import dropped
 from ansible_collections.asgi.host.plugins.plugin_utils import _by_address, _handover, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
@@ -329,6 +329,7 @@ def leave(
         *steps,
         *_acme_leaves(),
         {"absent": TOOLS},
+        *({"absent": str(_turns.lock(what))} for what in _turns.TURNS),
         *({"absent": path} for path in ("/var/cache/asgi", *BUILD_CACHES)),
         # systemd's, made for the builds.
         {"absent": "/var/cache/private", "if_empty": True},

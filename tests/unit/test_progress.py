@@ -293,15 +293,16 @@ def test_notes_have_a_place_of_their_own(run: Path) -> None:
     assert (run / "theirs").read_text() == ""
 
 
-def test_notes_of_a_killed_call_are_cleared_away(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notes_of_a_killed_call_are_cleared_away_and_those_of_one_that_goes_on_stay(
+    run: Path,
+) -> None:
     left = run / f"{notes.PREFIX}dead"
     left.touch()
     with notes.noted("abc"):
-        assert left.exists()
-    monkeypatch.setattr(notes, "LEFT_AFTER", -1.0)
-    with notes.noted("abc"):
-        pass
-    assert not left.exists()
+        assert not left.exists()
+        with notes.noted("def"):
+            assert {path.name for path in run.iterdir()} == {f"{notes.PREFIX}abc", f"{notes.PREFIX}def"}
+    assert not list(run.iterdir())
 
 
 def test_line_names_host_and_app_and_steers_no_terminal() -> None:
