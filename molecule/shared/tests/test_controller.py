@@ -95,7 +95,7 @@ class Controller:
 def send(target: Target, core: str) -> None:
     """Copy the tarball, the locks and the source of the app to the host."""
     # Molecule's own folder of the scenario.
-    (tarball,) = Path(os.environ["ASGI_HOSTS_JSON"]).parent.glob("collection/asgi-host-*.tar.gz")
+    (tarball,) = Path(os.environ["ASGI_HOSTS_JSON"]).parent.glob("collection/clone/asgi-host-*.tar.gz")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         archive.add(tarball, f"{core}/collection.tar.gz")
