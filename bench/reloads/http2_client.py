@@ -40,7 +40,6 @@ class Tally:
     lost: Counter[str] = field(default_factory=Counter)
     unprocessed: int = 0
     """Requests that the server has not looked at, by its own word: who repeats has lost none of them."""
-    connections: int = 0
 
     def lost_by(self, *, repeats: bool) -> int:
         """How many are lost by a client that sends again what the server did not look at, or by one that does not."""
@@ -157,7 +156,6 @@ class Client:
                     self.tally.lost[f"connect: {type(error).__name__}"] += 1
                     await asyncio.sleep(0.05)
                     continue
-                self.tally.connections += 1
                 self._link = Link(reader, writer, self._domain)
             return self._link
 

@@ -147,12 +147,13 @@ class ActionModule(ActionBase):
             # Whether the sites that wait for nothing came already.
             "sites": False,
         }
-        for spec in sorted(new, key=may_be_slow):
+        ordered = sorted(new, key=may_be_slow)
+        for spec in ordered:
             self._announce(spec["name"], results[spec["name"]])
         if self._task.check_mode:
             return bool(new)
-        quick = [spec for spec in new if not may_be_slow(spec)]
-        slow = sorted((spec for spec in new if may_be_slow(spec)), key=may_be_slow)
+        quick = [spec for spec in ordered if not may_be_slow(spec)]
+        slow = [spec for spec in ordered if may_be_slow(spec)]
         domains = {app["name"]: app["domains"] for app in self._role.apps if app["state"] == "present"}
         for rows in ([quick], _beside.rows(slow, domains)):
             _beside.carry_out(self, rows, lambda action, spec: action._bring(spec, common))
