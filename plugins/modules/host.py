@@ -64,9 +64,11 @@ from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: 
 from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _self_test, _words
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.module_utils._release import hints, units
+from ansible_collections.asgi.host.plugins.module_utils._release import converge, hints, rollback, units
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
-from ansible_collections.asgi.host.plugins.module_utils._release.deploy import QUICK, DeployError, Deployment
+from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
+from ansible_collections.asgi.host.plugins.module_utils._release.deploy import deploy
+from ansible_collections.asgi.host.plugins.module_utils._release.errors import DeployError
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 from ansible_collections.asgi.host.plugins.module_utils._turns import turn
 
@@ -189,7 +191,7 @@ def look_at_apps(
     for app in apps:
         name, own = app["name"], private.get("apps", {}).get(app["name"], {})
         try:
-            found[name] = Deployment(app, own, tools).converge(dry=True, patience=QUICK)
+            found[name] = converge.inspect(AppContext(app, own, tools), patience=converge.QUICK_TIMEOUT_S)
         except FORESEEN as error:
             # The module release meets it as well, and says all that there is to it.
             reasons.append(mask(f"{name}: {error}", own))
@@ -260,27 +262,27 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
             (own.get("registry") or {}).get("password", ""),
             private.get("index") or "",
         ]
-        deployment = Deployment(app, own, tools)
-        served = serving(deployment)
+        context = AppContext(app, own, tools)
+        served = serving(context)
         wanted = given
         try:
             if parcel := private.get("parcels", {}).get(app["name"]):
                 archive = Path(module.tmpdir) / app["name"]
                 archive.write_bytes(base64.b64decode(parcel))
                 wanted = {**given, "archive": str(archive)}
-            results[app["name"]] = act(deployment, app, wanted, dry=module.check_mode)
+            results[app["name"]] = act(context, app, wanted, dry=module.check_mode)
         except FORESEEN as error:
             words = str(error)
             if not isinstance(error, DeployError):
-                words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}".rstrip()
+                words = f"{app['name']}: {words}\n{hints.of(error, words, context.app)}".rstrip()
             failures[app["name"]] = mask(words, secret)
         except Exception as error:  # noqa: BLE001 - of one app, and the others go on
             failures[app["name"]] = _words.unexpected(app["name"], error, secret)
-            if serving(deployment) == served:
+            if serving(context) == served:
                 failures[app["name"]] += "\nWhat served before serves as it did."
         if app["name"] in failures:
             # What fails after the switch has changed what serves.
-            changed |= serving(deployment) != served or bool(deployment.synced)
+            changed |= serving(context) != served or bool(context.synced)
     changed |= any(result["status"] not in ("current", "needed") for result in results.values())
     if not failures:
         changed |= site.bring("after")
@@ -313,27 +315,27 @@ class Sites:
         return bool(outcome.changed)
 
 
-def serving(deployment: Deployment) -> str | None:
+def serving(context: AppContext) -> str | None:
     """The id of the release that serves; None without any, and where it cannot be told."""
     try:
-        active = deployment.app.active()
+        active = context.app.active()
     except OSError:
         return None
     return active.id if active else None
 
 
-def act(deployment: Deployment, app: dict[str, Any], params: Arguments, *, dry: bool) -> dict[str, Any]:
+def act(context: AppContext, app: dict[str, Any], params: Arguments, *, dry: bool) -> dict[str, Any]:
     """Do for one app what is asked. Raises DeployError, CommandError, OSError."""
     if params["mode"] == "rollback":
         if app["state"] == "absent":
             raise DeployError(
                 f"{app['name']}: the inventory says state: absent; nothing was rolled back, and nothing removed"
             )
-        return deployment.rollback(params.get("release"), dry=dry)
+        return (rollback.inspect if dry else rollback.apply)(context, params.get("release"))
     if params["mode"] == "look" or app["state"] == "absent":
-        return deployment.converge(dry=dry)
+        return (converge.inspect if dry else converge.apply)(context)
     archive = Path(params["archive"]) if params.get("archive") else None
-    return deployment.deploy(archive, migrate=params.get("migrate", True))
+    return deploy(context, archive, migrate=params.get("migrate", True))
 
 
 TASKS = {"host_info": host_info, "look": look, "stage": stage, "release": release}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ import yaml
 from ansible_collections.asgi.host.plugins.module_utils._private import unwrap
 from ansible_collections.asgi.host.plugins.module_utils._release import environment, reasons
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
-from ansible_collections.asgi.host.plugins.module_utils._release.deploy import Deployment
+from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 
@@ -161,11 +160,11 @@ def _plan(inventory: str, suite: str, facts: dict[str, Any]) -> dict[str, dict[s
             private = unwrap(everything["private"])
             parts, details = {}, {}
             for spec in everything["apps"]:
-                deployment = Deployment(
+                context = AppContext(
                     {**spec, "root": folder}, private["apps"][spec["name"]], Tools("uv", None)
                 )
-                parts[spec["name"]] = deployment.wanted_parts()
-                details[spec["name"]] = reasons.details(deployment.app, spec, deployment.private)
+                parts[spec["name"]] = context.wanted_parts()
+                details[spec["name"]] = reasons.details(context.app, spec, context.private)
     return _hashed(everything, private, parts, details)
 
 
@@ -269,4 +268,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
