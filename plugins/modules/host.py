@@ -61,7 +61,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: F401 # pylint: disable=unused-import
 
 # isort: split
-from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _self_test, _words
+from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _words
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import converge, hints, rollback, units
@@ -69,6 +69,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release.build import To
 from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
 from ansible_collections.asgi.host.plugins.module_utils._release.deploy import deploy
 from ansible_collections.asgi.host.plugins.module_utils._release.errors import DeployError
+from ansible_collections.asgi.host.plugins.module_utils._self_test import on_host as self_test
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 from ansible_collections.asgi.host.plugins.module_utils._turns import turn
 
@@ -152,7 +153,7 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
         "compared": True,
         "due": due,
         "apps": apps,
-        "self_test": _self_test.of_apps(given["doors"] if settled else []),
+        "self_test": self_test.of_apps(given["doors"] if settled else []),
     }
 
 
@@ -206,13 +207,13 @@ def look_at_apps(
 
 def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
     """Carry out the steps; then ask the apps."""
-    workers = _self_test.nginx_workers()
+    workers = self_test.nginx_workers()
     try:
         outcome = Stage(dry=module.check_mode, private=private, told=True).carry_out(given["steps"])
     except StageError as error:
         if not given.get("told_later"):
             module.fail_json(msg=mask(str(error), private))
-        nothing = _self_test.of_apps([])
+        nothing = self_test.of_apps([])
         return {
             "changed": False,
             "steps": [],
@@ -234,7 +235,7 @@ def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, An
         "steps": outcome.changed,
         "backups": outcome.backups,
         "diff": outcome.diff,
-        "self_test": _self_test.of_apps(doors, reloaded=workers if outcome.changed else None),
+        "self_test": self_test.of_apps(doors, reloaded=workers if outcome.changed else None),
         "failures": [mask(words, private) for words in [*failures, *outcome.failures]],
         "left": sorted(left),
     }
