@@ -25,7 +25,6 @@ from ansible_collections.asgi.host.plugins.module_utils._release import (
     environment,
     gate,
     hold,
-    images,
     ledger,
     lock,
     paths,
@@ -41,6 +40,10 @@ from ansible_collections.asgi.host.plugins.module_utils._release import (
 )
 from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
 from ansible_collections.asgi.host.plugins.module_utils._release.errors import BusyError, DeployError
+from ansible_collections.asgi.host.plugins.module_utils._release.images import cleanup as image_cleanup
+from ansible_collections.asgi.host.plugins.module_utils._release.images import container
+from ansible_collections.asgi.host.plugins.module_utils._release.images import names as image_names
+from ansible_collections.asgi.host.plugins.module_utils._release.images import source as image_source
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
 from near_workshop import NearWorkshop
 
@@ -793,7 +796,7 @@ def test_mount_is_read_where_it_lies(tmp_path: Path, world: World, monkeypatch: 
 
 
 def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    container = {
+    boxed = {
         "workers": 2, "graceful_timeout": 30, "stop_timeout": 45, "keepalive": 75, "network": "any", "writable_paths": [], "static": [],
     }  # fmt: skip
     source = {"kind": "image", "digest": "d", "describe": "image x", "image": {"from": "archive"}}
@@ -803,15 +806,15 @@ def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pyt
     def make(release: Release, *_: object) -> None:
         ledger.update(release, image={"id": "1", "uid": 10001, "gid": 0, "sets": []})
 
-    monkeypatch.setattr(images, "make", make)
-    monkeypatch.setattr(images, "exists", lambda release: there)
-    monkeypatch.setattr(images, "left_behind", lambda app: [])
-    monkeypatch.setattr(images, "prune", lambda app, **_: None)
-    monkeypatch.setattr(images, "discard", lambda release: discarded.append(release.id))
-    monkeypatch.setattr(images, "uid_of", lambda name: 995)
-    monkeypatch.setattr(images, "gid_of", lambda name: 995)
+    monkeypatch.setattr(image_source, "make", make)
+    monkeypatch.setattr(image_names, "exists", lambda release: there)
+    monkeypatch.setattr(image_cleanup, "left_behind", lambda app: [])
+    monkeypatch.setattr(image_cleanup, "prune", lambda app, **_: None)
+    monkeypatch.setattr(image_cleanup, "discard", lambda release: discarded.append(release.id))
+    monkeypatch.setattr(container, "uid_of", lambda name: 995)
+    monkeypatch.setattr(container, "gid_of", lambda name: 995)
     monkeypatch.setattr(units, "states_now", lambda names: dict.fromkeys(names, RUNS))
-    app = wanted(tmp_path, "d", source=source, container=container, files={}, module="", python=None)
+    app = wanted(tmp_path, "d", source=source, container=boxed, files={}, module="", python=None)
     app.deploy(None)
     release = app.app.active()
     assert release
@@ -822,7 +825,7 @@ def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pyt
     there = False
     assert app.look(dry=False)["reasons"] == ["files of the release are missing or differ"]
     there = True
-    more = {**container, "workers": 3}
+    more = {**boxed, "workers": 3}
     changed = wanted(tmp_path, "d", source=source, container=more, files={}, module="", python=None)
     assert changed.look(dry=True)["reasons"] == ["settings changed: image"]
     world.bad = True

@@ -19,8 +19,11 @@ from .. import _progress, _trees, _words
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask
 from .._process import CommandError, run, succeeds
-from . import build, copies, environment, hints, images, ledger, live, tree, units
+from . import build, copies, environment, hints, ledger, live, tree, units
 from .build import Tools
+from .images import container
+from .images import names as image_names
+from .images import source as image_source
 from .live import Live
 from .paths import SYSTEMD, Release
 from .requirements import named
@@ -64,7 +67,7 @@ class Candidate:
             for name, text in self.spec["processes"].items()
         ]
         files += [(self.release.folder / name, text, 0o644) for name, text in self.spec["files"].items()]
-        if images.is_one(self.spec):
+        if image_names.is_image(self.spec):
             return files + self._image_files()
         if self.spec["command"]:
             filled = environment.fill(self.spec["command"], self._tokens())
@@ -83,8 +86,8 @@ class Candidate:
         return self.release.folder / "workers", f"{fitting}\n", 0o644
 
     def _image_files(self) -> list[tuple[Path, str, int]]:
-        unit = images.unit_text(self.release, self.spec, self.private)
-        secret = images.secret_files(self.release, self.spec, self.private)
+        unit = container.unit_text(self.release, self.spec, self.private)
+        secret = container.secret_files(self.release, self.spec, self.private)
         return [
             (self.release.drop_in.with_name("image.conf"), unit, 0o644),
             *((self.release.secrets / name, text, 0o600) for name, text in secret.items()),
@@ -96,7 +99,7 @@ class Candidate:
         A container has no systemd that brings credentials to its user: they are the app's own, in a folder below
         those of root.
         """
-        if images.is_one(self.spec) and path.is_relative_to(self.release.secrets / "credentials"):
+        if image_names.is_image(self.spec) and path.is_relative_to(self.release.secrets / "credentials"):
             return uid_of(self.release.app.user), gid_of(self.release.app.user)
         return 0, 0
 
@@ -114,7 +117,7 @@ class Candidate:
 
     def _take_image(self, archive: Path | None, tools: build.Tools) -> None:
         _progress.step("image", app=self.release.app.name)
-        images.make(self.release, self.spec, archive, tools, self.login, self.asked)
+        image_source.make(self.release, self.spec, archive, tools, self.login, self.asked)
         self._put_texts()
         ledger.update(
             self.release, state=ledger.BUILT, locked="", source_stamp=tree.stamp(self.release.source)
@@ -125,7 +128,7 @@ class Candidate:
 
         A live folder is its source as it is. Raises RefusedError, BuildError, CommandError, OSError.
         """
-        if images.is_one(self.spec):
+        if image_names.is_image(self.spec):
             self._take_image(archive, tools)
             return
         python = self.spec["python"]["path"]
@@ -354,8 +357,8 @@ class Candidate:
             # What builds (node, for the assets of a page) makes code in memory, and serves nobody.
             loosened = ["MemoryDenyWriteExecute"] if stage == "build" else []
             try:
-                if images.is_one(self.spec):
-                    images.run_hook(self.release, self.spec, self.private, argv, HOOK_TIMEOUT)
+                if image_names.is_image(self.spec):
+                    container.run_hook(self.release, self.spec, self.private, argv, HOOK_TIMEOUT)
                 else:
                     units.run_in_sandbox(
                         self.release,

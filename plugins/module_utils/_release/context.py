@@ -13,10 +13,13 @@ from typing import Any
 
 from .. import _words
 from .._private import mask, without_passwords
-from . import build, environment, images, ledger, live, reasons, requirements
+from . import build, environment, ledger, live, reasons, requirements
 from .candidate import Candidate
 from .errors import DeployError
 from .gate import Gate
+from .images import gate as image_gate
+from .images import names as image_names
+from .images import source as image_source
 from .live import Live
 from .paths import App, Release
 
@@ -63,7 +66,7 @@ class AppContext:
                 spec["hooks"]["build"],
                 spec["shared"],
                 spec["processes"],
-                *images.settings(spec),
+                *image_names.settings(spec),
             ],
         }
         digests = {
@@ -83,7 +86,7 @@ class AppContext:
     @functools.cached_property
     def asked(self) -> str:
         """What the tag of an image in a registry stands for, asked once; empty for any other source."""
-        return images.asked(self.spec, self.login, self.app.active())
+        return image_source.resolved_digest(self.spec, self.login, self.app.active())
 
     def _source_digest(self) -> str:
         """What stands for the source. Of a live folder that is what decides the virtualenv; the rest may change."""
@@ -103,7 +106,7 @@ class AppContext:
     @property
     def gate(self) -> Gate:
         """The gate of the wanted release."""
-        kind = images.ContainerGate if images.is_one(self.spec) else Gate
+        kind = image_gate.ContainerGate if image_names.is_image(self.spec) else Gate
         return kind(self.spec["health"], self.spec["host"], self.spec["root_path"], self.spec["warm_up"])
 
     def gate_of(self, release: Release) -> Gate:

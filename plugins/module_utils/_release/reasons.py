@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from . import environment, images
+from . import environment
+from .images import names as image_names
 from .paths import App
 
 # The parts of the digest as the ledger has them, where an operator calls them otherwise.
@@ -40,7 +41,7 @@ def details(app: App, spec: Mapping[str, Any], private: Mapping[str, Any]) -> di
             "hooks.build": spec["hooks"]["build"],
             "shared": spec["shared"],
             **{f"processes.{name}": text for name, text in spec["processes"].items()},
-            "image": images.settings(spec),
+            "image": image_names.settings(spec),
         },
     }
     found = {

@@ -11,9 +11,10 @@ from pathlib import Path
 from .. import _progress, _trees
 from .._files import uid_of
 from .._process import run
-from . import footprint, images, lock, paths, repairs, store, units, workshop
+from . import footprint, lock, paths, repairs, store, units, workshop
 from .context import AppContext
 from .gate import wait_until_let_go
+from .images import cleanup as image_cleanup
 from .paths import App
 from .switch import LET_GO
 
@@ -75,7 +76,7 @@ def _remove(context: AppContext, found: _Footprint, *, has_folder: bool) -> None
     known = {release.id for release in app.all_releases() if has_folder} | set(units.instances(app))
     for identity in sorted(known | units.with_settings(app)):
         store.discard(app.release(identity))
-    images.remove_all(app)
+    image_cleanup.remove_all(app)
     workshop.forget(app)
     repairs.apply(store.trials(context))
     if has_folder:

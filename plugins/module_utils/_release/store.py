@@ -11,9 +11,11 @@ from functools import partial
 
 from .. import _trees
 from .._files import sync_folder
-from . import background, images, ledger, paths, tree, units
+from . import background, ledger, paths, tree, units
 from .context import NAMED, AppContext
 from .hold import Hold
+from .images import cleanup as image_cleanup
+from .images import names as image_names
 from .live import Live
 from .paths import Release
 from .repairs import Repair
@@ -24,8 +26,8 @@ def is_complete(context: AppContext, release: Release) -> bool:
     entry = ledger.read(release)
     if not release.folder.is_dir() or not tree.is_readable(release.folder.stat()):
         return False
-    if images.is_one(context.spec):
-        runs = images.exists(release)
+    if image_names.is_image(context.spec):
+        runs = image_names.exists(release)
     else:
         runs = (release.venv / "bin" / "python").exists()
         runs = runs and tree.stamp(release.venv) == entry.get("venv_stamp")
@@ -80,8 +82,8 @@ def clear_away(context: AppContext, leftovers: list[Release]) -> None:
     """
     if leftovers:
         context.tools.forget(context.app)
-        if images.is_one(context.spec):
-            images.clear_away(context.app, str(ledger.read(leftovers[0]).get("created", "")))
+        if image_names.is_image(context.spec):
+            image_cleanup.clear_away(context.app, str(ledger.read(leftovers[0]).get("created", "")))
     for release in leftovers:
         discard(release)
 
@@ -110,7 +112,7 @@ def discard(release: Release) -> None:
     if release.drop_in.exists() or release.id in units.instances(release.app):
         units.stop(release)
         units.forget_failure(release)
-    images.discard(release)
+    image_cleanup.discard(release)
     release.trial.unlink(missing_ok=True)
     for folder in (release.drop_in.parent, release.secrets, release.folder):
         with contextlib.suppress(OSError):
