@@ -44,6 +44,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release.images import c
 from ansible_collections.asgi.host.plugins.module_utils._release.images import container
 from ansible_collections.asgi.host.plugins.module_utils._release.images import names as image_names
 from ansible_collections.asgi.host.plugins.module_utils._release.images import source as image_source
+from ansible_collections.asgi.host.plugins.module_utils._release.images.gate import ContainerGate
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
 from near_workshop import NearWorkshop
 
@@ -833,6 +834,8 @@ def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pyt
         changed.deploy(None)
     assert len(discarded) == 1
     assert app.app.active() == release
+    # Whatever the inventory wants by now, on the way back it says where a container's program listens.
+    assert isinstance(wanted(tmp_path, "one").gate_of(release), ContainerGate)
 
 
 WORKER = {"worker": "[Service]\nExecStart=work\n"}

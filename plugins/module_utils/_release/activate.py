@@ -18,6 +18,7 @@ from .context import AppContext
 from .errors import DeployError
 from .paths import Release
 from .retire import retire_others
+from .runtime.virtualenv import workers_file
 from .switch import NotProvedError, Switch
 from .watch import WentBadError, watch
 
@@ -77,8 +78,7 @@ def limit_workers(context: AppContext, release: Release) -> bool:
     fitting = min(wanted, measured.fitting(room))
     ledger.update(release, workers=fitting, worker_mb=round(max(measured.workers)))
     if fitting < wanted:
-        candidate = context.candidate(release)
-        candidate.put(*candidate.workers_file(fitting))
+        context.candidate(release).put(*workers_file(release, fitting))
     return fitting < wanted
 
 

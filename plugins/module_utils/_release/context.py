@@ -13,15 +13,14 @@ from typing import Any
 
 from .. import _words
 from .._private import mask, without_passwords
-from . import build, environment, ledger, live, reasons, requirements
+from . import build, environment, ledger, live, reasons
 from .candidate import Candidate
-from .errors import DeployError
 from .gate import Gate
-from .images import gate as image_gate
-from .images import names as image_names
-from .images import source as image_source
+from .images.gate import ContainerGate
 from .live import Live
 from .paths import App, Release
+from .runtime.choice import runtime_of
+from .runtime.protocol import Runtime
 
 # Characters of its digest that a release has in its name.
 NAMED = 6
@@ -45,11 +44,16 @@ class AppContext:
         """The live folder that is the source in development mode."""
         return live.wanted(self.app, self.spec)
 
+    @functools.cached_property
+    def runtime(self) -> Runtime:
+        """What the wanted release runs in."""
+        return runtime_of(self.app, self.spec, self.private, self.login)
+
     def wanted_parts(self) -> dict[str, str]:
         """A digest for each thing that shapes the process; together they are the release's identity."""
         spec = self.spec
         parts: dict[str, Any] = {
-            "source": self._source_digest(),
+            "source": self.runtime.source_digest(),
             "requirements": [
                 spec["requirements"],
                 spec["server_pins"],
@@ -66,7 +70,7 @@ class AppContext:
                 spec["hooks"]["build"],
                 spec["shared"],
                 spec["processes"],
-                *image_names.settings(spec),
+                *self.runtime.settings,
             ],
         }
         digests = {
@@ -83,36 +87,22 @@ class AppContext:
         """The digest of all parts: the identity of the wanted release."""
         return hashlib.sha256(json.dumps(self.wanted_parts(), sort_keys=True).encode()).hexdigest()
 
-    @functools.cached_property
-    def asked(self) -> str:
-        """What the tag of an image in a registry stands for, asked once; empty for any other source."""
-        return image_source.resolved_digest(self.spec, self.login, self.app.active())
-
-    def _source_digest(self) -> str:
-        """What stands for the source. Of a live folder that is what decides the virtualenv; the rest may change."""
-        if not (self.live and self.live.mount):
-            return f"{self.spec['source']['digest']}{self.asked}"
-        try:
-            return live.dependencies(self.live.folder, self.spec["source"])
-        except (requirements.UnreadableError, OSError) as error:
-            raise DeployError(
-                f"{self.app.name}: source.mount: {error}\nWhat served before serves as it did."
-            ) from error
-
     def candidate(self, release: Release) -> Candidate:
         """A release of the app in the making."""
-        return Candidate(release, self.spec, self.private, self.login, self.asked)
+        return Candidate(release, self.spec, self.private, self.runtime)
 
     @property
     def gate(self) -> Gate:
         """The gate of the wanted release."""
-        kind = image_gate.ContainerGate if image_names.is_image(self.spec) else Gate
-        return kind(self.spec["health"], self.spec["host"], self.spec["root_path"], self.spec["warm_up"])
+        return self.runtime.gate_kind(
+            self.spec["health"], self.spec["host"], self.spec["root_path"], self.spec["warm_up"]
+        )
 
     def gate_of(self, release: Release) -> Gate:
         """The gate that a release was made with: a newer inventory may ask for a page that it lacks."""
-        entry = ledger.read(release).get("gate")
-        return Gate(**entry) if entry else self.gate
+        entry = ledger.read(release)
+        kind = ContainerGate if entry.get("image") else Gate
+        return kind(**entry["gate"]) if entry.get("gate") else self.gate
 
     def previous_of(self, release: Release) -> Release | None:
         """The release that a release can be taken back to, where it is on disk."""

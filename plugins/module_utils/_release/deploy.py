@@ -125,8 +125,7 @@ def _build_and_go(
 
 def _open(context: AppContext, release: Release) -> None:
     """Make the folder and the ledger's entry of a release that is now being built."""
-    # A source that is live is a link, made when the release is filled.
-    (release.folder if context.live else release.source).mkdir(parents=True, mode=0o755)
+    context.runtime.make_folder(release)
     spec, app = context.spec, context.app
     ledger.write(
         release,
@@ -148,6 +147,6 @@ def _open(context: AppContext, release: Release) -> None:
             "by": spec["by"],
             "previous": activate.rollback_target(app.active(), release),
             "state": ledger.BUILDING,
-            **({"mode": ledger.DEVELOPMENT} if context.live else {}),
+            **context.runtime.ledger_entry(),
         },
     )

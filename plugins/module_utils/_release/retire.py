@@ -9,8 +9,6 @@ from functools import partial
 
 from . import background, ledger, units
 from .context import AppContext
-from .images import cleanup as image_cleanup
-from .images import names as image_names
 from .paths import Release
 from .repairs import Repair
 
@@ -56,11 +54,7 @@ def strays(context: AppContext, active: Release) -> Iterator[Repair]:
         yield Repair([f"{unit} ran beside it" for unit in processes], partial(background.stop, processes))
     if warm and not units.state(warm.service).enabled:
         yield Repair([f"release {warm.id} was not kept warm"], partial(units.start, warm))
-    if image_names.is_image(context.spec) and (left := image_cleanup.left_behind(app)):
-        yield Repair(
-            [f"the image {name} was left behind" for name in left],
-            partial(image_cleanup.remove_left_behind, app),
-        )
+    yield from context.runtime.left_behind()
 
 
 def _runs(state: units.UnitState) -> bool:

@@ -15,7 +15,6 @@ from . import background, ledger, paths, tree, units
 from .context import NAMED, AppContext
 from .hold import Hold
 from .images import cleanup as image_cleanup
-from .images import names as image_names
 from .live import Live
 from .paths import Release
 from .repairs import Repair
@@ -23,23 +22,10 @@ from .repairs import Repair
 
 def is_complete(context: AppContext, release: Release) -> bool:
     """Whether the release's own files are there; what is in it cannot be put back, only built anew."""
-    entry = ledger.read(release)
     if not release.folder.is_dir() or not tree.is_readable(release.folder.stat()):
         return False
-    if image_names.is_image(context.spec):
-        runs = image_names.exists(release)
-    else:
-        runs = (release.venv / "bin" / "python").exists()
-        runs = runs and tree.stamp(release.venv) == entry.get("venv_stamp")
-    return (
-        runs
-        and all((release.folder / name).is_file() for name in context.spec["files"])
-        and (
-            context.live.is_source_of(release)
-            if context.live
-            else release.source.is_dir() and tree.stamp(release.source) == entry.get("source_stamp")
-        )
-    )
+    files = all((release.folder / name).is_file() for name in context.spec["files"])
+    return files and context.runtime.is_complete(release)
 
 
 def find_built(context: AppContext) -> Release | None:
@@ -82,8 +68,7 @@ def clear_away(context: AppContext, leftovers: list[Release]) -> None:
     """
     if leftovers:
         context.tools.forget(context.app)
-        if image_names.is_image(context.spec):
-            image_cleanup.clear_away(context.app, str(ledger.read(leftovers[0]).get("created", "")))
+        context.runtime.clear_away(leftovers)
     for release in leftovers:
         discard(release)
 

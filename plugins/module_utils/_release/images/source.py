@@ -44,7 +44,7 @@ IN_BUILD = "/run/asgi-host"
 def resolved_digest(spec: Mapping[str, Any], auth: Mapping[str, str] | None, active: Release | None) -> str:
     """The digest that the tag of an image in a registry stands for now; empty where there is nothing to ask.
 
-    With a registry that cannot be resolved_digest it is what it was for the ``active`` release.
+    With a registry that cannot be asked it is what it was for the ``active`` release.
     """
     wanted = spec["source"].get("image") or {}
     if wanted.get("from") != "registry" or wanted["pinned"]:
