@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-fast lint unit bench bench-converge bench-deploys bench-workers bench-servers bench-reloads bench-serving bench-settings update clean
+.PHONY: help setup demo test test-all test-fast lint unit bench bench-converge bench-deploys bench-workers bench-servers bench-reloads bench-serving bench-settings golden update clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -80,6 +80,9 @@ bench-settings: setup ## measure what each setting costs or brings, and fill doc
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=bench:tools:molecule/shared/tests $(BIN)/python bench/settings/settings_measure.py .cache/settings.json
 	@PYTHONPATH=bench $(BIN)/python bench/settings/settings_table.py .cache/settings.json docs
 	@tools/hosts.py down bench
+
+golden: setup ## write the hashes of every plan anew, and say what differs
+	@PYTHONPATH=collections:tests/unit $(BIN)/python tests/unit/golden_plans.py
 
 update: ## write the locks of the Python tools anew
 	@tools/setup lock

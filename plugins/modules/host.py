@@ -61,12 +61,18 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: F401 # pylint: disable=unused-import
 
 # isort: split
-from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _self_test, _words
+from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _words
+from ansible_collections.asgi.host.plugins.module_utils._contract.answers import AppAnswer
+from ansible_collections.asgi.host.plugins.module_utils._contract.release import ReleaseSpec
+from ansible_collections.asgi.host.plugins.module_utils._contract.steps import Step
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.module_utils._release import hints, units
+from ansible_collections.asgi.host.plugins.module_utils._release import converge, hints, rollback, units
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
-from ansible_collections.asgi.host.plugins.module_utils._release.deploy import QUICK, DeployError, Deployment
+from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
+from ansible_collections.asgi.host.plugins.module_utils._release.deploy import deploy
+from ansible_collections.asgi.host.plugins.module_utils._release.errors import DeployError
+from ansible_collections.asgi.host.plugins.module_utils._self_test import on_host as self_test
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 from ansible_collections.asgi.host.plugins.module_utils._turns import turn
 
@@ -150,30 +156,33 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
         "compared": True,
         "due": due,
         "apps": apps,
-        "self_test": _self_test.of_apps(given["doors"] if settled else []),
+        "self_test": self_test.of_apps(given["doors"] if settled else []),
     }
 
 
 def only_new(
-    apps: list[dict[str, Any]],
-    found: dict[str, Any],
+    apps: list[ReleaseSpec],
+    found: dict[str, AppAnswer],
     due: dict[str, list[str]],
     parcels: dict[str, str],
-) -> list[dict[str, Any]]:
+) -> list[ReleaseSpec]:
     """The apps that need a new release of a source that is here, where that is all there is to do; else none."""
-    left = [app for app in apps if not as_wanted(found.get(app["name"], {}))]
-    new = [
-        app for app in left if app["name"] in parcels and found.get(app["name"], {}).get("status") == "needed"
-    ]
+    left = [app for app in apps if not as_wanted(found.get(app["name"]))]
+    new = [app for app in left if app["name"] in parcels and is_needed(found.get(app["name"]))]
     return new if len(new) == len(left) and not (due["base"] or due["sites"]) else []
 
 
-def as_wanted(found: dict[str, Any]) -> bool:
-    """Whether nothing is to be done about an app that was found so."""
-    return found.get("status") == "current" and not found.get("unsynced")
+def as_wanted(found: AppAnswer | None) -> bool:
+    """Whether nothing is to be done about an app that was found so; None where it could not be looked at."""
+    return found is not None and found["status"] == "current" and not found.get("unsynced")
 
 
-def lacking(steps: list[dict[str, Any]], private: dict[str, Any]) -> list[str]:
+def is_needed(found: AppAnswer | None) -> bool:
+    """Whether an app that was found so gets a new release."""
+    return found is not None and found["status"] == "needed"
+
+
+def lacking(steps: list[Step], private: dict[str, str]) -> list[str]:
     """The steps of a stage that are due; what cannot be told is."""
     try:
         return Stage(dry=True, private=private).carry_out(steps).changed
@@ -182,14 +191,15 @@ def lacking(steps: list[dict[str, Any]], private: dict[str, Any]) -> list[str]:
 
 
 def look_at_apps(
-    apps: list[dict[str, Any]], private: dict[str, Any], tools: Tools
-) -> tuple[dict[str, Any], list[str]]:
+    apps: list[ReleaseSpec], private: Any, tools: Tools
+) -> tuple[dict[str, AppAnswer], list[str]]:
     """What there is to say of each app, and all that is to be done about them."""
-    found, reasons = {}, []
+    found: dict[str, AppAnswer] = {}
+    reasons: list[str] = []
     for app in apps:
         name, own = app["name"], private.get("apps", {}).get(app["name"], {})
         try:
-            found[name] = Deployment(app, own, tools).converge(dry=True, patience=QUICK)
+            found[name] = converge.inspect(AppContext(app, own, tools), patience=converge.QUICK_TIMEOUT_S)
         except FORESEEN as error:
             # The module release meets it as well, and says all that there is to it.
             reasons.append(mask(f"{name}: {error}", own))
@@ -198,19 +208,19 @@ def look_at_apps(
             reasons.append(_words.unexpected(name, error, own))
             continue
         if not as_wanted(found[name]):
-            reasons += [f"{name}: {reason}" for reason in found[name]["reasons"] or ["its live folder"]]
+            reasons += [f"{name}: {reason}" for reason in found[name].get("reasons") or ["its live folder"]]
     return found, reasons
 
 
 def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
     """Carry out the steps; then ask the apps."""
-    workers = _self_test.nginx_workers()
+    workers = self_test.nginx_workers()
     try:
         outcome = Stage(dry=module.check_mode, private=private, told=True).carry_out(given["steps"])
     except StageError as error:
         if not given.get("told_later"):
             module.fail_json(msg=mask(str(error), private))
-        nothing = _self_test.of_apps([])
+        nothing = self_test.of_apps([])
         return {
             "changed": False,
             "steps": [],
@@ -232,7 +242,7 @@ def stage(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, An
         "steps": outcome.changed,
         "backups": outcome.backups,
         "diff": outcome.diff,
-        "self_test": _self_test.of_apps(doors, reloaded=workers if outcome.changed else None),
+        "self_test": self_test.of_apps(doors, reloaded=workers if outcome.changed else None),
         "failures": [mask(words, private) for words in [*failures, *outcome.failures]],
         "left": sorted(left),
     }
@@ -260,27 +270,27 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
             (own.get("registry") or {}).get("password", ""),
             private.get("index") or "",
         ]
-        deployment = Deployment(app, own, tools)
-        served = serving(deployment)
+        context = AppContext(app, own, tools)
+        served = serving(context)
         wanted = given
         try:
             if parcel := private.get("parcels", {}).get(app["name"]):
                 archive = Path(module.tmpdir) / app["name"]
                 archive.write_bytes(base64.b64decode(parcel))
                 wanted = {**given, "archive": str(archive)}
-            results[app["name"]] = act(deployment, app, wanted, dry=module.check_mode)
+            results[app["name"]] = act(context, app, wanted, dry=module.check_mode)
         except FORESEEN as error:
             words = str(error)
             if not isinstance(error, DeployError):
-                words = f"{app['name']}: {words}\n{hints.of(error, words, deployment.app)}".rstrip()
+                words = f"{app['name']}: {words}\n{hints.of(error, words, context.app)}".rstrip()
             failures[app["name"]] = mask(words, secret)
         except Exception as error:  # noqa: BLE001 - of one app, and the others go on
             failures[app["name"]] = _words.unexpected(app["name"], error, secret)
-            if serving(deployment) == served:
+            if serving(context) == served:
                 failures[app["name"]] += "\nWhat served before serves as it did."
         if app["name"] in failures:
             # What fails after the switch has changed what serves.
-            changed |= serving(deployment) != served or bool(deployment.synced)
+            changed |= serving(context) != served or bool(context.synced)
     changed |= any(result["status"] not in ("current", "needed") for result in results.values())
     if not failures:
         changed |= site.bring("after")
@@ -313,27 +323,27 @@ class Sites:
         return bool(outcome.changed)
 
 
-def serving(deployment: Deployment) -> str | None:
+def serving(context: AppContext) -> str | None:
     """The id of the release that serves; None without any, and where it cannot be told."""
     try:
-        active = deployment.app.active()
+        active = context.app.active()
     except OSError:
         return None
     return active.id if active else None
 
 
-def act(deployment: Deployment, app: dict[str, Any], params: Arguments, *, dry: bool) -> dict[str, Any]:
+def act(context: AppContext, app: ReleaseSpec, params: Arguments, *, dry: bool) -> AppAnswer:
     """Do for one app what is asked. Raises DeployError, CommandError, OSError."""
     if params["mode"] == "rollback":
         if app["state"] == "absent":
             raise DeployError(
                 f"{app['name']}: the inventory says state: absent; nothing was rolled back, and nothing removed"
             )
-        return deployment.rollback(params.get("release"), dry=dry)
+        return (rollback.inspect if dry else rollback.apply)(context, params.get("release"))
     if params["mode"] == "look" or app["state"] == "absent":
-        return deployment.converge(dry=dry)
+        return (converge.inspect if dry else converge.apply)(context)
     archive = Path(params["archive"]) if params.get("archive") else None
-    return deployment.deploy(archive, migrate=params.get("migrate", True))
+    return deploy(context, archive, migrate=params.get("migrate", True))
 
 
 TASKS = {"host_info": host_info, "look": look, "stage": stage, "release": release}

@@ -8,8 +8,9 @@ import re
 import urllib.parse
 from typing import Any
 
-from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._apps import first_domain
+from ansible_collections.asgi.host.plugins.module_utils._self_test.model import Door
+from ansible_collections.asgi.host.plugins.module_utils._self_test.outside import from_outside
 from ansible_collections.asgi.host.plugins.plugin_utils._stages import sites
 
 # In an app's own location, and unlikely to be in one of the inventory's.
@@ -70,7 +71,7 @@ def conclude(
     ``found`` is what the host found and gave, as the modules look and stage return it; ``address`` is the host's, and
     ``display`` Ansible's. Returns asked, differences and untested.
     """
-    outside = _self_test.from_outside([_self_test.Door(**door) for door in doors], found["tickets"], address)
+    outside = from_outside([Door(**door) for door in doors], found["tickets"], address)
     for words in found["untested"].values():
         display.warning(words)
     if found["tickets"] and not outside.asked:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _files
-from ansible_collections.asgi.host.plugins.module_utils._release import deploy
+from ansible_collections.asgi.host.plugins.module_utils._release import repair
 
 
 @pytest.fixture(autouse=True)
@@ -24,4 +24,4 @@ def own_files(monkeypatch: pytest.MonkeyPatch) -> None:
         return owned_as(path, uid=uid or os.geteuid(), gid=gid or os.getegid(), mode=mode)
 
     monkeypatch.setattr(os, "fchown", fchown_own)
-    monkeypatch.setattr(deploy, "owned_as", owned_by_self)
+    monkeypatch.setattr(repair, "owned_as", owned_by_self)

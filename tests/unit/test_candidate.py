@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._process import run as really_run
 from ansible_collections.asgi.host.plugins.module_utils._release import candidate, paths
+from ansible_collections.asgi.host.plugins.module_utils._release.runtime.choice import runtime_of
 
 
 class Host:
@@ -34,7 +36,9 @@ class Host:
 
     def share(self, path: str, data: str | None = None) -> None:
         item = {"path": path, "data": data or path}
-        candidate.Candidate(self.release, {"shared": [item]}, {})._share()
+        spec: Any = {"shared": [item]}
+        runtime = runtime_of(self.release.app, spec, {})
+        candidate.Candidate(self.release, spec, {}, runtime)._share()
 
 
 @pytest.fixture

@@ -16,22 +16,35 @@ import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _progress
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import (
+    activate,
     background,
     build,
     candidate,
+    converge,
     deploy,
     environment,
     gate,
     hold,
-    images,
     ledger,
+    lock,
     paths,
+    remove,
+    repair,
+    rollback,
+    store,
     switch,
     tree,
     units,
     watch,
     workshop,
 )
+from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
+from ansible_collections.asgi.host.plugins.module_utils._release.errors import BusyError, DeployError
+from ansible_collections.asgi.host.plugins.module_utils._release.images import cleanup as image_cleanup
+from ansible_collections.asgi.host.plugins.module_utils._release.images import container
+from ansible_collections.asgi.host.plugins.module_utils._release.images import names as image_names
+from ansible_collections.asgi.host.plugins.module_utils._release.images import source as image_source
+from ansible_collections.asgi.host.plugins.module_utils._release.images.gate import ContainerGate
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
 from near_workshop import NearWorkshop
 
@@ -110,16 +123,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(paths, "SYSTEMD", tmp_path / "systemd")
     monkeypatch.setattr(paths.App, "secrets", property(lambda self: tmp_path / "etc" / self.name))
     monkeypatch.setattr(candidate, "SYSTEMD", tmp_path / "systemd")
-    monkeypatch.setattr(deploy, "SYSTEMD", tmp_path / "systemd")
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
     monkeypatch.setattr(background, "run", world.systemctl)
     monkeypatch.setattr(background, "succeeds", lambda argv: world.systemctl(argv) == "")
     monkeypatch.setattr(background, "STAYS_UP", 0.0)
     monkeypatch.setattr(units, "listed", lambda *_: list(world.processes))
     monkeypatch.setattr(units, "how_it_ended", lambda unit: "ended by itself, with exit status 0")
-    for module in (deploy, candidate):
+    for module in (repair, remove, candidate):
         monkeypatch.setattr(module, "run", lambda argv, **_: world.calls.append(" ".join(argv[:2])))
-    monkeypatch.setattr(deploy.Deployment, "_repair_socket", staticmethod(lambda *_, **__: []))
+    monkeypatch.setattr(repair, "socket_defects", lambda release: iter(()))
     monkeypatch.setattr(build, "make", make)
     monkeypatch.setattr(build, "compile_source", lambda *_: None)
     monkeypatch.setattr(build.Tools, "forget", lambda *_: world.calls.append("forget"))
@@ -161,10 +173,26 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def wanted(root: Path, digest: str, **more: Any) -> deploy.Deployment:
+class Deployment(AppContext):
+    """One app with its verbs, so that a test reads as a story."""
+
+    def deploy(self, archive: Path | None) -> Any:
+        return deploy.deploy(self, archive)
+
+    def look(self, *, dry: bool) -> Any:
+        return (converge.inspect if dry else converge.apply)(self)
+
+    def rollback(self, identity: str | None, *, dry: bool = False) -> Any:
+        return (rollback.inspect if dry else rollback.apply)(self, identity)
+
+    def remove(self, *, purge: bool, dry: bool) -> list[str]:
+        return (remove.inspect if dry else remove.apply)(self, purge=purge)
+
+
+def wanted(root: Path, digest: str, **more: Any) -> Deployment:
     """A deployment of a source with this digest."""
-    spec = {
-        "name": "shop", "root": str(root), "user": "asgi-shop", "by": "a@b", "host": "localhost", "domains": [],
+    spec: Any = {
+        "name": "shop", "state": "present", "root": str(root), "user": "asgi-shop", "by": "a@b", "host": "localhost", "domains": [],
         "root_path": "", "health": [], "shared": [],
         "hooks": {"build": [], "migrate": [], "after": [], "after_failure": "keep"}, "strategy": "overlap",
         "warm_up": 0, "watch": {"seconds": 0, "errors": 5}, "keep_warm": False, "static": [],
@@ -181,11 +209,11 @@ def wanted(root: Path, digest: str, **more: Any) -> deploy.Deployment:
         "check": [],
         **more,
     }  # fmt: skip
-    private = {"env": {}, "secrets": {"S": "hush-hush"}, "credentials": {}}
-    return deploy.Deployment(spec, private, build.Tools(uv="uv", index=None))
+    private: Any = {"env": {}, "secrets": {"S": "hush-hush"}, "credentials": {}}
+    return Deployment(spec, private, build.Tools(uv="uv", index=None))
 
 
-def serving(deployment: deploy.Deployment) -> str:
+def serving(deployment: Deployment) -> str:
     active = deployment.app.active()
     assert active is not None
     return str(ledger.read(active)["version"])
@@ -210,7 +238,7 @@ def test_release_that_fails_its_gate_leaves_nothing(tmp_path: Path, world: World
     good.deploy(None)
     before = sorted(os.listdir(good.app.releases))
     world.bad = True
-    with pytest.raises(deploy.DeployError) as caught:
+    with pytest.raises(DeployError) as caught:
         wanted(tmp_path, "two").deploy(None)
     assert "answered 500" in str(caught.value)
     assert "the app's own words" in str(caught.value)
@@ -330,9 +358,9 @@ def test_rollback_to_what_is_not_there_names_what_is(tmp_path: Path, world: Worl
     deployment.deploy(None)
     only = deployment.app.active()
     assert only
-    with pytest.raises(deploy.DeployError, match=f"no release nonsense; there are: {only.id}"):
+    with pytest.raises(DeployError, match=f"no release nonsense; there are: {only.id}"):
         deployment.rollback("nonsense")
-    with pytest.raises(deploy.DeployError, match="no earlier release"):
+    with pytest.raises(DeployError, match="no earlier release"):
         deployment.rollback(None)
 
 
@@ -343,12 +371,15 @@ def test_prune_keeps_the_running_and_the_previous(tmp_path: Path, world: World) 
     assert kept == ["three", "four"]
 
 
-def test_release_made_while_the_clock_was_ahead_is_pruned(tmp_path: Path, world: World) -> None:
+def test_release_made_while_the_clock_was_ahead_is_pruned(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted(tmp_path, "one").deploy(None)
     ahead = wanted(tmp_path, "two")
-    name = ahead._name_release
-    ahead._name_release = lambda: ahead.app.release(f"2099{name().id[4:]}")  # type: ignore[method-assign]
-    ahead.deploy(None)
+    name = store.name_release
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "name_release", lambda own: own.app.release(f"2099{name(own).id[4:]}"))
+        ahead.deploy(None)
     for digest in ("three", "four", "five"):
         wanted(tmp_path, digest).deploy(None)
     kept = [ledger.read(release)["version"] for release in wanted(tmp_path, "x").app.all_releases()]
@@ -396,7 +427,7 @@ def test_secrets_are_in_the_identity_but_not_to_be_read_there(tmp_path: Path, wo
     assert environment.keyed_digest(deployment.app, {}) != environment.keyed_digest(deployment.app, {"S": ""})
 
 
-def deployed(root: Path, *digests: str, **more: Any) -> deploy.Deployment:
+def deployed(root: Path, *digests: str, **more: Any) -> Deployment:
     """The last of several deploys in a row."""
     for digest in digests:
         last = wanted(root, digest, **more)
@@ -425,7 +456,7 @@ def test_what_a_dead_deploy_left_is_swept_but_not_while_another_works(tmp_path: 
     one = deployed(tmp_path, "one")
     left = one.app.releases / "20991231T000000-abcdef"
     (left / "src").mkdir(parents=True)
-    with one._lock():
+    with lock.held(one.app, "a@b"):
         one.look(dry=False)
         assert left.exists()
     one.look(dry=True)
@@ -439,10 +470,10 @@ def test_what_a_dead_deploy_left_is_swept_but_not_while_another_works(tmp_path: 
 def test_second_deploy_says_who_holds_the_lock(tmp_path: Path, world: World) -> None:
     one = deployed(tmp_path, "one")
     with (
-        one._lock(),
-        pytest.raises(deploy.BusyError, match=r"another deploy holds .*process \d+, a@b, since 20"),
+        lock.held(one.app, "a@b"),
+        pytest.raises(BusyError, match=r"another deploy holds .*process \d+, a@b, since 20"),
     ):
-        one._lock(wait=0.0).__enter__()
+        lock.held(one.app, "c@d", wait=0.0).__enter__()
 
 
 def test_deploy_that_waited_for_the_same_one_does_nothing(tmp_path: Path, world: World) -> None:
@@ -471,8 +502,8 @@ def test_release_that_goes_bad_is_taken_back(
     one = deployed(tmp_path, "one")
     first = one.app.active()
     assert first
-    monkeypatch.setattr(deploy, "watch", went_bad)
-    with pytest.raises(deploy.DeployError) as caught:
+    monkeypatch.setattr(activate, "watch", went_bad)
+    with pytest.raises(DeployError) as caught:
         wanted(tmp_path, "two", watch={"seconds": 5, "errors": 5}).deploy(None)
     assert "40 of 50 answers were 5xx" in str(caught.value)
     assert f"Release {first.id} serves again" in str(caught.value)
@@ -493,7 +524,7 @@ def test_failing_after_hook(
     monkeypatch.setattr(units, "run_in_sandbox", fails)
     hook = {"command": "notify", "creates": None, "every_host": None}
     hooks = {"build": [], "migrate": [], "after": [hook], "after_failure": choice}
-    with pytest.raises(deploy.DeployError, match=r"hooks\.after: 'notify' failed"):
+    with pytest.raises(DeployError, match=r"hooks\.after: 'notify' failed"):
         wanted(tmp_path, "two", hooks=hooks).deploy(None)
     assert serving(one) == serves
 
@@ -504,7 +535,7 @@ def test_full_disk_is_named(tmp_path: Path, world: World, monkeypatch: pytest.Mo
 
     one = deployed(tmp_path, "one")
     monkeypatch.setattr(build, "make", full)
-    with pytest.raises(deploy.DeployError, match="The disk is full"):
+    with pytest.raises(DeployError, match="The disk is full"):
         wanted(tmp_path, "two").deploy(None)
     assert (serving(one), len(one.app.all_releases())) == ("one", 1)
 
@@ -536,14 +567,14 @@ def test_restart_holds_requests_and_gives_them_to_whoever_serves(
     ]  # fmt: skip
     world.calls.clear()
     world.bad = True
-    with pytest.raises(deploy.DeployError, match=f"Release {second.id} serves as before"):
+    with pytest.raises(DeployError, match=f"Release {second.id} serves as before"):
         deployed(tmp_path, "three", strategy="restart")
     assert world.calls[-2:] == ["give_back", f"end {second.id}"] or "give_back" in world.calls
     assert serving(two) == "two"
 
 
 def test_source_without_the_app_is_refused_with_what_it_has(tmp_path: Path, world: World) -> None:
-    with pytest.raises(deploy.DeployError, match=r"a module store .*correct app, or name the folder"):
+    with pytest.raises(DeployError, match=r"a module store .*correct app, or name the folder"):
         wanted(tmp_path, "one", module="store").deploy(None)
 
 
@@ -559,10 +590,10 @@ def test_after_hook_that_failed_is_run_by_the_next_converge(
     hooks = {"build": [], "migrate": [], "after": [HOOK], "after_failure": "keep"}
     deployment = wanted(tmp_path, "one", hooks=hooks)
     monkeypatch.setattr(units, "run_in_sandbox", fails)
-    with pytest.raises(deploy.DeployError, match=r"hooks\.after"):
+    with pytest.raises(DeployError, match=r"hooks\.after"):
         deployment.deploy(None)
     assert "hooks.after had not run to their end" in deployment.look(dry=True)["reasons"]
-    with pytest.raises(deploy.DeployError, match="nobody listens"):
+    with pytest.raises(DeployError, match="nobody listens"):
         deployment.look(dry=False)
     monkeypatch.setattr(units, "run_in_sandbox", lambda *_, **__: "")
     assert "hooks.after had not run to their end" in deployment.look(dry=False)["reasons"]
@@ -599,7 +630,7 @@ def test_bad_release_is_nothing_to_go_back_to(tmp_path: Path, world: World) -> N
     two = deployed(tmp_path, "one", "two")
     one = two.app.all_releases()[0]
     ledger.update(one, state=ledger.BAD)
-    with pytest.raises(deploy.DeployError, match="no earlier release"):
+    with pytest.raises(DeployError, match="no earlier release"):
         two.rollback(None)
 
 
@@ -613,7 +644,7 @@ def test_switch_that_fails_after_the_gate_leaves_no_second_instance(
     active = two.app.active()
     assert active
     monkeypatch.setattr(switch, "point_link", full)
-    with pytest.raises(deploy.DeployError, match="The disk is full"):
+    with pytest.raises(DeployError, match="The disk is full"):
         two.rollback(None)
     assert list(world.instances) == [active.id]
 
@@ -621,7 +652,7 @@ def test_switch_that_fails_after_the_gate_leaves_no_second_instance(
 # Development mode
 
 
-def live(tmp_path: Path, dependencies: str, content: str, **more: Any) -> deploy.Deployment:
+def live(tmp_path: Path, dependencies: str, content: str, **more: Any) -> Deployment:
     """A deployment of an app in development mode."""
     source = {
         "kind": "tree", "digest": dependencies, "describe": "live path shop", "version": content,
@@ -702,16 +733,15 @@ def test_mode_comes_and_goes_without_leftovers(tmp_path: Path, world: World) -> 
     assert wanted(tmp_path, "one").look(dry=False)["reasons"] == []
 
 
-def test_what_a_dead_change_of_the_mode_left_is_cleared(tmp_path: Path, world: World) -> None:
+def test_what_a_dead_change_of_the_mode_left_is_cleared(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     live(tmp_path, "deps", "code").deploy(parcel(tmp_path, "code"))
     left = wanted(tmp_path, "one").app.active()
     assert left
-    clear = deploy.Deployment._clear_development
-    deploy.Deployment._clear_development = lambda *_, **__: []  # type: ignore[method-assign]
-    try:
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "development_leftovers", lambda *_: iter(()))
         wanted(tmp_path, "one").deploy(None)
-    finally:
-        deploy.Deployment._clear_development = clear  # type: ignore[method-assign]
     running(world)
     world.instances.pop(left.id, None)
     dry = wanted(tmp_path, "one").look(dry=True)["reasons"]
@@ -729,7 +759,7 @@ def test_rollback_of_the_development_mode_is_refused(tmp_path: Path, world: Worl
     development.deploy(parcel(tmp_path, "code"))
     # The inventory may say something else by now.
     for deployment in (development, wanted(tmp_path, "one")):
-        with pytest.raises(deploy.DeployError, match="it runs in development mode"):
+        with pytest.raises(DeployError, match="it runs in development mode"):
             deployment.rollback(None)
     # What serves in production after it goes back to production.
     wanted(tmp_path, "two").deploy(None)
@@ -760,14 +790,14 @@ def test_mount_is_read_where_it_lies(tmp_path: Path, world: World, monkeypatch: 
     (mount / "requirements.txt").write_text("httpx<1\n")
     assert wanted(tmp_path, "", **keys).look(dry=False)["reasons"] == ["source changed"]
     (mount / "requirements.txt").write_text("-r gone.txt\n")
-    with pytest.raises(deploy.DeployError, match=r"source.mount: .* includes gone.txt"):
+    with pytest.raises(DeployError, match=r"source.mount: .* includes gone.txt"):
         wanted(tmp_path, "", **keys).look(dry=False)
-    deployment._discard(release)
+    store.discard(release)
     assert (mount / "shop.py").exists()
 
 
 def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    container = {
+    boxed = {
         "workers": 2, "graceful_timeout": 30, "stop_timeout": 45, "keepalive": 75, "network": "any", "writable_paths": [], "static": [],
     }  # fmt: skip
     source = {"kind": "image", "digest": "d", "describe": "image x", "image": {"from": "archive"}}
@@ -777,15 +807,15 @@ def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pyt
     def make(release: Release, *_: object) -> None:
         ledger.update(release, image={"id": "1", "uid": 10001, "gid": 0, "sets": []})
 
-    monkeypatch.setattr(images, "make", make)
-    monkeypatch.setattr(images, "exists", lambda release: there)
-    monkeypatch.setattr(images, "left_behind", lambda app: [])
-    monkeypatch.setattr(images, "prune", lambda app, **_: None)
-    monkeypatch.setattr(images, "discard", lambda release: discarded.append(release.id))
-    monkeypatch.setattr(images, "uid_of", lambda name: 995)
-    monkeypatch.setattr(images, "gid_of", lambda name: 995)
+    monkeypatch.setattr(image_source, "make", make)
+    monkeypatch.setattr(image_names, "exists", lambda release: there)
+    monkeypatch.setattr(image_cleanup, "left_behind", lambda app: [])
+    monkeypatch.setattr(image_cleanup, "prune", lambda app, **_: None)
+    monkeypatch.setattr(image_cleanup, "discard", lambda release: discarded.append(release.id))
+    monkeypatch.setattr(container, "uid_of", lambda name: 995)
+    monkeypatch.setattr(container, "gid_of", lambda name: 995)
     monkeypatch.setattr(units, "states_now", lambda names: dict.fromkeys(names, RUNS))
-    app = wanted(tmp_path, "d", source=source, container=container, files={}, module="", python=None)
+    app = wanted(tmp_path, "d", source=source, container=boxed, files={}, module="", python=None)
     app.deploy(None)
     release = app.app.active()
     assert release
@@ -796,14 +826,16 @@ def test_release_that_is_an_image(tmp_path: Path, world: World, monkeypatch: pyt
     there = False
     assert app.look(dry=False)["reasons"] == ["files of the release are missing or differ"]
     there = True
-    more = {**container, "workers": 3}
+    more = {**boxed, "workers": 3}
     changed = wanted(tmp_path, "d", source=source, container=more, files={}, module="", python=None)
     assert changed.look(dry=True)["reasons"] == ["settings changed: image"]
     world.bad = True
-    with pytest.raises(deploy.DeployError):
+    with pytest.raises(DeployError):
         changed.deploy(None)
     assert len(discarded) == 1
     assert app.app.active() == release
+    # Whatever the inventory wants by now, on the way back it says where a container's program listens.
+    assert isinstance(wanted(tmp_path, "one").gate_of(release), ContainerGate)
 
 
 WORKER = {"worker": "[Service]\nExecStart=work\n"}
@@ -846,7 +878,7 @@ def test_process_that_ends_fails_the_release_and_the_old_ones_run_again(tmp_path
     first = one.app.active()
     assert first
     world.dies = {"scheduler"}
-    with pytest.raises(deploy.DeployError) as caught:
+    with pytest.raises(DeployError) as caught:
         deployed(tmp_path, "two", processes=BOTH)
     assert "processes: scheduler ended by itself, with exit status 0" in str(caught.value)
     assert "From the journal of asgi-shop.scheduler@001" in str(caught.value)
@@ -869,7 +901,7 @@ def test_switch_that_fails_gives_the_processes_back(
 
     two = deployed(tmp_path, "one", "two", processes=WORKER)
     monkeypatch.setattr(switch, "point_link", full)
-    with pytest.raises(deploy.DeployError, match="The disk is full"):
+    with pytest.raises(DeployError, match="The disk is full"):
         two.rollback(None)
     assert world.up() == {"worker@001": True}
 
@@ -896,8 +928,8 @@ def test_release_taken_back_gives_the_processes_back(
         raise background.EndedError(release.process("worker"), "worker was ended by signal 11")
 
     deployed(tmp_path, "one", processes=WORKER)
-    monkeypatch.setattr(deploy, "watch", went_bad)
-    with pytest.raises(deploy.DeployError, match="serves again") as caught:
+    monkeypatch.setattr(activate, "watch", went_bad)
+    with pytest.raises(DeployError, match="serves again") as caught:
         deployed(tmp_path, "two", processes=WORKER, watch={"seconds": 5, "errors": 5})
     assert ("asgi-shop.worker@001" in str(caught.value)) == (ending == "process")
     assert world.up() == {"worker@000": True}
@@ -921,7 +953,7 @@ def test_processes_end_before_requests_are_held_in_place(
     ]  # fmt: skip
     world.calls.clear()
     world.bad = True
-    with pytest.raises(deploy.DeployError, match=f"Release {second.id} serves as before"):
+    with pytest.raises(DeployError, match=f"Release {second.id} serves as before"):
         deployed(tmp_path, "three", **keys)
     order = [call for call in world.calls if call.split()[0] in ("give_back", "end", "start")]
     assert order[-3:] == ["give_back", f"end {second.id}", "start worker@001"], "the app first"
@@ -980,7 +1012,7 @@ def test_drift_of_a_process(tmp_path: Path, world: World) -> None:
     ], "the app first, then what may ask it"
     world.processes[scheduler] = units.UnitState("activating", True, 9, 0)
     world.dies = {"scheduler"}
-    with pytest.raises(deploy.DeployError, match="processes: scheduler ended by itself"):
+    with pytest.raises(DeployError, match="processes: scheduler ended by itself"):
         one.look(dry=False)
 
 
@@ -1028,13 +1060,13 @@ def test_removal_leaves_no_process(tmp_path: Path, world: World) -> None:
 def test_user_whom_logind_keeps_running_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An app may ask it to linger, and a user with a process is not removed: `userdel` failed for ever."""
     said: list[list[str]] = []
-    monkeypatch.setattr(deploy, "LINGERING", tmp_path)
-    monkeypatch.setattr(deploy, "run", said.append)
-    monkeypatch.setattr(deploy, "uid_of", lambda _name: 993)
-    deploy._end_lingering("asgi-shop")
+    monkeypatch.setattr(remove, "LINGERING", tmp_path)
+    monkeypatch.setattr(remove, "run", said.append)
+    monkeypatch.setattr(remove, "uid_of", lambda _name: 993)
+    remove._end_lingering("asgi-shop")
     assert said == []
     (tmp_path / "asgi-shop").touch()
-    deploy._end_lingering("asgi-shop")
+    remove._end_lingering("asgi-shop")
     assert said == [["loginctl", "disable-linger", "asgi-shop"], ["systemctl", "stop", "user@993.service"]]
 
 
@@ -1044,7 +1076,7 @@ def test_user_who_alone_is_left_is_still_to_be_removed(
     """A removal that failed at its end was done for every later play."""
     app = wanted(tmp_path, "one")
     assert app.remove(purge=True, dry=True) == []
-    monkeypatch.setattr(deploy, "_has_user", lambda _name: True)
+    monkeypatch.setattr(remove, "_has_user", lambda _name: True)
     assert app.remove(purge=True, dry=True) == ["user asgi-shop"]
     monkeypatch.setattr(paths.App, "data", tmp_path / "data")
     (tmp_path / "data" / "media").mkdir(parents=True)

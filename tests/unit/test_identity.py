@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.module_utils import _certificates, _self_test
+from ansible_collections.asgi.host.plugins.module_utils import _certificates
 from ansible_collections.asgi.host.plugins.module_utils._apps import identity, problems
+from ansible_collections.asgi.host.plugins.module_utils._self_test import differences, forgery, model, probe
 from ansible_collections.asgi.host.plugins.plugin_utils import _doors, _identity, _preflight
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
@@ -209,9 +210,9 @@ def lies_of_identity(trusted: list[str], identity_headers: list[str]) -> list[st
     truth = "10.1.2.3"
     plain, forged = {**base, "headers": []}, {**base, "headers": seen_headers}
     if trusted:
-        forged["client"] = [_self_test.believed(_self_test.chain_of(_self_test.FORGED), truth, trusted), 0]
-    return _self_test.lies(
-        _self_test.FORGED, plain, forged, truth=truth, trusted=trusted, identity=identity_headers
+        forged["client"] = [differences.believed(differences.chain_of(forgery.FORGED), truth, trusted), 0]
+    return differences.lies(
+        forgery.FORGED, plain, forged, truth=truth, trusted=trusted, identity=identity_headers
     )
 
 
@@ -231,15 +232,15 @@ def test_door_that_wants_a_certificate_refuses_who_has_none(
     def ask(*_: Any) -> dict[str, Any]:
         if status == 200:
             return {}
-        error = _self_test.NoViewError("refused")
+        error = model.NoViewError("refused")
         error.status = status
         raise error
 
-    monkeypatch.setattr(_self_test, "_ask", ask)
-    monkeypatch.setattr(_self_test, "PAUSE", 0)
-    door = _self_test.Door(app="shop", domain="shop.test", paths=["/x"], certificate=True)
-    place = _self_test._Place("the host", ("10.1.2.3", 443), "10.1.2.3", 1.0)
-    judged = _self_test._judged(door, "/x", {}, place, lambda: False)
+    monkeypatch.setattr(probe, "ask", ask)
+    monkeypatch.setattr(probe, "INTERVAL_S", 0)
+    door = model.Door(app="shop", domain="shop.test", paths=["/x"], certificate=True)
+    place = probe.Place("the host", ("10.1.2.3", 443), "10.1.2.3", 1.0)
+    judged = probe.compare(door, "/x", {}, place, lambda: False)
     assert (bool(judged.differences), bool(judged.untested)) == (found, untested)
 
 

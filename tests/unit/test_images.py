@@ -12,7 +12,11 @@ import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 from ansible_collections.asgi.host.plugins.module_utils._apps.table import IMAGE_CHECKS
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.module_utils._release import build, gate, images, ledger, units
+from ansible_collections.asgi.host.plugins.module_utils._release import build, gate, ledger, units
+from ansible_collections.asgi.host.plugins.module_utils._release.images import cleanup as image_cleanup
+from ansible_collections.asgi.host.plugins.module_utils._release.images import container, inspection
+from ansible_collections.asgi.host.plugins.module_utils._release.images import gate as image_gate
+from ansible_collections.asgi.host.plugins.module_utils._release.images import source as image_source
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
 from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _specs, _stages
 
@@ -31,18 +35,23 @@ def complete(**keys: Any) -> dict[str, Any]:
     return _apps.normalize([app])[0]
 
 
-def described(app: dict[str, Any]) -> dict[str, Any]:
+def described(app: dict[str, Any]) -> Any:
     """What the module is told of it."""
     common = {"root": "/srv/asgi", "host": HOST, "server_pins": ["gunicorn==27.0.1"]}
     return _specs.describe(app, common, _origins.origin(app, ["."]), by="a@b")
+
+
+def secret(app: dict[str, Any]) -> Any:
+    """What must not be shown of it."""
+    return _specs.private(app, ["."])
 
 
 @pytest.fixture
 def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
     """A release on disk whose image is known."""
     monkeypatch.setattr(App, "secrets", property(lambda self: tmp_path / "etc" / self.name))
-    monkeypatch.setattr(images, "uid_of", lambda name: 995)
-    monkeypatch.setattr(images, "gid_of", lambda name: 994)
+    monkeypatch.setattr(container, "uid_of", lambda name: 995)
+    monkeypatch.setattr(container, "gid_of", lambda name: 994)
     made = App(tmp_path, "shop", "asgi-shop").release("20261125T010203-abcdef")
     made.source.mkdir(parents=True)
     ledger.write(made, {"image": {"id": "1234", "uid": 10001, "gid": 0, "sets": ["PYTHONUNBUFFERED"]}})
@@ -61,7 +70,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
     ],
 )
 def test_user_of_an_image(user: str, wanted: tuple[int, int]) -> None:
-    assert images.user_of(user, PASSWD, GROUP) == wanted
+    assert inspection.user_of(user, PASSWD, GROUP) == wanted
 
 
 @pytest.mark.parametrize(
@@ -78,13 +87,13 @@ def test_user_of_an_image(user: str, wanted: tuple[int, int]) -> None:
 )
 def test_an_image_of_root_is_refused_with_the_fix(user: str, words: str) -> None:
     with pytest.raises(build.BuildError, match=words) as caught:
-        images.user_of(user, PASSWD, GROUP)
+        inspection.user_of(user, PASSWD, GROUP)
     assert "USER 10001" in str(caught.value)
 
 
 @pytest.mark.parametrize("inside", [0, 1, 10001, 65535, 65536, 1_000_840_000])
 def test_the_app_is_its_own_user_and_all_others_are_nobody(inside: int) -> None:
-    ranges = [tuple(map(int, each.split(":"))) for each in images.mapping(inside, 995, 1 << 30)]
+    ranges = [tuple(map(int, each.split(":"))) for each in container.mapping(inside, 995, 1 << 30)]
     known = {
         start + step: there + step
         for start, there, count in ranges
@@ -94,13 +103,13 @@ def test_the_app_is_its_own_user_and_all_others_are_nobody(inside: int) -> None:
     assert all(there >= 1 << 30 for number, there in known.items() if number != inside)
     covered = sorted((start, start + count) for start, _host, count in ranges)
     assert all(left[1] <= right[0] for left, right in itertools.pairwise(covered))
-    assert sum(count for _id, _id, count in ranges) == images.IDS + (inside >= images.IDS)
+    assert sum(count for _id, _id, count in ranges) == container.IDS + (inside >= container.IDS)
 
 
 def test_numbers_of_two_apps_differ_and_are_none_of_peoples() -> None:
-    one, other = images.first_id("shop"), images.first_id("blog")
-    assert abs(one - other) >= images.IDS
-    assert all(600_100_000 + images.IDS < each < 1_878_982_656 for each in (one, other))
+    one, other = container.first_id("shop"), container.first_id("blog")
+    assert abs(one - other) >= container.IDS
+    assert all(600_100_000 + container.IDS < each < 1_878_982_656 for each in (one, other))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +125,7 @@ def test_numbers_of_two_apps_differ_and_are_none_of_peoples() -> None:
     ],
 )
 def test_words_reach_the_program_as_they_are(word: str, wanted: str) -> None:
-    assert images.quoted(word) == wanted
+    assert container.quoted(word) == wanted
 
 
 def test_variables_and_secrets(release: Release) -> None:
@@ -126,7 +135,7 @@ def test_variables_and_secrets(release: Release) -> None:
         secrets={"KEY": "one\ntwo"},
         credentials={"token": "sesame"},
     )
-    files = images.secret_files(release, described(app), _specs.private(app, ["."]))
+    files = container.secret_files(release, described(app), secret(app))
     assert set(files) == {"environment", "container.env", "credentials/token"}
     lines = files["container.env"].splitlines()
     assert "DATA=/var/lib/asgi/shop/x" in lines
@@ -145,7 +154,7 @@ def test_unit_of_an_image(release: Release) -> None:
     app = complete(
         secrets={"KEY": "hush\nhush"}, command=["gunicorn", "--bind=$X", "a b"], sandbox={"network": "none"}
     )
-    text = images.unit_text(release, described(app), _specs.private(app, ["."]))
+    text = container.unit_text(release, described(app), secret(app))
     assert "hush" not in text
     start = next(line for line in text.splitlines() if line.startswith("ExecStart=/"))
     for wanted in (
@@ -225,7 +234,7 @@ def test_login_is_in_no_message_and_in_no_digest() -> None:
     ],
 )
 def test_skopeo_takes_no_tag_beside_a_digest(name: str, wanted: str) -> None:
-    assert images._transport(name) == wanted
+    assert image_source.transport(name) == wanted
 
 
 def test_registry_that_is_down_leaves_what_is_known(
@@ -235,15 +244,15 @@ def test_registry_that_is_down_leaves_what_is_known(
         raise CommandError(argv, "exit status 1", "no route to host")
 
     spec = described(complete())
-    monkeypatch.setattr(images, "run", lambda argv, **_: "sha256:new\n")
-    assert images.asked(spec, None, release) == "sha256:new"
-    monkeypatch.setattr(images, "run", down)
+    monkeypatch.setattr(image_source, "run", lambda argv, **_: "sha256:new\n")
+    assert image_source.resolved_digest(spec, None, release) == "sha256:new"
+    monkeypatch.setattr(image_source, "run", down)
     ledger.update(release, image={"asked": "sha256:old"})
-    assert images.asked(spec, None, release) == "sha256:old"
-    assert images.asked(spec, None, None) == ""
+    assert image_source.resolved_digest(spec, None, release) == "sha256:old"
+    assert image_source.resolved_digest(spec, None, None) == ""
     pinned = described(complete(source={"image": {"name": "r.example/shop@sha256:" + "0" * 64}}))
-    monkeypatch.setattr(images, "run", lambda *_, **__: pytest.fail("a digest is asked for"))
-    assert images.asked(pinned, None, release) == ""
+    monkeypatch.setattr(image_source, "run", lambda *_, **__: pytest.fail("a digest is asked for"))
+    assert image_source.resolved_digest(pinned, None, release) == ""
 
 
 def test_archives(tmp_path: Path) -> None:
@@ -254,14 +263,14 @@ def test_archives(tmp_path: Path) -> None:
                 tar.addfile(tarfile.TarInfo(member), io.BytesIO())
         return path
 
-    assert images._kind_of(written("a.tar", "0a/layer.tar", "manifest.json")) == "docker-archive"
-    assert images._kind_of(written("b.tar", "./oci-layout", "./index.json")) == "oci-archive"
+    assert image_source.kind_of(written("a.tar", "0a/layer.tar", "manifest.json")) == "docker-archive"
+    assert image_source.kind_of(written("b.tar", "./oci-layout", "./index.json")) == "oci-archive"
     with pytest.raises(build.BuildError, match="holds no image"):
-        images._kind_of(written("c.tar", "shop/main.py"))
+        image_source.kind_of(written("c.tar", "shop/main.py"))
     broken = tmp_path / "d.tar"
     broken.write_bytes(b"\x1f\x8b nothing")
     with pytest.raises(build.BuildError, match="no tar"):
-        images._kind_of(broken)
+        image_source.kind_of(broken)
 
 
 def test_origins(tmp_path: Path) -> None:
@@ -289,12 +298,12 @@ def test_origins(tmp_path: Path) -> None:
 def test_gate_says_where_the_program_listens(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "states", lambda names: {})
     monkeypatch.setattr(gate.Gate, "passes", _refuse)
-    own = images.ContainerGate([], "localhost", "")
+    own = image_gate.ContainerGate([], "localhost", "")
     assert own.entry() == gate.Gate([], "localhost", "").entry()
-    monkeypatch.setattr(images, "astray", lambda release: 8000)
+    monkeypatch.setattr(image_gate, "wrong_port", lambda release: 8000)
     with pytest.raises(gate.GateError, match=r"no answer\nThe program listens on port 8000.*--fd 3"):
         own.passes(release)
-    monkeypatch.setattr(images, "astray", lambda release: None)
+    monkeypatch.setattr(image_gate, "wrong_port", lambda release: None)
     with pytest.raises(gate.GateError, match=r"no answer$"):
         own.passes(release)
 
@@ -308,18 +317,18 @@ def test_images_of_others_are_not_touched(release: Release, monkeypatch: pytest.
         f"localhost/asgi-shop:{release.id}", "localhost/asgi-shop:20200101T000000-aaaaaa", "localhost/asgi-shop-two:x",
         "docker.example/python:3",
     ]  # fmt: skip
-    monkeypatch.setattr(images, "PODMAN", "/bin/sh")
-    monkeypatch.setattr(images, "run", lambda argv, **_: "\n".join(listed))
-    assert images.left_behind(release.app) == ["localhost/asgi-shop:20200101T000000-aaaaaa"]
+    monkeypatch.setattr(image_cleanup, "PODMAN", "/bin/sh")
+    monkeypatch.setattr(image_cleanup, "run", lambda argv, **_: "\n".join(listed))
+    assert image_cleanup.left_behind(release.app) == ["localhost/asgi-shop:20200101T000000-aaaaaa"]
 
 
 def test_link_that_leads_out_of_what_was_copied(tmp_path: Path) -> None:
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "a").symlink_to("b")
-    images._must_not_lead_out(tmp_path)
+    inspection.check_links_inside(tmp_path)
     (tmp_path / "static" / "shadow").symlink_to("/etc/shadow")
     with pytest.raises(build.BuildError, match="static/shadow in the image is a link"):
-        images._must_not_lead_out(tmp_path)
+        inspection.check_links_inside(tmp_path)
 
 
 def test_only_what_a_killed_build_of_the_app_left_is_cleared_away() -> None:
@@ -334,6 +343,6 @@ def test_only_what_a_killed_build_of_the_app_left_is_cleared_away() -> None:
     ]
     found = [dict(zip(("Id", "Command", "ImageID", "Created"), each, strict=True)) for each in named]
     layers = {"layer", "layer2"}
-    assert sorted(images.abandoned(found, layers, since)) == ["first of ours", "ours", "ours later"]
-    assert images.abandoned(found, layers, "") == ["ours", "ours later"]
-    assert images.abandoned(found, set(), since) == []
+    assert sorted(image_cleanup.abandoned(found, layers, since)) == ["first of ours", "ours", "ours later"]
+    assert image_cleanup.abandoned(found, layers, "") == ["ours", "ours later"]
+    assert image_cleanup.abandoned(found, set(), since) == []

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _words
+from ansible_collections.asgi.host.plugins.module_utils._release import converge
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
-from ansible_collections.asgi.host.plugins.module_utils._release.deploy import Deployment
 from ansible_collections.asgi.host.plugins.module_utils._release.overview import overview
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, MisplacedError
 from ansible_collections.asgi.host.plugins.module_utils._stage import StageError
@@ -25,7 +25,7 @@ def _no_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
-def spec(tmp_path: Path, name: str) -> dict[str, Any]:
+def spec(tmp_path: Path, name: str) -> Any:
     return {"name": name, "root": str(tmp_path), "user": "x", "state": "present"}
 
 
@@ -38,11 +38,11 @@ def test_folder_in_the_place_of_the_link_is_named(tmp_path: Path) -> None:
 
 
 def test_module_goes_on_with_the_next_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def act(deployment: Any, app: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
+    def act(context: Any, app: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
         if app["name"] == "odd":
             raise UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "hush-hush of this app")
         if app["name"] == "placed":
-            deployment.app.active()
+            context.app.active()
         return {"status": "current"}
 
     monkeypatch.setattr(host, "act", act)
@@ -62,10 +62,10 @@ def test_module_goes_on_with_the_next_app(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_look_says_what_it_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def converge(self: Any, **_: Any) -> dict[str, Any]:
+    def inspect(context: Any, **_: Any) -> dict[str, Any]:
         raise RuntimeError("of one app")
 
-    monkeypatch.setattr(Deployment, "converge", converge)
+    monkeypatch.setattr(converge, "inspect", inspect)
     found, reasons = host.look_at_apps([spec(tmp_path, "shop")], {}, Tools(uv="uv", index=None))
     assert found == {}
     assert "RuntimeError: of one app" in reasons[0]

@@ -15,10 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._apps import identity, normalize
 from ansible_collections.asgi.host.plugins.module_utils._release import environment, paths
-from ansible_collections.asgi.host.plugins.module_utils._self_test import FORGED, Door, NoViewError
+from ansible_collections.asgi.host.plugins.module_utils._self_test import (
+    differences,
+    forgery,
+    model,
+    on_host,
+    outside,
+    probe,
+    request,
+)
+from ansible_collections.asgi.host.plugins.module_utils._self_test.forgery import FORGED
+from ansible_collections.asgi.host.plugins.module_utils._self_test.model import Door, NoViewError
 from ansible_collections.asgi.host.plugins.plugin_utils import _doors
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
@@ -45,7 +54,7 @@ def view(client: str | None = OWN, scheme: str = "https", **headers: str) -> dic
 def lies(
     seen: dict[str, Any], *, truth: str | None = OWN, trusted: tuple[str, ...] = (), plain: Any = None
 ) -> str:
-    return "\n".join(_self_test.lies(FORGED, plain or view(), seen, truth=truth, trusted=trusted))
+    return "\n".join(differences.lies(FORGED, plain or view(), seen, truth=truth, trusted=trusted))
 
 
 def test_port_of_a_host_is_the_clients_to_say_and_nothing_else_of_it() -> None:
@@ -55,10 +64,10 @@ def test_port_of_a_host_is_the_clients_to_say_and_nothing_else_of_it() -> None:
     sent = [("Host", "shop.test:8443"), *FORGED]
     plain = seen("443", "shop.test", 443)
     for told in (plain, seen("8443", "shop.test:8443", 8443)):
-        assert _self_test.lies(sent, plain, told, truth=OWN, trusted=()) == []
-    wrong = _self_test.lies(sent, plain, seen("8080", "shop.test:8443", 8080), truth=OWN, trusted=())
+        assert differences.lies(sent, plain, told, truth=OWN, trusted=()) == []
+    wrong = differences.lies(sent, plain, seen("8080", "shop.test:8443", 8080), truth=OWN, trusted=())
     assert [each[:24] for each in wrong] == ["the host and port shop.t", "the header x-forwarded-p"]
-    assert _self_test.lies(FORGED, plain, seen("8443", "shop.test:8443", 8443), truth=OWN, trusted=())
+    assert differences.lies(FORGED, plain, seen("8443", "shop.test:8443", 8443), truth=OWN, trusted=())
 
 
 def test_same_view_is_no_lie() -> None:
@@ -137,7 +146,7 @@ def test_from_outside_another_address_of_the_network_is_no_lie() -> None:
     ],
 )
 def test_rule_of_the_chain(chain: list[str], peer: str, trusted: list[str], client: str) -> None:
-    assert _self_test.believed(chain, peer, trusted) == client
+    assert differences.believed(chain, peer, trusted) == client
 
 
 def test_every_forged_header_is_overwritten_or_dropped_for_every_location() -> None:
@@ -150,7 +159,7 @@ def test_every_forged_header_is_overwritten_or_dropped_for_every_location() -> N
 
 
 def test_forged_values_say_which_header_they_came_by() -> None:
-    marked = [value for _name, value in FORGED if any(mark in value for mark in _self_test.MARKS)]
+    marked = [value for _name, value in FORGED if any(mark in value for mark in forgery.MARKS)]
     assert len(marked) == len(set(marked))
 
 
@@ -337,26 +346,26 @@ def answer(worker: Any, query: str) -> tuple[int, bytes]:
 
 
 def test_worker_answers_a_signed_request_with_its_view(worker: Any) -> None:
-    ticket = _self_test.ticket(KEY, time.time())
-    status, body = answer(worker, _self_test._query(ticket, "n1"))
+    ticket = request.ticket(KEY, time.time())
+    status, body = answer(worker, request.query(ticket, "n1"))
     assert status == 200
-    seen = _self_test._proved(body, ticket, "n1")
+    seen = request.proved(body, ticket, "n1")
     assert seen is not None
     assert (seen["client"], seen["server"], seen["root_path"]) == ([OWN, 0], ["shop.test", 443], "/shop")
     assert ["x-a", "ü"] in seen["headers"]
-    assert _self_test._proved(body, ticket, "n2") is None
+    assert request.proved(body, ticket, "n2") is None
     forged = json.loads(body)
     forged["view"] = forged["view"].replace(OWN, "10.9.9.9")
-    assert _self_test._proved(json.dumps(forged).encode(), ticket, "n1") is None
+    assert request.proved(json.dumps(forged).encode(), ticket, "n1") is None
 
 
 def queries() -> Iterator[str]:
-    good = _self_test._query(_self_test.ticket(KEY, time.time()), "n")
+    good = request.query(request.ticket(KEY, time.time()), "n")
     yield good[:-1] + ("0" if good[-1] != "0" else "1")
     yield good.replace(".n.", ".m.")
-    yield _self_test._query(_self_test.ticket("6" * 64, time.time()), "n")
-    yield _self_test._query(_self_test.ticket(KEY, time.time() - 3600), "n")
-    yield _self_test._query(_self_test.ticket(KEY, time.time() + 7200), "n")
+    yield request.query(request.ticket("6" * 64, time.time()), "n")
+    yield request.query(request.ticket(KEY, time.time() - 3600), "n")
+    yield request.query(request.ticket(KEY, time.time() + 7200), "n")
     yield f"{good}&a=b"
     yield from (
         "asgi-host-view=",
@@ -381,12 +390,12 @@ def test_app_does_not_get_the_key(worker: Any) -> None:
 def test_worker_without_a_key_answers_nobody(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     function = worker._signed_view
     monkeypatch.setitem(function.__globals__, "_view_key", b"")
-    scope = {"query_string": _self_test._query(_self_test.ticket("", time.time()), "n").encode()}
+    scope = {"query_string": request.query(request.ticket("", time.time()), "n").encode()}
     assert function(scope) is None
 
 
 def test_ticket_does_not_hold_the_key() -> None:
-    assert KEY not in json.dumps(_self_test.ticket(KEY, 0.0))
+    assert KEY not in json.dumps(request.ticket(KEY, 0.0))
 
 
 # A whole door
@@ -402,10 +411,10 @@ def judged(monkeypatch: pytest.MonkeyPatch, answers: list[Any], path: str = "/x"
             raise found
         return found
 
-    monkeypatch.setattr(_self_test, "_ask", ask)
-    monkeypatch.setattr(_self_test, "PAUSE", 0)
-    place = _self_test._Place("the host", (OWN, 443), OWN, 1.0)
-    return _self_test._judged(door, path, {}, place, lambda: False)
+    monkeypatch.setattr(probe, "ask", ask)
+    monkeypatch.setattr(probe, "INTERVAL_S", 0)
+    place = probe.Place("the host", (OWN, 443), OWN, 1.0)
+    return probe.compare(door, path, {}, place, lambda: False)
 
 
 def test_good_door(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,9 +480,9 @@ def test_server_without_a_view_is_asked_whether_it_is_reached(
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr(_self_test._Place, "connection", lambda *_: Connection())
+    monkeypatch.setattr(probe.Place, "connection", lambda *_: Connection())
     door = Door(app="shop", domain="shop.test", paths=[], health="/health", healthy=healthy)
-    found = _self_test._reached(door, _self_test._Place("the host", (OWN, 443), OWN, 1.0), lambda: False)
+    found = probe.reach(door, probe.Place("the host", (OWN, 443), OWN, 1.0), lambda: False)
     assert bool(found.differences) is wrong
 
 
@@ -504,13 +513,13 @@ def test_door_without_tls(
 
 
 def test_nobody_at_the_door_is_nothing_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_self_test, "PORT", 1)
-    found = _self_test.from_outside([DOOR], {"shop": _self_test.ticket(KEY, 0.0)}, "127.0.0.1")
+    monkeypatch.setattr(outside, "PORT", 1)
+    found = outside.from_outside([DOOR], {"shop": request.ticket(KEY, 0.0)}, "127.0.0.1")
     assert (found.asked, found.differences, found.untested) == (0, {}, {})
 
 
 def test_own_addresses_are_addresses() -> None:
-    assert all(_self_test.within(address, ["0.0.0.0/0", "::/0"]) for address in _self_test.own_addresses())
+    assert all(model.within(address, ["0.0.0.0/0", "::/0"]) for address in on_host.own_addresses())
 
 
 # What is asked
@@ -574,15 +583,15 @@ def test_workers_from_before_a_reload_are_waited_for(monkeypatch: pytest.MonkeyP
     """Until they have closed their sockets a question may meet the configuration of before."""
     seen = iter([{1, 2}, {2, 3}, {3, 4}])
     asked: list[float] = []
-    monkeypatch.setattr(_self_test, "nginx_workers", lambda: next(seen))
+    monkeypatch.setattr(on_host, "nginx_workers", lambda: next(seen))
     monkeypatch.setattr(time, "sleep", asked.append)
-    _self_test._await_end_of({1, 2})
+    on_host.await_end_of({1, 2})
     assert len(asked) == 2
 
 
 def test_workers_that_stay_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_self_test, "nginx_workers", lambda: {1})
-    monkeypatch.setattr(_self_test, "RELOADING", 0.1)
+    monkeypatch.setattr(on_host, "nginx_workers", lambda: {1})
+    monkeypatch.setattr(on_host, "RELOAD_TIMEOUT_S", 0.1)
     began = time.monotonic()
-    _self_test._await_end_of({1})
+    on_host.await_end_of({1})
     assert 0.1 <= time.monotonic() - began < 5

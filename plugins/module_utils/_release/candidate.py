@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import stat
@@ -13,17 +12,19 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from .. import _progress, _trees, _words
+from .._contract.answers import Migrated
+from .._contract.release import AppPrivate, HookStage, ReleaseSpec
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask
 from .._process import CommandError, run, succeeds
-from . import build, copies, environment, hints, images, ledger, live, tree, units
+from . import build, copies, environment, hints, ledger, live, tree, units
 from .build import Tools
 from .live import Live
 from .paths import SYSTEMD, Release
 from .requirements import named
+from .runtime.protocol import Hook, Runtime, TextFile
 from .workshop import Workshop
 
 # Seconds that one hook may take.
@@ -44,19 +45,17 @@ class Candidate:
     """One release of an app; ``spec`` says what is wanted, ``private`` holds its environment and secrets."""
 
     release: Release
-    spec: Mapping[str, Any]
-    private: Mapping[str, Any]
-    login: Mapping[str, str] | None = None
-    """Of the registry that the release's image is in."""
-    asked: str = ""
-    """The digest that the tag of the image stands for."""
+    spec: ReleaseSpec
+    private: AppPrivate
+    runtime: Runtime
+    """What it runs in."""
 
     @property
     def live(self) -> Live | None:
         """The live folder that is the source in development mode."""
         return live.wanted(self.release.app, self.spec)
 
-    def text_files(self) -> list[tuple[Path, str, int]]:
+    def text_files(self) -> list[TextFile]:
         """The small files of a release that can be put back at any time."""
         files = [(self.release.drop_in, self.spec["texts"]["release.conf"], 0o644)]
         files += [
@@ -64,41 +63,11 @@ class Candidate:
             for name, text in self.spec["processes"].items()
         ]
         files += [(self.release.folder / name, text, 0o644) for name, text in self.spec["files"].items()]
-        if images.is_one(self.spec):
-            return files + self._image_files()
-        if self.spec["command"]:
-            filled = environment.fill(self.spec["command"], self._tokens())
-            files.append((self.release.folder / "command.json", f"{json.dumps(filled)}\n", 0o644))
-        fitting = ledger.read(self.release).get("workers")
-        if fitting and fitting < self.spec["workers"]["wanted"]:
-            files.append(self.workers_file(fitting))
-        view = environment.view_key(self.release.app)
-        wanted = environment.wanted_files(self.release, self.private, self.spec["domains"], view)
-        for name, text in wanted.items():
-            files.append((self.release.secrets / name, text, 0o600))
-        return files
-
-    def workers_file(self, fitting: int) -> tuple[Path, str, int]:
-        """The file that says how many workers fit, where that is less than were wanted."""
-        return self.release.folder / "workers", f"{fitting}\n", 0o644
-
-    def _image_files(self) -> list[tuple[Path, str, int]]:
-        unit = images.unit_text(self.release, self.spec, self.private)
-        secret = images.secret_files(self.release, self.spec, self.private)
-        return [
-            (self.release.drop_in.with_name("image.conf"), unit, 0o644),
-            *((self.release.secrets / name, text, 0o600) for name, text in secret.items()),
-        ]
+        return files + self.runtime.text_files(self.release)
 
     def owner_of(self, path: Path) -> tuple[int, int]:
-        """The numbers of the user and group that one of these files belongs to.
-
-        A container has no systemd that brings credentials to its user: they are the app's own, in a folder below
-        those of root.
-        """
-        if images.is_one(self.spec) and path.is_relative_to(self.release.secrets / "credentials"):
-            return uid_of(self.release.app.user), gid_of(self.release.app.user)
-        return 0, 0
+        """The numbers of the user and group that one of these files belongs to."""
+        return self.runtime.owner_of(self.release, path)
 
     def _tokens(self) -> dict[str, str]:
         return environment.tokens(self.release, self.spec["domains"])
@@ -112,25 +81,24 @@ class Candidate:
             path.parent.chmod(0o755)
         write_atomically(path, text.encode(), mode=mode, uid=uid, gid=gid)
 
-    def _take_image(self, archive: Path | None, tools: build.Tools) -> None:
-        _progress.step("image", app=self.release.app.name)
-        images.make(self.release, self.spec, archive, tools, self.login, self.asked)
-        self._put_texts()
-        ledger.update(
-            self.release, state=ledger.BUILT, locked="", source_stamp=tree.stamp(self.release.source)
-        )
-
-    def build(self, archive: Path | None, tools: build.Tools, others: Sequence[Release]) -> None:
+    def build(self, archive: Path | None, tools: Tools, others: Sequence[Release]) -> None:
         """Fill the release's folder; ``others`` are releases whose virtualenv may serve again.
 
         A live folder is its source as it is. Raises RefusedError, BuildError, CommandError, OSError.
         """
-        if images.is_one(self.spec):
-            self._take_image(archive, tools)
-            return
-        python = self.spec["python"]["path"]
-        with Workshop(self.release, python, readable=self._read_by_build(tools)) as shop:
+        self.runtime.build(self, archive, tools, others)
+
+    def build_virtualenv(self, archive: Path | None, tools: Tools, others: Sequence[Release]) -> None:
+        """Fill the folder of a release that runs in a virtualenv, in the sandbox for builds."""
+        with Workshop(self.release, self._python["path"], readable=self._read_by_build(tools)) as shop:
             self._build(archive, replace(tools, shop=shop), others, shop)
+
+    @property
+    def _python(self) -> Mapping[str, str]:
+        """The interpreter of the virtualenv, with its path and version. Raises RefusedError."""
+        if python := self.spec["python"]:
+            return {"path": python["path"], "version": python["version"]}
+        raise RefusedError("python: this host has no interpreter for the app; run site.yml")
 
     def _read_by_build(self, tools: Tools) -> list[str]:
         """What a build reads beside the release's folder."""
@@ -160,10 +128,10 @@ class Candidate:
             )
         if self.live and self.live.mount:
             # Before the build, whose own words for it would be of no use.
-            self._put_texts()
+            self.put_texts()
             self._must_be_readable(self.live.mount)
         try:
-            build.make(self.release, self.spec, tools, self.spec["python"], others)
+            build.make(self.release, self.spec, tools, self._python, others)
         except build.BuildError as error:
             if self.live and self.live.mount and "Permission denied" in str(error):
                 raise build.BuildError(
@@ -172,7 +140,7 @@ class Candidate:
                 ) from error
             raise
         self._share()
-        self._put_texts()
+        self.put_texts()
         if self.spec["hooks"]["build"]:
             # What a build backend has left running has no part in it.
             shop.close()
@@ -192,7 +160,8 @@ class Candidate:
             venv_stamp=tree.stamp(self.release.venv),
         )
 
-    def _put_texts(self) -> None:
+    def put_texts(self) -> None:
+        """Write the small files, and have systemd know them."""
         for path, text, mode in self.text_files():
             self.put(path, text, mode)
         # systemd-run and the service itself must know the drop-in.
@@ -341,7 +310,7 @@ class Candidate:
             raise
 
     def hooks(
-        self, stage: str, writable: Sequence[Path] = (), bound: Mapping[Path, Path] | None = None
+        self, stage: HookStage, writable: Sequence[Path] = (), bound: Mapping[Path, Path] | None = None
     ) -> None:
         """Run the commands of a stage in the unit's own sandbox. Raises RefusedError at the first that fails."""
         for hook in environment.fill(self.spec["hooks"][stage], self._tokens()):
@@ -350,22 +319,8 @@ class Candidate:
                 continue
             command = hook["command"]
             argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
-            texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
-            # What builds (node, for the assets of a page) makes code in memory, and serves nobody.
-            loosened = ["MemoryDenyWriteExecute"] if stage == "build" else []
             try:
-                if images.is_one(self.spec):
-                    images.run_hook(self.release, self.spec, self.private, argv, HOOK_TIMEOUT)
-                else:
-                    units.run_in_sandbox(
-                        self.release,
-                        texts,
-                        argv,
-                        writable=writable,
-                        bound=bound or {},
-                        loosened=loosened,
-                        timeout=HOOK_TIMEOUT,
-                    )
+                self.runtime.run_hook(self.release, Hook(argv, stage, writable, bound or {}), HOOK_TIMEOUT)
             except CommandError as error:
                 shown = command if isinstance(command, str) else " ".join(command)
                 hint = ""
@@ -390,7 +345,7 @@ class Candidate:
                     return folder / meant.relative_to(top)
         return meant
 
-    def migrate(self, active: Release | None) -> dict[str, bool]:
+    def migrate(self, active: Release | None) -> Migrated:
         """Run the hooks; returns whether they did, and whether what they changed is this host's own.
 
         A hook that wrote to the app's data folder has its database there, so every host needs it; one that did
