@@ -13,6 +13,7 @@ from ansible_collections.asgi.host.plugins.module_utils import _systems, _words
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
+    _origins,
     _outcome,
     _parcels,
     _sources,
@@ -134,6 +135,7 @@ class ActionModule(ActionBase):
             return Asked({}, known)
         for name in parcels:
             _controller.say(self, self._task_vars, "its source has changed", name)
+            _controller.say_once(self, self._task_vars, _origins.not_sent(told.origins[name]), name)
         self._parcels = parcels
         return Asked(self._role.everything(host, told, parcels), sources)
 

@@ -16,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _beside,
     _controller,
     _fleet,
+    _origins,
     _outcome,
     _parcels,
     _progress,
@@ -119,6 +120,7 @@ class ActionModule(ActionBase):
         needed = found["status"] == "needed"
         words = _outcome.due(found) if needed else "its live folder gets what changed"
         _controller.say(self, self._task_vars, words, name)
+        _controller.say_once(self, self._task_vars, _origins.not_sent(self._origins[name]), name)
 
     def _step(self, step: str, about: str, app: str) -> None:
         """Say what this machine does, where the host is not at work yet."""

@@ -89,6 +89,27 @@ CASES: list[Case] = [
         ("source.requirements:", "leads out of the source"),
         source={"path": "x", "requirements": "../secret.txt"},
     ),
+    _one("pattern is empty", ("source.exclude[0]: '/' matches nothing",), source={"path": "x", "exclude": ["/"]}),
+    _one(
+        "pattern leads out",
+        ("source.include[0]:", "leads out of the source"),
+        source={"path": "x", "include": ["../dist/"]},
+    ),
+    _one(
+        "pattern is a comment",
+        ("source.exclude[0]:", "is a comment"),
+        source={"path": "x", "exclude": ["# docs"]},
+    ),
+    _one(
+        "patterns of an archive",
+        ("source.include: is for source.path; remove it",),
+        source={"archive": {"path": "x.tar"}, "include": ["dist/"]},
+    ),
+    _one(
+        "folder outside the repository",
+        ("source.git.folder:", "leads out of the repository"),
+        source={"git": {"repo": "https://git.example.com/x.git", "folder": "../x"}},
+    ),
     _one("extras is a string", ("source.extras:", "not a list"), source={"path": "x", "extras": "prod"}),
     _one("requirement is an option", ("requirements[0]:", "option of pip"), requirements=["-r other.txt"]),
     _one(

@@ -140,7 +140,7 @@ def _without_what_an_image_has(app: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(source: Mapping[str, Any]) -> dict[str, Any]:
-    full = {**source, "extras": list(source["extras"]), "groups": list(source["groups"])}
+    full = {**source, **{key: list(source[key]) for key in ("include", "exclude", "extras", "groups")}}
     if "image" in full:
         image = {key: full["image"].get(key) for key in IMAGE_CHECKS}
         args = image["build_args"] or {}

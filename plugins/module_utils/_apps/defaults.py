@@ -22,7 +22,7 @@ APP_DEFAULTS: dict[str, Any] = {
     "purge": False,
     "app": None,
     "factory": False,
-    "source": {"requirements": None, "extras": [], "groups": []},
+    "source": {"include": [], "exclude": [], "requirements": None, "extras": [], "groups": []},
     "requirements": [],
     "server_requirements": None,
     "shared": [],

@@ -663,6 +663,7 @@ class Deployment:
                 "id": release.id,
                 "source": self.spec["source"]["describe"],
                 "version": self.spec["source"].get("version", ""),
+                **({"ref": ref} if (ref := self.spec["source"].get("ref")) else {}),
                 "digest": self._digest(),
                 "parts": self.wanted_parts(),
                 "details": self._details(),

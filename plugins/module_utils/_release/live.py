@@ -31,7 +31,8 @@ def dependencies(folder: Path, wanted: Mapping[str, Any]) -> str:
     ``wanted`` is the app's ``source``. Raises requirements.UnreadableError, OSError.
     """
     chosen = requirements.choose(folder, wanted.get("requirements"))
-    project = folder / "pyproject.toml"
+    home = requirements.project_of(folder, wanted.get("requirements"))
+    project = home / "pyproject.toml"
     texts: dict[str, list[str]] = {}
     within = (folder.resolve(),)
     if chosen and chosen.is_file():
@@ -43,7 +44,7 @@ def dependencies(folder: Path, wanted: Mapping[str, Any]) -> str:
         texts[chosen.name] = own
     built = project.is_file() and "build-system" in requirements.table_of(project, within)
     if built or (chosen and chosen.name == "uv.lock"):
-        for path in (project, folder / "setup.py", folder / "setup.cfg"):
+        for path in (project, home / "setup.py", home / "setup.cfg"):
             if path.is_file():
                 texts[path.name] = [requirements.text_of(path, within)]
     return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
