@@ -18,6 +18,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _fleet,
     _origins,
     _outcome,
+    _own_files,
     _parcels,
     _progress,
     _sources,
@@ -60,7 +61,10 @@ class ActionModule(ActionBase):
         looked = arguments.get("looked") or {}
         if arguments.get("mode") == "remove":
             return {**result, **self._remove(common, looked)}
-        told = role.tell(self._host, self._loader, rollback_of=arguments["app"] if rollback else "")
+        contents = _own_files.Contents(self, self._task_vars, role.bases)
+        told = role.tell(
+            self._host, self._loader, contents.of, rollback_of=arguments["app"] if rollback else ""
+        )
         self._origins = told.origins
         # What is to go goes when nothing leads to it any more, by a task of its own.
         described = [spec for spec in told.specs if rollback or spec["state"] == "present"]

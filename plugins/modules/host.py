@@ -62,7 +62,7 @@ from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: 
 
 # isort: split
 from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _self_test, _words
-from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
+from ansible_collections.asgi.host.plugins.module_utils._private import mask, of_an_app, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import hints, units
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
@@ -255,8 +255,7 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
     for app in given["apps"]:
         own = private.get("apps", {}).get(app["name"], {})
         secret = [
-            own.get("secrets", {}),
-            own.get("credentials", {}),
+            *of_an_app(own),
             (own.get("registry") or {}).get("password", ""),
             private.get("index") or "",
         ]

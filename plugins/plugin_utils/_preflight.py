@@ -129,6 +129,8 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
     named += [(f"source.image.{key}", image[key]) for key in ("path", "archive") if image.get(key)]
     if (app["source"].get("archive") or {}).get("path"):
         named.append(("source.archive.path", app["source"]["archive"]["path"]))
+    for number, each in enumerate(app["files"]):
+        named += [(f"files[{number}].{kind}", each[kind]) for kind in ("template", "file") if kind in each]
     for name, content in app["credentials"].items():
         if not isinstance(content, str):
             named.append((f"credentials.{name}", content["file"]))

@@ -26,6 +26,7 @@ APP_DEFAULTS: dict[str, Any] = {
     "requirements": [],
     "server_requirements": None,
     "shared": [],
+    "files": [],
     "packages": [],
     "app_dir": "",
     "python": None,

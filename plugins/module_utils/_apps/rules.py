@@ -9,6 +9,7 @@ from typing import Any
 
 from .checks import Say
 from .defaults import APP_DEFAULTS, SERVERS, SOURCES, YEAR
+from .files import file_rules
 from .identity import identity_rules
 from .images import image_rules
 from .program_values import VARIABLE
@@ -92,6 +93,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
         )
     _acme_rules(say, app)
     _places(say, app)
+    file_rules(say, app)
     static_rules(say, app)
 
 

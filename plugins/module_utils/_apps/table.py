@@ -10,6 +10,7 @@ from typing import Any
 
 from .checks import Check, Say, a_bool, each, keys, line, number, one_of, optional, pattern, seconds
 from .defaults import SERVERS, STAGES
+from .files import files
 from .identity import identity_headers
 from .images import TARGET, build_args, image_name, registry_auth
 from .program_values import (
@@ -267,6 +268,7 @@ CHECKS: dict[str, Check] = {
     "requirements": _requirements,
     "server_requirements": optional(each(requirement, '["gunicorn<27"]', filled=True)),
     "shared": _shared,
+    "files": files,
     "packages": each(
         pattern(DEBIAN_PACKAGE, "the name of a Debian package", "give one such as libpq5"), "[libpq5]"
     ),

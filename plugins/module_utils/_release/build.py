@@ -285,8 +285,9 @@ def make(
 
 
 def _content(release: Release, spec: Mapping[str, Any]) -> str:
-    """What stands for the source's content; that of a live folder is not the same for long."""
-    return release.id if release.source.is_symlink() else str(spec["source"]["digest"])
+    """What stands for the source's content, the app's own files included; that of a live folder is not the same for long."""
+    whole = f"{spec['source']['digest']}{spec.get('own_files', '')}"
+    return release.id if release.source.is_symlink() else whole
 
 
 def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release]) -> bool:

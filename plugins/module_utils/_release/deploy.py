@@ -22,7 +22,7 @@ from typing import IO, Any
 from .. import _progress, _trees, _words
 from .._files import gid_of, owned_as, sync_folder, uid_of
 from .._nginx import account
-from .._private import mask, without_passwords
+from .._private import mask, of_an_app, without_passwords
 from .._process import CommandError, run
 from . import (
     assets,
@@ -519,7 +519,8 @@ class Deployment:
         digest = self.spec["live"]["digest"]
         if not self._live.holds(digest):
             shared = [item["path"] for item in self.spec["shared"]]
-            self.synced = self._live.receive(archive, digest, shared) or [str(self._live.folder)]
+            own = list(self.private.get("files", {}))
+            self.synced = self._live.receive(archive, digest, shared, own) or [str(self._live.folder)]
 
     def _earlier(self, active: Release | None, release: Release) -> str | None:
         """What a release that takes over from ``active`` can be taken back to: nothing of the development mode."""
@@ -722,8 +723,7 @@ class Deployment:
 
     def _masked(self, text: str) -> str:
         secret = [
-            self.private.get("secrets", {}),
-            self.private.get("credentials", {}),
+            *of_an_app(self.private),
             (self.login or {}).get("password", ""),
             self.tools.index or "",
         ]

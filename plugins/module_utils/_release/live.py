@@ -91,14 +91,17 @@ class Live:
             return {}
         return found
 
-    def receive(self, archive: Path, digest: str, shared: Sequence[str]) -> list[str]:
+    def receive(
+        self, archive: Path, digest: str, shared: Sequence[str], own: Sequence[str] = ()
+    ) -> list[str]:
         """Bring the folder to what ``archive`` holds; returns the names that changed.
 
         What was sent before and is not there any more is removed. What others made stays, and so does what is behind
-        the links of the ``shared`` paths. No link is followed.
+        the links of the ``shared`` paths, and the app's ``own`` files. No link is followed.
         """
         self.app.live.mkdir(mode=0o755, exist_ok=True)
         linked = [path for path in shared if (self.app.live / path).is_symlink()]
+        linked += [path for path in own if (self.app.live / path).is_file()]
         changed = []
         names = []
         with tarfile.open(archive) as tar, _trees.opened(self.app.live) as live:
