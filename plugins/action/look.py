@@ -13,7 +13,9 @@ from ansible_collections.asgi.host.plugins.module_utils import _systems, _words
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
+    _origins,
     _outcome,
+    _own_files,
     _parcels,
     _sources,
     _specs,
@@ -47,7 +49,8 @@ class ActionModule(ActionBase):
         self._parcels: dict[str, str] = {}
         for words in _variables.warnings(self._task.args["role"], self._task_vars):
             self._display.warning(words)
-        if problems := role.problems():
+        self._contents = _own_files.Contents(self, self._task_vars, role.bases)
+        if problems := role.problems() or self._contents.problems(role.apps):
             return {**result, "failed": True, "msg": _words.safe_all(problems)}
         remembered = _controller.Remembered(self._task_vars)
         guess, known = remembered.read()
@@ -124,7 +127,7 @@ class ActionModule(ActionBase):
         """What a host with these facts is asked, with the sources that are not those which are ``known``."""
         self._parcels = {}
         try:
-            told = self._role.tell(host, self._loader)
+            told = self._role.tell(host, self._loader, self._contents.of)
             if told.failures:
                 raise _sources.SourceError("\n".join(told.failures.values()))
             parcels, sources = ({}, known) if self._only_looks() else _parcels.changed(told, known)
@@ -134,6 +137,7 @@ class ActionModule(ActionBase):
             return Asked({}, known)
         for name in parcels:
             _controller.say(self, self._task_vars, "its source has changed", name)
+            _controller.say_once(self, self._task_vars, _origins.not_sent(told.origins[name]), name)
         self._parcels = parcels
         return Asked(self._role.everything(host, told, parcels), sources)
 

@@ -16,7 +16,9 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _beside,
     _controller,
     _fleet,
+    _origins,
     _outcome,
+    _own_files,
     _parcels,
     _progress,
     _sources,
@@ -59,7 +61,10 @@ class ActionModule(ActionBase):
         looked = arguments.get("looked") or {}
         if arguments.get("mode") == "remove":
             return {**result, **self._remove(common, looked)}
-        told = role.tell(self._host, self._loader, rollback_of=arguments["app"] if rollback else "")
+        contents = _own_files.Contents(self, self._task_vars, role.bases)
+        told = role.tell(
+            self._host, self._loader, contents.of, rollback_of=arguments["app"] if rollback else ""
+        )
         self._origins = told.origins
         # What is to go goes when nothing leads to it any more, by a task of its own.
         described = [spec for spec in told.specs if rollback or spec["state"] == "present"]
@@ -119,6 +124,7 @@ class ActionModule(ActionBase):
         needed = found["status"] == "needed"
         words = _outcome.due(found) if needed else "its live folder gets what changed"
         _controller.say(self, self._task_vars, words, name)
+        _controller.say_once(self, self._task_vars, _origins.not_sent(self._origins[name]), name)
 
     def _step(self, step: str, about: str, app: str) -> None:
         """Say what this machine does, where the host is not at work yet."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 MASK = "(secret)"
@@ -26,6 +27,12 @@ def wrap(values: Any) -> str:
 def unwrap(text: str | None) -> Any:
     """What wrap() was given; an empty mapping for nothing."""
     return json.loads(base64.b64decode(text)) if text else {}
+
+
+def of_an_app(private: Mapping[str, Any]) -> list[Any]:
+    """What is secret of an app's private values: its variables are not, and of its files those that say so are."""
+    files = [each["hidden"] for each in private.get("files", {}).values()]
+    return [private.get("secrets", {}), private.get("credentials", {}), files]
 
 
 def strings(values: Any) -> list[str]:

@@ -65,7 +65,7 @@ from ansible_collections.asgi.host.plugins.module_utils import _host, _progress,
 from ansible_collections.asgi.host.plugins.module_utils._contract.answers import AppAnswer
 from ansible_collections.asgi.host.plugins.module_utils._contract.release import ReleaseSpec
 from ansible_collections.asgi.host.plugins.module_utils._contract.steps import Step
-from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
+from ansible_collections.asgi.host.plugins.module_utils._private import mask, of_an_app, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import converge, hints, rollback, units
 from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
@@ -265,8 +265,7 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
     for app in given["apps"]:
         own = private.get("apps", {}).get(app["name"], {})
         secret = [
-            own.get("secrets", {}),
-            own.get("credentials", {}),
+            *of_an_app(own),
             (own.get("registry") or {}).get("password", ""),
             private.get("index") or "",
         ]

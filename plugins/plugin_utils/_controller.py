@@ -18,6 +18,7 @@ from ansible import constants
 from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.module_utils._files import write_atomically
 from ansible_collections.asgi.host.plugins.plugin_utils import _progress
+from ansible_collections.asgi.host.plugins.plugin_utils._fleet import run_folder
 
 
 def operator() -> str:
@@ -80,6 +81,18 @@ def say(action: Any, task_vars: Mapping[str, Any] | None, words: str, app: str =
     """Say in the play what happens on a host, or in check mode would."""
     name, check = inventory_name(task_vars), action._task.check_mode
     action._display.display(_progress.line(name, words, app, check=check))
+
+
+def say_once(action: Any, task_vars: Mapping[str, Any] | None, words: str, app: str) -> None:
+    """Say what holds for all hosts of an app: with the first of them alone. Nothing where there are no words."""
+    if not words:
+        return
+    said = hashlib.sha256(f"{app} {words}".encode()).hexdigest()[:16]
+    try:
+        (run_folder() / f"said-{said}").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    say(action, task_vars, words, app)
 
 
 def cache(name: str) -> Path | None:

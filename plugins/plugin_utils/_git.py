@@ -34,8 +34,18 @@ from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
 )
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+# The server of a repository that is reached by SSH, as both forms of an address begin.
+SSH_ADDRESS = re.compile(
+    r"ssh://(?:[^@/\s=]+@)?(?P<host>[\w.-]+)(?::\d+)?/|(?![a-z+]+://)(?:[^@/:\s=]+@)?(?P<name>[\w.-]+):"
+)
 ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o StrictHostKeyChecking=accept-new"
+# Without them git-lfs takes itself for not installed, and leaves its pointers.
+LARGE_FILES = {
+    "filter.lfs.clean": "git-lfs clean -- %f",
+    "filter.lfs.smudge": "git-lfs smudge -- %f",
+    "filter.lfs.process": "git-lfs filter-process",
+}
 # Seconds that one call of git may take; a clone of a large repository takes long.
 LIMIT = 600
 # Names that are shown to somebody who asked for one that is not there.
@@ -55,6 +65,7 @@ class Repository:
         self._folder = run_folder() / f"git-{name}"
         # Nobody is there to answer a question; ssh would ask at the terminal and wait.
         self._env = {"GIT_SSH_COMMAND": SSH, **environment()}
+        self._has_key = bool(given.get("key_file"))
         if given.get("key_file"):
             self._use_key(read_key(str(locate(str(given["key_file"]), bases))))
 
@@ -69,19 +80,29 @@ class Repository:
 
     def commit(self) -> str:
         """The full name of the commit that the version stands for. One that is given in full asks nobody."""
+        return self._resolved()[0]
+
+    def ref(self) -> str:
+        """The branch or tag that the version is; empty for a commit."""
+        return self._resolved()[1]
+
+    def _resolved(self) -> tuple[str, str]:
+        """The commit, and the branch or tag."""
         if COMMIT.fullmatch(self.version):
-            return self.version
+            return self.version, ""
         with self._locked():
             note = self._folder / f"asgi-{hashlib.sha256(self.version.encode()).hexdigest()[:16]}"
             if not note.exists():
-                note.write_text(self._resolve(), encoding="utf-8")
-            return note.read_text(encoding="utf-8")
+                note.write_text("\n".join(self._resolve()), encoding="utf-8")
+            commit, _sign, ref = note.read_text(encoding="utf-8").partition("\n")
+            return commit, ref
 
-    def _resolve(self) -> str:
-        listed = self._git("ls-remote", self._address)
-        refs = {
-            name: commit for commit, _sign, name in (line.partition("\t") for line in listed.splitlines())
-        }
+    def _resolve(self) -> tuple[str, str]:
+        listed = self._git("ls-remote", "--symref", self._address)
+        pairs = [line.partition("\t") for line in listed.splitlines()]
+        refs = {name: commit for commit, _sign, name in pairs if not commit.startswith("ref: ")}
+        # Which branch HEAD is.
+        meant = {name: ref.removeprefix("ref: ") for ref, _sign, name in pairs if ref.startswith("ref: ")}
         for name in (
             self.version,
             f"refs/tags/{self.version}^{{}}",  # an annotated tag's commit, before the tag itself
@@ -89,11 +110,11 @@ class Repository:
             f"refs/heads/{self.version}",
         ):
             if name in refs:
-                return refs[name]
+                return refs[name], _short(meant.get(name, name))
         if ABBREVIATED.fullmatch(self.version):
             self._fetch_all()
             try:
-                return self._git("rev-parse", "--verify", "--quiet", f"{self.version}^{{commit}}").strip()
+                return self._git("rev-parse", "--verify", "--quiet", f"{self.version}^{{commit}}").strip(), ""
             except SourceError:
                 pass  # told below, with what there is
         names = [name.split("/", 2)[2] for name in refs if name.startswith(("refs/heads/", "refs/tags/"))]
@@ -129,6 +150,19 @@ class Repository:
             part.rename(tree)
             return tree
 
+    def bring_large_files(self, tree: Path) -> None:
+        """Have Git LFS put the content of its files into a checkout, where the controller has git-lfs."""
+        with self._locked():
+            if self._has_large_files():
+                self._git("lfs", "pull", "origin", inside=tree)
+
+    def _has_large_files(self) -> bool:
+        try:
+            self._git("lfs", "version")
+        except SourceError:
+            return False
+        return True
+
     def _fetch_all(self) -> None:
         self._git("fetch", "--quiet", "--force", self._address, "+refs/*:refs/asgi/*")
 
@@ -147,13 +181,22 @@ class Repository:
     def _guards(self) -> dict[str, str]:
         """What holds for submodules; they may come without TLS where the repository itself does."""
         plain = {"protocol.http.allow": "always"} if self._address.startswith("http://") else {}
-        return {**SUBMODULE_GUARDS, **plain}
+        return {**SUBMODULE_GUARDS, **plain, **(self._by_key() if self._has_key else {})}
+
+    def _by_key(self) -> dict[str, str]:
+        """Submodules that are on the repository's own server by HTTPS: by SSH, where the deploy key opens them."""
+        found = SSH_ADDRESS.match(self._address)
+        return {f"url.{found[0]}.insteadOf": f"https://{found['host'] or found['name']}/"} if found else {}
+
+    def _settings(self, command: str) -> dict[str, str] | None:
+        """The configuration of one of git's commands that needs some."""
+        return {"submodule": self._guards(), "lfs": LARGE_FILES}.get(command)
 
     def _git(self, *argv: str, inside: Path | None = None) -> str:
         where = ["-C", str(inside)] if inside else [f"--git-dir={self._folder}"]
         try:
             done = subprocess.run(
-                command(argv, where, self._guards() if argv[0] == "submodule" else None),
+                command(argv, where, self._settings(argv[0])),
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -177,6 +220,12 @@ class Repository:
                 f"git could not read {self.shown}: {said}\nCheck source.git.repo, key_file, and that the server is up."
             )
         return done.stdout
+
+
+def _short(ref: str) -> str:
+    """The name of a branch or tag; empty for what is neither."""
+    name = ref.removesuffix("^{}")
+    return name.removeprefix("refs/heads/").removeprefix("refs/tags/") if name != "HEAD" else ""
 
 
 def _address(repo: str, bases: list[str]) -> str:

@@ -9,8 +9,11 @@ a bare repository with such a configuration among its files, and an archive a wh
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 # Of every call. What git finds by looking around is a repository by its `.git` alone; `--git-dir` names any other.
@@ -33,6 +36,19 @@ KEPT = {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
 OF_A_FILTER = ("clean", "smudge", "process")
 
 
+class CheckoutError(Exception):
+    """A checkout that git cannot read; the message holds what git says, and the fix."""
+
+
+@dataclass
+class Files:
+    """Files of a checkout by their names relative to a folder."""
+
+    tracked: list[str] = field(default_factory=list)
+    untracked: list[str] = field(default_factory=list)
+    """Those that git does not ignore. One that ends in a slash is a checkout of its own."""
+
+
 def environment() -> dict[str, str]:
     """The environment of every call: a play that a hook of git starts inherits what git told the hook."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT or not name.startswith("GIT_")}
@@ -50,7 +66,8 @@ class Checkout:
     """Somebody's folder that is, or lies in, a checkout. It is asked, and never written to nor fetched for."""
 
     def __init__(self, folder: Path) -> None:
-        self._where = ["-C", str(folder)]
+        self._folder = folder.resolve()
+        self._where = ["-C", str(self._folder)]
         # No transport: objects that a partial clone lacks would be fetched by a program of its configuration.
         self._env = {
             **environment(),
@@ -73,6 +90,79 @@ class Checkout:
             more=self._no_filters(),
         )
         return described + ("-dirty" if changed else "")
+
+    def files(self) -> Files | None:
+        """The files that git knows, or would add; None outside a checkout, and for a folder that is ignored as a whole.
+
+        Raises CheckoutError.
+        """
+        found = Files()
+        listed = self._list("-t", "--cached", "--others")
+        if listed is None:
+            return None
+        for entry in listed:
+            sign, _space, name = entry.partition(" ")
+            (found.untracked if sign == "?" else found.tracked).append(name)
+        # A conflict has three entries for one file.
+        found.tracked = list(dict.fromkeys(found.tracked))
+        if not (found.tracked or found.untracked) and self._is_ignored():
+            return None
+        return found
+
+    def ignored(self) -> list[str]:
+        """What git ignores, folders as one, with a slash at their end. Raises CheckoutError."""
+        return self._list("--others", "--ignored", "--directory") or []
+
+    def _is_ignored(self) -> bool:
+        done = self._run("check-ignore", "--quiet", "--", f"./{self._inside}")
+        return bool(self._inside) and done.returncode == 0
+
+    def _list(self, *options: str) -> list[str] | None:
+        """The names that git lists, relative to the folder; None outside a checkout."""
+        if self._top is None:
+            return None
+        only = ["--", f":(literal){self._inside}"] if self._inside else []
+        done = self._run("ls-files", "-z", *options, "--exclude-standard", *only)
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip()
+            raise CheckoutError(
+                f"{self._top} is a checkout, and git cannot say which files belong to it: {said}; put that right, or take its "
+                ".git away"
+            )
+        names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+        if not self._inside:
+            return names
+        within = re.compile(rf"(?P<sign>[A-Z?] )?{re.escape(self._inside)}/(?P<name>.+)", re.DOTALL)
+        matches = filter(None, map(within.fullmatch, names))
+        return [f"{match['sign'] or ''}{match['name']}" for match in matches]
+
+    @cached_property
+    def _top(self) -> Path | None:
+        """The folder of the checkout: the nearest that has a `.git`, whatever else git would take for a repository."""
+        places = (self._folder, *self._folder.parents)
+        return next((place for place in places if os.path.lexists(place / ".git")), None)
+
+    @cached_property
+    def _inside(self) -> str:
+        """The folder as the checkout calls it; empty for its top."""
+        inside = str(self._folder.relative_to(self._top or self._folder))
+        return "" if inside == "." else inside
+
+    def _run(self, *argv: str) -> subprocess.CompletedProcess[bytes]:
+        # Named in full: whose folder it is says nothing against it where git starts no program that it names.
+        where = ["-C", str(self._top), f"--git-dir={self._top}/.git", f"--work-tree={self._top}"]
+        try:
+            return subprocess.run(
+                command(argv, where),
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+        except OSError as error:
+            raise CheckoutError(
+                f"{self._top} is a checkout, and the controller has no git to say which files belong to it; install git there"
+            ) from error
 
     def _no_filters(self) -> dict[str, str]:
         """Every filter that the repository itself configures, made none; the operator's own (git-lfs) stay."""

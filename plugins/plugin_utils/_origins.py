@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
 from ansible_collections.asgi.host.plugins.module_utils._release.live import dependencies
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import UnreadableError
-from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _git, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _git, _sent, _sources
 
 SourceError = _sources.SourceError
 
@@ -40,12 +40,18 @@ def origin(
     if given.get("package"):
         return Packages(given["package"])
     if given.get("git"):
-        return Checkout(_git.Repository(given["git"], bases, read_key))
+        repository = _git.Repository(given["git"], bases, read_key)
+        return Checkout(repository, given["git"].get("folder"), given["exclude"])
     if given.get("image"):
         return image(given["image"], bases)
     if given.get("archive"):
         return Archive(given["archive"], bases, module=app["app"].partition(":")[0], app_dir=app["app_dir"])
-    return Folder(given["path"], bases)
+    return Folder(given["path"], bases, given["include"], given["exclude"])
+
+
+def not_sent(source: Origin) -> str:
+    """That files of a folder are not sent, in words; empty where all are, and for every other source."""
+    return source.not_sent() if isinstance(source, Folder) else ""
 
 
 class Unasked:
@@ -81,10 +87,23 @@ class Packages:
 class Folder:
     """A folder on the controller, as it is at this moment."""
 
-    def __init__(self, path: str, bases: list[str]) -> None:
+    def __init__(
+        self, path: str, bases: list[str], include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> None:
         self._folder = _sources.locate(path, bases)
         if not self._folder.is_dir():
             raise SourceError(f"{self._folder} is a file; give the folder that holds the app")
+        self._selection = _sent.Selection(self._folder, include, exclude)
+
+    def entries(self) -> list[tuple[str, Path]]:
+        """The files that are sent. Raises SourceError, UnfitError for what no later try would mend."""
+        found = self._selection.entries
+        _sent.must_be_whole(found)
+        return found
+
+    def not_sent(self) -> str:
+        """What is left out though nobody excluded it, in words; empty where there is nothing."""
+        return _sent.in_words(self._selection.left_out(), self._folder)
 
     def dockerfile(self, wanted: str | None) -> str:
         """The Dockerfile to build from, by its place in the folder. Raises SourceError where there is none."""
@@ -100,21 +119,29 @@ class Folder:
         """Describe it by its content, and by what git calls it."""
         return {
             "kind": "tree",
-            "digest": _sources.digest(self._folder),
+            "digest": _sources.digest(self.entries()),
             "describe": f"path {self._folder.name}",
             "version": _sources.version(self._folder),
         }
 
     def parcel(self, scratch: Path) -> Path:
         """Pack the folder."""
-        return _packed(self._folder, scratch)
+        return _packed(self.entries(), scratch)
+
+
+class Context(Folder):
+    """The folder of a Dockerfile: `.dockerignore` says what an image gets of it, and git nothing."""
+
+    def entries(self) -> list[tuple[str, Path]]:
+        """All but what any tool leaves behind."""
+        return list(_sources.entries(self._folder))
 
 
 class LiveFolder(Folder):
     """A folder on the controller that is sent to a live folder of the host whenever it changed."""
 
     def __init__(self, source: Mapping[str, Any], bases: list[str]) -> None:
-        super().__init__(source["path"], bases)
+        super().__init__(source["path"], bases, source["include"], source["exclude"])
         self._source = source
 
     def describe(self) -> dict[str, Any]:
@@ -147,25 +174,42 @@ class Mount:
 
 
 class Checkout:
-    """A commit of a git repository."""
+    """A commit of a git repository, or a folder of it; without what patterns ``exclude``."""
 
-    def __init__(self, repository: _git.Repository) -> None:
+    def __init__(
+        self, repository: _git.Repository, folder: str | None = None, exclude: Sequence[str] = ()
+    ) -> None:
         self._repository = repository
+        self._folder, self._exclude = folder, list(exclude)
 
     def describe(self) -> dict[str, Any]:
         """Describe it by its commit."""
         commit = self._repository.commit()
+        narrowed = json.dumps([self._folder, self._exclude]) if self._folder or self._exclude else ""
+        within = f" {self._folder}" if self._folder else ""
         return {
             "kind": "tree",
-            "digest": hashlib.sha256(f"git {commit}".encode()).hexdigest(),
-            "describe": f"git {self._repository.shown} {self._repository.version}",
+            "digest": hashlib.sha256(f"git {commit}{narrowed}".encode()).hexdigest(),
+            "describe": f"git {self._repository.shown} {self._repository.version}{within}",
             "version": commit,
+            "ref": self._repository.ref(),
         }
 
     def parcel(self, scratch: Path) -> Path:
         """Pack all that is committed."""
-        tree = self._repository.checkout(self._repository.commit())
-        return _packed(tree, scratch, frozenset({".git"}))
+        commit = self._repository.commit()
+        tree = self._repository.checkout(commit)
+        folder = tree / (self._folder or "")
+        if not folder.is_dir() or not folder.resolve().is_relative_to(tree.resolve()):
+            raise _sources.UnfitError(
+                f"source.git.folder: {self._repository.shown} has no folder {self._folder} at {commit[:9]}; name one that it "
+                "has"
+            )
+        found = _sent.without(_sources.entries(folder, frozenset({".git"})), self._exclude)
+        if _sent.pointers(found):
+            self._repository.bring_large_files(tree)
+            _sent.must_be_whole(found)
+        return _packed(found, scratch)
 
 
 class Archive:
@@ -198,7 +242,11 @@ class Archive:
             return path
         into = scratch / "unpacked"
         into.mkdir()
-        return _packed(_archives.unpack(path, into, module=self._module, app_dir=self._app_dir), scratch)
+        found = list(
+            _sources.entries(_archives.unpack(path, into, module=self._module, app_dir=self._app_dir))
+        )
+        _sent.must_be_whole(found)
+        return _packed(found, scratch)
 
 
 def image(given: Mapping[str, Any], bases: list[str]) -> Origin:
@@ -213,7 +261,7 @@ class BuiltImage:
 
     def __init__(self, given: Mapping[str, Any], bases: list[str]) -> None:
         self._given = given
-        self._folder = Folder(given["path"], bases)
+        self._folder = Context(given["path"], bases)
 
     def describe(self) -> dict[str, Any]:
         """Describe it by the folder's content and what the build is told. Raises SourceError without a Dockerfile."""
@@ -287,7 +335,7 @@ class NamedImage:
         """Make nothing."""
 
 
-def _packed(folder: Path, scratch: Path, left_out: frozenset[str] = _sources.LEFT_OUT) -> Path:
+def _packed(found: _sources.Entries, scratch: Path) -> Path:
     archive = scratch / "source.tar.gz"
-    _sources.pack(folder, archive, left_out)
+    _sources.pack(found, archive)
     return archive

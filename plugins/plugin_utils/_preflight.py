@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import posixpath
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _stages,
 )
 
+NOT_SENT = "is not sent, for git ignores it, or source.exclude names it; name it in source.include"
 # Where systems keep the authorities that they trust; the first that is there is taken for what clients know.
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
@@ -127,6 +129,8 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
     named += [(f"source.image.{key}", image[key]) for key in ("path", "archive") if image.get(key)]
     if (app["source"].get("archive") or {}).get("path"):
         named.append(("source.archive.path", app["source"]["archive"]["path"]))
+    for number, each in enumerate(app["files"]):
+        named += [(f"files[{number}].{kind}", each[kind]) for kind in ("template", "file") if kind in each]
     for name, content in app["credentials"].items():
         if not isinstance(content, str):
             named.append((f"credentials.{name}", content["file"]))
@@ -170,17 +174,25 @@ def _plain_key(path: str) -> bytes:
 
 
 def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
+    source = app["source"]
     try:
-        folder = _sources.locate(app["source"]["path"], bases)
+        folder = _sources.locate(source["path"], bases)
         if not folder.is_dir():
             return [f"source.path: {folder} is a file; give the folder that holds the app"]
-        list(_sources.entries(folder))
-    except _sources.SourceError as error:
-        return [f"source.path: {error}"] if "leads out" in str(error) else []
+        found = _origins.Folder(source["path"], bases, source["include"], source["exclude"]).entries()
+    except _sources.UnfitError as error:
+        return [f"source.path: {error}"]
+    except _sources.SourceError:
+        return []  # told by the task that needs it
+    sent = {name for name, _path in found}
     problems = []
-    if not (folder / app["app_dir"]).is_dir():
-        problems.append(f"app_dir: {folder} has no folder {app['app_dir']}; name one that it has")
-    chosen = app["source"].get("requirements")
+    app_dir, chosen = app["app_dir"].strip("/"), source.get("requirements")
+    if not (folder / app_dir).is_dir():
+        problems.append(f"app_dir: {folder} has no folder {app_dir}; name one that it has")
+    elif app_dir and not any(name.startswith(f"{app_dir}/") for name in sent):
+        problems.append(f"app_dir: {folder / app_dir} {NOT_SENT}")
     if chosen and not (folder / chosen).is_file():
         problems.append(f"source.requirements: {folder} has no file {chosen}; name one that it has")
+    elif chosen and posixpath.normpath(chosen) not in sent:
+        problems.append(f"source.requirements: {folder / chosen} {NOT_SENT}")
     return problems

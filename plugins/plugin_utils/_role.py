@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -155,10 +155,17 @@ class Role:
         """The folder of the host that is installed from; empty for an index."""
         return _stages.WHEELS if self.variables["wheels"] else ""
 
-    def tell(self, host: dict[str, Any], loader: Any, *, rollback_of: str = "") -> _specs.Told:
+    def tell(
+        self,
+        host: dict[str, Any],
+        loader: Any,
+        contents: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        *,
+        rollback_of: str = "",
+    ) -> _specs.Told:
         """The apps, as a host with these facts is told of them; for a rollback the one, whose source is not asked.
 
-        ``loader`` is Ansible's, which reads deploy keys.
+        ``loader`` is Ansible's, which reads deploy keys; ``contents`` gives an app's files.
         """
         common = self.common(host)
         apps = [app for app in self.apps if not rollback_of or app["name"] == rollback_of]
@@ -169,6 +176,7 @@ class Role:
             lambda path: _controller.read_key(loader, path),
             by=_controller.operator(),
             rollback=bool(rollback_of),
+            contents=contents,
         )
 
     def common(self, host: dict[str, Any]) -> dict[str, Any]:

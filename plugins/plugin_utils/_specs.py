@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -96,10 +98,11 @@ def tell(
     *,
     by: str,
     rollback: bool = False,
+    contents: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _app: {},
 ) -> Told:
     """What a module is told of normalized apps; ``common`` is that of describe(), and the package ``index``.
 
-    ``read_key`` gives a deploy key's content by its path. Whoever goes back asks no source.
+    ``read_key`` gives a deploy key's content by its path, ``contents`` an app's files. Whoever goes back asks no source.
     """
     told = Told()
     own: dict[str, Any] = {}
@@ -110,7 +113,15 @@ def tell(
             if app["state"] == "present":
                 told.origins[name] = _origins.Unasked() if rollback else _origins.origin(app, bases, read_key)
                 own[name] = private(app, bases, files=not rollback)
-            told.specs.append(describe(app, common, told.origins.get(name), by=by))
+                if app["files"] and not rollback:
+                    own[name]["files"] = contents(app)
+            spec = describe(app, common, told.origins.get(name), by=by)
+            if open_files := [
+                each for each in own.get(name, {}).get("files", {}).items() if not each[1]["secret"]
+            ]:
+                # What a build makes of the source may be made of them.
+                spec["own_files"] = hashlib.sha256(json.dumps(open_files).encode()).hexdigest()
+            told.specs.append(spec)
         except _sources.SourceError as error:
             told.failures[name] = source_failure(name, error)
         except Exception as error:  # noqa: BLE001 - of one app, and the others of the host go on

@@ -16,6 +16,7 @@ CERTIFICATES = ("APP", "HOST", "DOMAIN", "LEFT", "UNTIL", "ISSUER")
 COMPARED = ("source", "requirements", "interpreter", "settings")
 # Characters of a commit, version or issuer that are shown.
 SHOWN = 20
+COMMIT = 9
 DAY = 86400
 # A certificate that nothing renews by itself is spoken of this many days before its end; a short-lived one when a third
 # of its life is left, which is when it is renewed.
@@ -73,6 +74,9 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _columns(entry: Mapping[str, Any], state: str) -> tuple[str, ...]:
     what = str(entry.get("version") or entry.get("source") or "-")[:SHOWN]
+    if ref := entry.get("ref"):
+        # Of a commit its beginning is enough beside the name of what it was.
+        what = f"{what[:COMMIT]} ({str(ref)[:SHOWN]})"
     if entry.get("mode"):
         state = f"{state} ({entry['mode']})"
     return (entry["id"], state, what, str(entry.get("activated") or "-"), str(entry.get("by") or "-"))

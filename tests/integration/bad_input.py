@@ -89,7 +89,107 @@ CASES: list[Case] = [
         ("source.requirements:", "leads out of the source"),
         source={"path": "x", "requirements": "../secret.txt"},
     ),
+    _one(
+        "pattern is empty",
+        ("source.exclude[0]: '/' matches nothing",),
+        source={"path": "x", "exclude": ["/"]},
+    ),
+    _one(
+        "pattern leads out",
+        ("source.include[0]:", "leads out of the source"),
+        source={"path": "x", "include": ["../dist/"]},
+    ),
+    _one(
+        "pattern is a comment",
+        ("source.exclude[0]:", "is a comment"),
+        source={"path": "x", "exclude": ["# docs"]},
+    ),
+    _one(
+        "patterns of an archive",
+        ("source.include: is for source.path; remove it",),
+        source={"archive": {"path": "x.tar"}, "include": ["dist/"]},
+    ),
+    _one(
+        "folder outside the repository",
+        ("source.git.folder:", "leads out of the repository"),
+        source={"git": {"repo": "https://git.example.com/x.git", "folder": "../x"}},
+    ),
     _one("extras is a string", ("source.extras:", "not a list"), source={"path": "x", "extras": "prod"}),
+    *(
+        _one(f"file {case}", words, files=files)
+        for case, files, words in (
+            ("list is a mapping", {"path": "a"}, ("files: a mapping is not a list",)),
+            ("is a string", ["sesame"], ("files[0]: the value is not a mapping",)),
+            ("without a path", [{"content": "x"}], ("files[0].path: is missing",)),
+            (
+                "outside the source",
+                [{"path": "../a", "content": "x"}],
+                ("files[0].path:", "leads out of the source"),
+            ),
+            ("with an absolute path", [{"path": "/etc/a", "content": "x"}], ("files[0].path:", "leads out")),
+            ("without content", [{"path": "a"}], ("files[0]: has no content", "content, template and file")),
+            (
+                "with two contents",
+                [{"path": "a", "content": "x", "file": "y"}],
+                ("files[0]: has content and file; give exactly one",),
+            ),
+            (
+                "whose content is a mapping",
+                [{"path": "a", "content": {"k": "sesame"}}],
+                ("files[0].content: the value is not",),
+            ),
+            ("is a folder", [{"path": "a/", "content": "x"}], ("files[0].path: 'a/' is a folder",)),
+            (
+                "twice",
+                [{"path": "a", "content": "x"}, {"path": "./a", "content": "x"}],
+                ("files[1].path: './a' is there twice",),
+            ),
+            (
+                "in a file",
+                [{"path": "a", "content": "x"}, {"path": "a/b", "content": "x"}],
+                ("files[1].path: 'a/b' would be a file and a folder",),
+            ),
+            (
+                "mode is a number",
+                [{"path": "a", "content": "x", "mode": 420}],
+                ("files[0].mode: 420 is not a mode in quotes",),
+            ),
+            (
+                "mode opens a secret",
+                [{"path": "a", "content": "x", "mode": "0644", "secret": True}],
+                ("files[0].mode: '0644' does not go", "0640"),
+            ),
+            (
+                "mode hides it",
+                [{"path": "a", "content": "x", "mode": "0600"}],
+                ("files[0].mode: '0600' does not go", "0644"),
+            ),
+            (
+                "key unknown",
+                [{"path": "a", "content": "x", "secert": True}],
+                ("files[0].secert: no such key; did you mean secret?",),
+            ),
+        )
+    ),
+    _one(
+        "file in a shared path",
+        ("files[0].path: 'up/a' meets the shared path 'up'",),
+        files=[{"path": "up/a", "content": "x"}],
+        shared=[{"path": "up"}],
+    ),
+    _one(
+        "secret file in a static folder",
+        ("files[0].path: 'static/a' is secret, and nginx serves",),
+        files=[{"path": "static/a", "content": "x", "secret": True}],
+        static=[{"url": "/static/", "path": "static"}],
+    ),
+    _one(
+        "file in a mount",
+        ("files: source.mount is not the role's to write to",),
+        source={"mount": "/vagrant/shop"},
+        reload=True,
+        files=[{"path": "a", "content": "x"}],
+    ),
     _one("requirement is an option", ("requirements[0]:", "option of pip"), requirements=["-r other.txt"]),
     _one(
         "requirement with line break", ("requirements[0]:", "not a requirement"), requirements=["httpx\n-r x"]

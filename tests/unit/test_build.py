@@ -60,12 +60,14 @@ class Flapping(build.Tools):
     asked: list[tuple[str, bool]] = field(default_factory=list)
     given: list[dict[str, str]] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
+    calls: list[tuple[str, ...]] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     locked: str = "pyyaml==6.0.4\n"
 
     def run(self, *argv: str, **_: bool) -> str:
         """Note what was asked, and whether anew."""
         self.asked.append((" ".join(argv[:2]), self.refresh))
+        self.calls.append(argv)
         self.folders.update(option[12:] for option in argv if option.startswith("--directory="))
         installs = [each for each in self.asked if each[0] == "pip install"]
         if argv[1] == "install" and len(installs) <= self.lacks:
@@ -100,6 +102,7 @@ def make(
     others: Sequence[Release] = (),
     digest: str = "d",
     files: Mapping[str, str] | None = None,
+    named: str | None = None,
 ) -> str:
     """Make a release whose source has these files, a requirement in requirements.txt by default."""
     release = App(folder, "shop", "asgi-shop").release(f"2026010{number}T000000-aaaaaa")
@@ -107,7 +110,7 @@ def make(
     for name, text in (files or {"requirements.txt": "pyyaml\n"}).items():
         (release.source / name).parent.mkdir(parents=True, exist_ok=True)
         (release.source / name).write_text(text)
-    source = {"kind": "tree", "digest": digest}
+    source = {"kind": "tree", "digest": digest, "requirements": named}
     spec = {
         "source": source,
         "requirements": [],
@@ -115,8 +118,9 @@ def make(
         "server": "gunicorn",
         "server_requirements": None,
     }
+    python = {"path": "/usr/bin/python3", "version": "3.11.2"}
+    spec["python"] = python
     with NearWorkshop(release, folder / "build") as shop:
-        python = {"path": "/usr/bin/python3", "version": "3.11.2"}
         return build.make(release, spec, replace(tools, shop=shop), python, others)
 
 
@@ -146,6 +150,29 @@ def test_change_of_an_included_file_is_another_virtualenv(tmp_path: Path) -> Non
     ]
     assert digests[0] != digests[1]
     assert digests[0] == digests[2]
+
+
+def test_lock_of_a_sub_folder_makes_it_the_project(tmp_path: Path) -> None:
+    """With its own pyproject.toml, while the rest of the source is there for what it has by path."""
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    project = '[project]\nname = "api"\nversion = "1"\n[build-system]\nrequires = []\n'
+    files = {
+        "backend/pyproject.toml": project,
+        "backend/uv.lock": 'version = 1\nrequires-python = ">=3.11"\n',
+        "common/x.py": "",
+    }
+    assert make(tmp_path, tools, files=files, named="backend/uv.lock")
+    (exported,) = [argv for argv in tools.calls if argv[0] == "export"]
+    assert any(word.endswith("/src/backend") and word.startswith("--project=") for word in exported)
+    assert [Path(folder).name for folder in tools.folders] == ["backend"]
+    assert tools.calls[-1][-1].endswith("/project/backend")
+
+
+def test_requirements_of_a_sub_folder_are_meant_from_the_top(tmp_path: Path) -> None:
+    tools = Flapping(uv="uv", index=None, lacks=0)
+    files = {"requirements/prod.txt": "./libs/x\n", "libs/x/pyproject.toml": ""}
+    assert make(tmp_path, tools, files=files, named="requirements/prod.txt")
+    assert [Path(folder).name for folder in tools.folders] == ["project"]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.asgi.host.plugins.plugin_utils import _git
-from ansible_collections.asgi.host.plugins.plugin_utils._sources import SourceError, UnreachableError
+from ansible_collections.asgi.host.plugins.plugin_utils import _git, _origins
+from ansible_collections.asgi.host.plugins.plugin_utils._sources import (
+    SourceError,
+    UnfitError,
+    UnreachableError,
+)
 
 
 def git(folder: Path, *argv: str) -> str:
@@ -129,3 +136,132 @@ def test_checkout_that_failed_half_way_can_be_tried_again(with_submodule: Path, 
             source(with_submodule).checkout(commit)
     (tmp_path / "elsewhere").rename(tmp_path / "lib")
     assert (source(with_submodule).checkout(commit) / "lib" / "lib.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("version", "ref"),
+    [(None, "main"), ("main", "main"), ("v1", "v1"), ("refs/heads/old", "old"), ("HEAD~1", ""), ("full", "")],
+)
+def test_branch_or_tag_stands_beside_the_commit(repository: Path, version: str | None, ref: str) -> None:
+    if version == "HEAD~1":
+        version = git(repository, "rev-parse", version)[:9]
+    elif version == "full":
+        version = git(repository, "rev-parse", "HEAD")
+    given = source(repository, version)
+    assert given.ref() == ref
+    assert given.ref() == source(repository, version).ref()
+    assert _origins.Checkout(given).describe()["ref"] == ref
+
+
+def packed(origin: _origins.Checkout, scratch: Path) -> list[str]:
+    scratch.mkdir(exist_ok=True)
+    with tarfile.open(origin.parcel(scratch)) as tar:
+        return tar.getnames()
+
+
+def test_folder_of_a_repository_is_the_source(repository: Path, tmp_path: Path) -> None:
+    (repository / "backend" / "docs").mkdir(parents=True)
+    (repository / "backend" / "main.py").write_text("")
+    (repository / "backend" / "docs" / "x.md").write_text("")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "backend")
+    whole = _origins.Checkout(source(repository))
+    part = _origins.Checkout(source(repository), "backend", ["docs/"])
+    assert packed(part, tmp_path / "a") == ["main.py"]
+    assert packed(whole, tmp_path / "b") == ["version", "backend/main.py", "backend/docs/x.md", "venv/kept"]
+    assert len({each.describe()["digest"] for each in (whole, part)}) == 2
+    with pytest.raises(UnfitError, match=r"source\.git\.folder: .* has no folder api at"):
+        packed(_origins.Checkout(source(repository), "api"), tmp_path / "c")
+
+
+def test_digest_of_a_whole_commit_is_that_of_earlier_versions(repository: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    digest = _origins.Checkout(source(repository)).describe()["digest"]
+    assert digest == hashlib.sha256(f"git {commit}".encode()).hexdigest()
+
+
+def test_folder_that_leads_out_of_the_repository_is_refused(repository: Path, tmp_path: Path) -> None:
+    (repository / "out").symlink_to("/etc")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "x")
+    with pytest.raises(UnfitError, match="has no folder out"):
+        packed(_origins.Checkout(source(repository), "out"), tmp_path / "a")
+
+
+def test_submodule_of_the_same_server_is_fetched_by_the_deploy_key(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its address is by HTTPS, where nobody has a password."""
+    lib = tmp_path / "lib"
+    git(tmp_path, "clone", "-q", str(repository), str(lib))
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(lib), "lib")
+    address = f"https://git.example.com{lib}"
+    git(repository, "config", "--file", ".gitmodules", "submodule.lib.url", address)
+    git(repository, "commit", "-q", "-a", "-m", "submodule")
+    # ssh to this server, which needs the key: its last word is the command.
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nfor last; do :; done\nexec sh -c "$last"\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    (tmp_path / "key").write_text("key\n")
+    given = {"repo": f"ssh://git@git.example.com{repository}", "key_file": str(tmp_path / "key")}
+    made = _git.Repository(given, ["."], lambda path: Path(path).read_bytes())  # type: ignore[arg-type]
+    assert (made.checkout(made.commit()) / "lib" / "version").is_file()
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len([line for line in asked if str(lib) in line]) >= 1
+    assert all(".key -o IdentitiesOnly=yes" in line and "git@git.example.com" in line for line in asked)
+
+
+@pytest.mark.parametrize(
+    ("repo", "url"),
+    [
+        (
+            "git@git.example.com:shop/shop.git",
+            {"url.git@git.example.com:.insteadOf": "https://git.example.com/"},
+        ),
+        (
+            "ssh://git@git.example.com:2222/shop.git",
+            {"url.ssh://git@git.example.com:2222/.insteadOf": "https://git.example.com/"},
+        ),
+        ("https://git.example.com/shop.git", {}),
+    ],
+)
+def test_addresses_of_the_same_server(
+    repository: Path, tmp_path: Path, repo: str, url: dict[str, str]
+) -> None:
+    (tmp_path / "key").write_text("key\n")
+    made = _git.Repository({"repo": repo, "key_file": str(tmp_path / "key")}, ["."], lambda _path: b"")  # type: ignore[arg-type]
+    assert {key: value for key, value in made._guards().items() if key.startswith("url.")} == url
+    without = _git.Repository({"repo": repo}, ["."], lambda _path: b"")
+    assert not [key for key in without._guards() if key.startswith("url.")]
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12345\n"
+
+
+def test_pointer_of_large_files_is_refused_where_nothing_resolves_it(
+    repository: Path, tmp_path: Path
+) -> None:
+    (repository / "model.bin").write_text(POINTER)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "x")
+    with pytest.raises(
+        SourceError, match=r"(?s)model\.bin is a pointer of Git LFS.*install git-lfs|git could not read"
+    ):
+        packed(_origins.Checkout(source(repository)), tmp_path / "a")
+    assert "model.bin" not in packed(_origins.Checkout(source(repository), None, ["*.bin"]), tmp_path / "b")
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="the controller has no git-lfs")
+def test_large_files_are_resolved_where_git_lfs_is(repository: Path, tmp_path: Path) -> None:
+    git(repository, "lfs", "install", "--local")
+    git(repository, "lfs", "track", "*.bin")
+    (repository / "model.bin").write_bytes(b"weights" * 1000)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "x")
+    assert git(repository, "show", "HEAD:model.bin").startswith("version https://git-lfs")
+    (tmp_path / "a").mkdir()
+    with tarfile.open(_origins.Checkout(source(repository)).parcel(tmp_path / "a")) as tar:
+        content = tar.extractfile("model.bin")
+        assert content
+        assert content.read() == b"weights" * 1000

@@ -43,8 +43,8 @@ class Sent:
         return path
 
     def send(self, shared: tuple[str, ...] = ()) -> list[str]:
-        _sources.pack(self.source, self.archive)
-        return sorted(self.live.receive(self.archive, _sources.digest(self.source), shared))
+        _sources.pack(_sources.entries(self.source), self.archive)
+        return sorted(self.live.receive(self.archive, _sources.digest(_sources.entries(self.source)), shared))
 
     def files(self) -> list[str]:
         return sorted(
@@ -62,10 +62,10 @@ def test_only_what_differs_is_written(sent: Sent) -> None:
     sent.write("shop/other.py")
     sent.write("run.sh").chmod(0o755)
     assert sent.send() == ["run.sh", "shop/main.py", "shop/other.py"]
-    assert sent.live.holds(_sources.digest(sent.source))
+    assert sent.live.holds(_sources.digest(_sources.entries(sent.source)))
     seen = (sent.there / "shop" / "other.py").stat()
     sent.write("shop/main.py", "two")
-    assert not sent.live.holds(_sources.digest(sent.source))
+    assert not sent.live.holds(_sources.digest(_sources.entries(sent.source)))
     assert sent.send() == ["shop/main.py"]
     assert (sent.there / "shop" / "main.py").read_text() == "two"
     assert (sent.there / "shop" / "other.py").stat().st_ino == seen.st_ino
@@ -143,7 +143,7 @@ def test_links_of_the_source_are_links(sent: Sent) -> None:
 def test_folder_that_is_gone_or_half_removed_is_sent_anew(sent: Sent) -> None:
     sent.write("a.py")
     sent.send()
-    digest = _sources.digest(sent.source)
+    digest = _sources.digest(_sources.entries(sent.source))
     assert len(sent.live.leftovers()) == 2
     sent.live.clear()
     assert sent.live.leftovers() == []
@@ -222,7 +222,7 @@ def described(**keys: Any) -> dict[str, Any]:
 
 def test_app_in_development_mode(tmp_path: Path) -> None:
     spec = described(source={"path": str(tmp_path)}, reload=True, keep_warm=True)
-    assert spec["live"] == {"mount": None, "digest": _sources.digest(tmp_path)}
+    assert spec["live"] == {"mount": None, "digest": _sources.digest(_sources.entries(tmp_path))}
     assert "content" not in spec["source"]
     assert list(spec["files"]) == ["serve.py"]
     assert gate.NOT_LOADED in spec["files"]["serve.py"]

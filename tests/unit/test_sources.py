@@ -20,23 +20,27 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+def digest(folder: Path) -> str:
+    return _sources.digest(_sources.entries(folder))
+
+
 def test_digest_follows_content_name_and_mode(folder: Path) -> None:
-    before = _sources.digest(folder)
-    assert before == _sources.digest(folder)
+    before = digest(folder)
+    assert before == digest(folder)
     (folder / "run.sh").chmod(0o644)
-    after = _sources.digest(folder)
+    after = digest(folder)
     assert after != before
     (folder / "shop" / "main.py").write_text("app = 2\n")
-    assert _sources.digest(folder) not in (before, after)
+    assert digest(folder) not in (before, after)
 
 
 def test_what_tools_leave_behind_is_no_source(folder: Path) -> None:
-    before = _sources.digest(folder)
+    before = digest(folder)
     for left in (".git", "__pycache__", ".venv"):
         (folder / left).mkdir()
         (folder / left / "x").write_text("x")
     (folder / "shop" / "main.pyc").write_text("x")
-    assert _sources.digest(folder) == before
+    assert digest(folder) == before
 
 
 def test_link_inside_is_kept_and_link_outside_refused(folder: Path, tmp_path: Path) -> None:
@@ -45,11 +49,11 @@ def test_link_inside_is_kept_and_link_outside_refused(folder: Path, tmp_path: Pa
     (tmp_path / "elsewhere").write_text("x")
     (folder / "out").symlink_to("../elsewhere")
     with pytest.raises(_sources.SourceError, match=r"out leads out of the source"):
-        _sources.digest(folder)
+        digest(folder)
 
 
 def test_archive_is_roots(folder: Path, tmp_path: Path) -> None:
-    _sources.pack(folder, tmp_path / "a.tar.gz")
+    _sources.pack(_sources.entries(folder), tmp_path / "a.tar.gz")
     with tarfile.open(tmp_path / "a.tar.gz") as tar:
         members = {member.name: member for member in tar}
     assert set(members) == {"shop/main.py", "run.sh"}
@@ -64,7 +68,7 @@ def test_places_that_were_tried_are_named(tmp_path: Path) -> None:
 
 def test_name_that_is_no_text_is_said_with_the_fix(folder: Path) -> None:
     (folder / os.fsdecode(b"caf\xe9.txt")).write_text("x")
-    for use in (_sources.digest, lambda each: _sources.pack(each, each.parent / "a.tar.gz")):
+    for use in (digest, lambda each: _sources.pack(_sources.entries(each), each.parent / "a.tar.gz")):
         with pytest.raises(_sources.SourceError, match=r"caf\\xe9\.txt is not UTF-8; rename it"):
             use(folder)
 
@@ -77,7 +81,7 @@ def test_what_cannot_be_read_is_said_with_the_fix(folder: Path, monkeypatch: pyt
     with pytest.raises(
         _sources.SourceError, match=r"main\.py|run\.sh cannot be read \(Permission denied\); let whoever"
     ):
-        _sources.digest(folder)
+        digest(folder)
 
 
 def test_unforeseen_is_one_line() -> None:

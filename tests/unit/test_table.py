@@ -37,6 +37,12 @@ def test_line_for_each_app_and_host_and_what_differs() -> None:
     assert note == "shop: the hosts differ in source"
 
 
+def test_branch_or_tag_stands_beside_the_commit() -> None:
+    release = entry("r", "a", version="3f9a1c0" * 5 + "abcde", ref="v3.1")
+    lines = releases_table({"one": {"shop": {"active": "r", "releases": [release]}}})
+    assert "  3f9a1c03f (v3.1)  " in lines[1]
+
+
 def test_hosts_that_resolved_the_same_requirements_otherwise_differ() -> None:
     def noted(*locks: str | None) -> list[str]:
         hosts = {

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from . import files
 from .checks import InputError
 from .defaults import APP_DEFAULTS, STAGES, merge, with_server
 from .images import NOT_OF_AN_IMAGE
@@ -77,6 +78,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         **{key: [str(item) for item in app[key]] for key in ("requirements", "packages", "domains")},
         "source": _source(app["source"]),
         "shared": [{"path": item["path"], "data": item.get("data", item["path"])} for item in app["shared"]],
+        "files": files.complete(app["files"]),
         "python": None if app["python"] is None else str(app["python"]),
         "command": None if app["command"] is None else _argv(app["command"]),
         "processes": [_background(item, as_int(app["graceful_timeout"])) for item in app["processes"]],
@@ -140,7 +142,7 @@ def _without_what_an_image_has(app: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(source: Mapping[str, Any]) -> dict[str, Any]:
-    full = {**source, "extras": list(source["extras"]), "groups": list(source["groups"])}
+    full = {**source, **{key: list(source[key]) for key in ("include", "exclude", "extras", "groups")}}
     if "image" in full:
         image = {key: full["image"].get(key) for key in IMAGE_CHECKS}
         args = image["build_args"] or {}

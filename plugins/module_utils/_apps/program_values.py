@@ -113,6 +113,25 @@ def git_version(say: Say, key: str, value: Any) -> None:
         )
 
 
+def file_pattern(say: Say, key: str, value: Any) -> None:
+    """A pattern as a line of `.gitignore` has it, that matches something."""
+    fix = "give one as in .gitignore, such as frontend/dist/ or *.sqlite3"
+    if not isinstance(value, str) or re.search(r"[\x00-\x1f\x7f]", value):
+        say(key, f"{show(value)} is not a pattern on one line; {fix}")
+    elif not value.strip().lstrip("!").strip("/"):
+        say(key, f"{show(value)} matches nothing; {fix}")
+    elif value.startswith("#"):
+        say(
+            key,
+            f"{show(value)} is a comment to git, and matches nothing; write \\# for a name that begins so",
+        )
+    elif ".." in value.split("/") or value.startswith("~"):
+        say(
+            key,
+            f"{show(value)} leads out of the source; a pattern is meant from the source's own folder: {fix}",
+        )
+
+
 def python(say: Say, key: str, value: Any) -> None:
     """A path, a version or a range."""
     fix = 'give a path (/usr/bin/python3.13), a version ("3.13") or a range (">=3.12")'

@@ -9,6 +9,7 @@ from typing import Any
 
 from .checks import Say
 from .defaults import APP_DEFAULTS, SERVERS, SOURCES, YEAR
+from .files import file_rules
 from .identity import identity_rules
 from .images import image_rules
 from .program_values import VARIABLE
@@ -69,6 +70,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 "source.archive.sha256",
                 "is missing; a download is checked against its digest: give its 64 hex digits",
             )
+        _pattern_rules(say, given, source)
     _process_rules(say, app)
     server_variables(say, app)
     image_rules(say, given, app)
@@ -91,7 +93,18 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
         )
     _acme_rules(say, app)
     _places(say, app)
+    file_rules(say, app)
     static_rules(say, app)
+
+
+def _pattern_rules(say: Say, given: Mapping[Any, Any], source: Mapping[Any, Any]) -> None:
+    """Where there are files to choose from. A default of all apps that has no sense for one is no mistake."""
+    for key, kinds in {"include": ("path",), "exclude": ("path", "git")}.items():
+        if as_list(at(given, f"source.{key}")) and not any(kind in source for kind in kinds):
+            say(
+                f"source.{key}",
+                f"is for source.{' and source.'.join(kinds)}; remove it, or give another source",
+            )
 
 
 def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .checks import Check, Say, a_bool, each, keys, line, number, one_of, optional, pattern, seconds
 from .defaults import SERVERS, STAGES
+from .files import files
 from .identity import identity_headers
 from .images import TARGET, build_args, image_name, registry_auth
 from .program_values import (
@@ -20,6 +21,7 @@ from .program_values import (
     absolute,
     command,
     credentials,
+    file_pattern,
     git_version,
     import_string,
     python,
@@ -80,6 +82,7 @@ _source_keys = keys(
                 "repo": line("a repository", "https://git.example.com/shop.git"),
                 "version": git_version,
                 "key_file": optional(line("a path", "files/deploy-key")),
+                "folder": optional(relative("the repository", "backend")),
             },
             ("repo",),
             "{repo: …, version: …}",
@@ -93,6 +96,8 @@ _source_keys = keys(
             example="{url: …, sha256: …}",
         ),
         "image": _image,
+        "include": each(file_pattern, "[frontend/dist/]"),
+        "exclude": each(file_pattern, "[docs/]"),
         "requirements": optional(relative("the source", "requirements/prod.txt")),
         "extras": each(pattern(EXTRA, "an extra's name", "give one such as postgres"), "[postgres]"),
         "groups": each(pattern(EXTRA, "a dependency group's name", "give one such as prod"), "[prod]"),
@@ -263,6 +268,7 @@ CHECKS: dict[str, Check] = {
     "requirements": _requirements,
     "server_requirements": optional(each(requirement, '["gunicorn<27"]', filled=True)),
     "shared": _shared,
+    "files": files,
     "packages": each(
         pattern(DEBIAN_PACKAGE, "the name of a Debian package", "give one such as libpq5"), "[libpq5]"
     ),

@@ -37,6 +37,7 @@ class LedgerEntry(TypedDict, total=False):
     id: str
     source: str
     version: str
+    ref: str
     digest: str
     parts: dict[str, str]
     details: dict[str, dict[str, str]]

@@ -114,6 +114,8 @@ class SourceSpec(TypedDict):
     digest: str
     describe: str
     version: NotRequired[str]
+    ref: NotRequired[str]
+    """The branch or tag that was asked for."""
     requirements: str | None
     extras: list[str]
     groups: list[str]
@@ -170,6 +172,19 @@ class ReleaseSpec(AppSpec):
     files: dict[str, str]
 
 
+class OwnFile(TypedDict):
+    """One of the app's ``files``."""
+
+    content: str
+    """Base64."""
+    mode: int
+    secret: bool
+    raw: bool
+    """Whether tokens in it are left as they are."""
+    hidden: list[str]
+    """Parts that are secret by themselves, for masking."""
+
+
 class Login(TypedDict):
     """Of a registry."""
 
@@ -183,4 +198,6 @@ class AppPrivate(TypedDict, total=False):
     env: dict[str, str]
     secrets: dict[str, str]
     credentials: dict[str, str]
+    files: dict[str, OwnFile]
+    """By their path in the source."""
     registry: Login

@@ -60,12 +60,13 @@ def copy(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def no_part(folder: str, names: list[str]) -> list[str]:
-    """What a live folder has beside its source: what tools left there, and sockets of what runs in it."""
+    """What a live folder has beside its source: what tools left there, sockets of what runs in it, the app's secrets."""
     kinds = {name: (Path(folder) / name).lstat().st_mode for name in names}
     special = [
         name
         for name, mode in kinds.items()
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+        or (stat.S_ISREG(mode) and not os.access(Path(folder) / name, os.R_OK))
     ]
     return [*special, *(NO_SOURCE & set(names))]
 

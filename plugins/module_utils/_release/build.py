@@ -175,6 +175,8 @@ class Inputs:
     project: bool
     within: tuple[Path, ...] = ()
     """The folders that the files, and what they include, must be in: root reads them."""
+    folder: str = ""
+    """The project's folder inside the source; empty where it is the source itself."""
 
     def read(self) -> requirements.Requirements:
         """What the files ask for. Raises requirements.UnreadableError."""
@@ -192,7 +194,8 @@ class Inputs:
         """A digest of the inputs; ``more`` is what else decides what is installed."""
         # A wheel lies in its release; the digest of its content is in `more`.
         lines = [line.partition(" @ file:")[0] for line in self.lines]
-        whole = json.dumps([self.read().texts, lines, self.options, self.project, *more])
+        place = [self.folder] if self.folder else []
+        whole = json.dumps([self.read().texts, lines, self.options, self.project, *place, *more])
         return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -210,7 +213,9 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
         raise BuildError(
             f"source.requirements: the source has no file {wanted['requirements']}; name one that it has"
         )
-    project_file = source / "pyproject.toml"
+    home = requirements.project_of(source, wanted.get("requirements"))
+    folder = "" if home == source else str(home.relative_to(source))
+    project_file = home / "pyproject.toml"
     within = (release.folder.resolve(), source.resolve())
     project = project_file.is_file() and "build-system" in requirements.table_of(project_file, within)
     options = [f"--extra={extra}" for extra in wanted.get("extras", [])]
@@ -226,16 +231,16 @@ def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inpu
         output = tools.workshop.write(exported.name, "")
         tools.run(
             "export", "--quiet", "--frozen", "--no-header", "--no-emit-project", "--no-default-groups",
-            "--no-editable", f"--project={source}", f"--output-file={output}", *options, *groups,
+            "--no-editable", f"--project={home}", f"--output-file={output}", *options, *groups,
             nameless=True,
         )  # fmt: skip
         exported.write_text(tools.workshop.read(exported.name), encoding="utf-8")
-        return Inputs([exported], lines, [], project, within)
+        return Inputs([exported], lines, [], project, within, folder)
     if path is None:
         return Inputs([], lines, [], project, within)
     if path.name != "pyproject.toml":
         options = []
-    return Inputs([path], lines, [*options, *groups], project, within)
+    return Inputs([path], lines, [*options, *groups], project, within, folder)
 
 
 def make(
@@ -280,8 +285,9 @@ def make(
 
 
 def _content(release: Release, spec: Mapping[str, Any]) -> str:
-    """What stands for the source's content; that of a live folder is not the same for long."""
-    return release.id if release.source.is_symlink() else str(spec["source"]["digest"])
+    """What stands for the source's content, the app's own files included; that of a live folder is not the same for long."""
+    whole = f"{spec['source']['digest']}{spec.get('own_files', '')}"
+    return release.id if release.source.is_symlink() else whole
 
 
 def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release]) -> bool:
@@ -305,18 +311,18 @@ def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release
 
 
 def _working_copy(release: Release, inputs: Inputs, shop: Workshop) -> tuple[Path, Inputs]:
-    """The folder that uv works in, and the inputs as they are called there.
+    """The project's folder in which uv works, and the inputs as they are called there.
 
     That is the source, or a copy where something is built from it: build backends write beside what they build.
     """
     if not inputs.from_source():
-        return release.source, inputs
+        return release.source / inputs.folder, inputs
     copy = shop.copy(release.source, "project", live=release.source.is_symlink())
     files = [
         copy / path.relative_to(release.source) if path.is_relative_to(release.source) else path
         for path in inputs.files
     ]
-    return copy, replace(inputs, files=files)
+    return copy / inputs.folder, replace(inputs, files=files)
 
 
 def _fill(
@@ -349,7 +355,7 @@ def _fill(
     if inputs.project and release.source.is_symlink():
         # Backends write beside what they build, and the folder is not theirs; a change of its code is to be seen.
         _install_local(tools, folder, ["."], f"--editable={folder}")
-        tools.workshop.say_otherwise("venv", str(folder), str(release.source.resolve()))
+        tools.workshop.say_otherwise("venv", str(folder), str(release.source.resolve() / inputs.folder))
     elif inputs.project:
         _install_local(tools, folder, ["."], str(folder))
 

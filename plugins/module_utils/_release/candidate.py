@@ -15,11 +15,11 @@ from pathlib import Path
 
 from .. import _progress, _trees, _words
 from .._contract.answers import Migrated
-from .._contract.release import AppPrivate, HookStage, ReleaseSpec
+from .._contract.release import AppPrivate, HookStage, OwnFile, ReleaseSpec
 from .._files import NEW, gid_of, uid_of, write_atomically
-from .._private import mask
+from .._private import mask, of_an_app
 from .._process import CommandError, run, succeeds
-from . import build, copies, environment, hints, ledger, live, tree, units
+from . import build, copies, environment, hints, ledger, live, own_files, tree, units
 from .build import Tools
 from .live import Live
 from .paths import SYSTEMD, Release
@@ -121,6 +121,7 @@ class Candidate:
         elif archive:
             shop.begin()
             copies.unpack(archive, self.release.source)
+        self._put_own(own_files.plain(self._own))
         root = self.release.source / self.spec["app_dir"]
         if not root.is_dir():
             raise RefusedError(
@@ -150,6 +151,8 @@ class Candidate:
         if not self.live:
             build.compile_source(self.release, shop)
             shop.close()
+        # After all that makes something of the source for everybody.
+        self._put_own(own_files.secret(self._own))
         version = self.spec["source"].get("version") or self._package_version()
         ledger.update(
             self.release,
@@ -159,6 +162,21 @@ class Candidate:
             source_stamp=None if self.live else tree.stamp(self.release.source),
             venv_stamp=tree.stamp(self.release.venv),
         )
+
+    @property
+    def _own(self) -> Mapping[str, OwnFile]:
+        """The app's files, by their path in the source."""
+        return self.private.get("files", {})
+
+    def _put_own(self, given: Mapping[str, OwnFile], source: Path | None = None) -> None:
+        """Write files of the app into the source, or into a copy of it. Raises RefusedError."""
+        if not given:
+            return
+        source = source or (self.live.folder if self.live else self.release.source).resolve()
+        try:
+            own_files.put(source, given, self._tokens(), gid_of(self.release.app.user))
+        except own_files.PlaceError as error:
+            raise RefusedError(str(error)) from error
 
     def put_texts(self) -> None:
         """Write the small files, and have systemd know them."""
@@ -183,6 +201,7 @@ class Candidate:
         else:
             os.rename(source, work)
             source.mkdir(mode=0o755)
+        self._put_own(own_files.secret(self._own), work)
         _trees.give(work, uid_of(app.user), gid_of(app.user))
         self.hooks("build", writable=[source], bound={work: source})
         try:
@@ -190,6 +209,8 @@ class Candidate:
         except _trees.TreeError as error:
             raise RefusedError(f"hooks.build left what no release may have: {error}") from error
         self._must_not_lead_out(left, source)
+        own_files.take_out(left, self._own)
+        self._put_own(own_files.plain(self._own), left)
         if live:
             live.take_over(left)
         else:
@@ -333,8 +354,7 @@ class Candidate:
 
     def _said(self, error: CommandError) -> str:
         """What a command of the app said, as far as it matters; the host's journal has all of it."""
-        known = [self.private.get("secrets", {}), self.private.get("credentials", {})]
-        return _words.of_command(error.words, mask(error.words, known))
+        return _words.of_command(error.words, mask(error.words, of_an_app(self.private)))
 
     def _seen_by_hooks(self, path: str, bound: Mapping[Path, Path]) -> Path:
         """Where a path is that hooks mean from their working folder, while folders are ``bound`` in the place of others."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _words
 from .._contract.release import AppPrivate, ReleaseSpec
-from .._private import mask, without_passwords
+from .._private import mask, of_an_app, without_passwords
 from . import build, environment, ledger, live, reasons
 from .candidate import Candidate
 from .gate import Gate
@@ -114,8 +114,7 @@ class AppContext:
     def masked(self, text: str) -> str:
         """A text without the app's secrets."""
         secret = [
-            self.private.get("secrets", {}),
-            self.private.get("credentials", {}),
+            *of_an_app(self.private),
             self.login["password"] if self.login else "",
             self.tools.index or "",
         ]

@@ -52,7 +52,8 @@ def _receive(context: AppContext, archive: Path | None) -> None:
     live, wanted = context.live, context.spec["live"]
     if archive and live and wanted and not live.holds(wanted["digest"]):
         shared = [item["path"] for item in context.spec["shared"]]
-        context.synced = live.receive(archive, wanted["digest"], shared) or [str(live.folder)]
+        own = list(context.private.get("files", {}))
+        context.synced = live.receive(archive, wanted["digest"], shared, own) or [str(live.folder)]
 
 
 def _serves_already(context: AppContext, active: Release) -> bool:
@@ -135,6 +136,7 @@ def _open(context: AppContext, release: Release) -> None:
             "id": release.id,
             "source": spec["source"]["describe"],
             "version": spec["source"].get("version", ""),
+            **({"ref": ref} if (ref := spec["source"].get("ref")) else {}),
             "digest": context.digest(),
             "parts": context.wanted_parts(),
             "details": context.details(),

@@ -31,7 +31,8 @@ def dependencies(folder: Path, wanted: Mapping[str, Any]) -> str:
     ``wanted`` is the app's ``source``. Raises requirements.UnreadableError, OSError.
     """
     chosen = requirements.choose(folder, wanted.get("requirements"))
-    project = folder / "pyproject.toml"
+    home = requirements.project_of(folder, wanted.get("requirements"))
+    project = home / "pyproject.toml"
     texts: dict[str, list[str]] = {}
     within = (folder.resolve(),)
     if chosen and chosen.is_file():
@@ -43,7 +44,7 @@ def dependencies(folder: Path, wanted: Mapping[str, Any]) -> str:
         texts[chosen.name] = own
     built = project.is_file() and "build-system" in requirements.table_of(project, within)
     if built or (chosen and chosen.name == "uv.lock"):
-        for path in (project, folder / "setup.py", folder / "setup.cfg"):
+        for path in (project, home / "setup.py", home / "setup.cfg"):
             if path.is_file():
                 texts[path.name] = [requirements.text_of(path, within)]
     return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
@@ -90,14 +91,17 @@ class Live:
             return {}
         return found
 
-    def receive(self, archive: Path, digest: str, shared: Sequence[str]) -> list[str]:
+    def receive(
+        self, archive: Path, digest: str, shared: Sequence[str], own: Sequence[str] = ()
+    ) -> list[str]:
         """Bring the folder to what ``archive`` holds; returns the names that changed.
 
         What was sent before and is not there any more is removed. What others made stays, and so does what is behind
-        the links of the ``shared`` paths. No link is followed.
+        the links of the ``shared`` paths, and the app's ``own`` files. No link is followed.
         """
         self.app.live.mkdir(mode=0o755, exist_ok=True)
         linked = [path for path in shared if (self.app.live / path).is_symlink()]
+        linked += [path for path in own if (self.app.live / path).is_file()]
         changed = []
         names = []
         with tarfile.open(archive) as tar, _trees.opened(self.app.live) as live:

@@ -21,6 +21,9 @@ ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 # What a file begins with that says how it is encoded; uv and pip go by it too.
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
+# Files that belong to the project in whose folder they lie; a requirements file may lie anywhere.
+OF_A_PROJECT = ("uv.lock", "pyproject.toml")
+
 
 class UnreadableError(Exception):
     """A file that cannot be read for what it must be; the message names it and the fix."""
@@ -91,6 +94,12 @@ class Requirements:
             self.hashed.append(line)
         if not constrains and not (_is_local(line) and "@" not in line):
             self.names |= named([line])
+
+
+def project_of(source: Path, named_file: str | None) -> Path:
+    """The folder of the project: that of the lock or the project file that is named, else the source itself."""
+    path = source / (named_file or "")
+    return path.parent if path.name in OF_A_PROJECT else source
 
 
 def choose(source: Path, named_file: str | None) -> Path | None:
