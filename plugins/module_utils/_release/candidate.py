@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import _progress, _trees, _words
+from .. import _groups, _progress, _trees, _words
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask
 from .._process import CommandError, run, succeeds
@@ -125,6 +125,8 @@ class Candidate:
 
         A live folder is its source as it is. Raises RefusedError, BuildError, CommandError, OSError.
         """
+        if lacking := _groups.lacking(self.spec["groups"]):
+            raise RefusedError(f"groups: {_groups.words(lacking[0])}")
         if images.is_one(self.spec):
             self._take_image(archive, tools)
             return
