@@ -52,7 +52,9 @@ def of_metrics() -> dict[str, Any]:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_tokens_stand_for_places_of_the_release(server: str, tmp_path: Path) -> None:
-    text = code(server=server, app='shop:make("{data}/index", ["{source}", "{venv}"], at="{release} {domain} {else}")')
+    text = code(
+        server=server, app='shop:make("{data}/index", ["{source}", "{venv}"], at="{release} {domain} {else}")'
+    )
     # The part that knows the tokens, and nothing of a server.
     own = text[text.index("_RELEASE =") : text.index("class _WholeScope")]
     found: dict[str, Any] = {"os": os, "__file__": str(tmp_path / "serve.py")}
@@ -101,7 +103,9 @@ def test_group_that_the_host_lacks_is_refused_before_anything_is_done() -> None:
 def test_group_that_no_package_has_brought_ends_a_release_before_it_is_built(tmp_path: Path) -> None:
     release = App(tmp_path, "shop", "asgi-shop").release("1")
     candidate = Candidate(release, {**told(groups=["asgi-host-has-none"])}, {})
-    with pytest.raises(RefusedError, match="groups: the host has no group asgi-host-has-none; name the Debian"):
+    with pytest.raises(
+        RefusedError, match="groups: the host has no group asgi-host-has-none; name the Debian"
+    ):
         candidate.build(None, None, [])  # type: ignore[arg-type]
     assert _groups.lacking(["root", "asgi-host-has-none"]) == ["asgi-host-has-none"]
 
