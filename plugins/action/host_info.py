@@ -17,7 +17,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Arguments: packages, interpreters, wheels, folders."""
+        """Arguments: packages, interpreters, wheels, folders, groups, root, names."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _result, given = self.validate_argument_spec(ARGUMENTS)
         return {**result, **on_host(self, task_vars, "host_info", given)}

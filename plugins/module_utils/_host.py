@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import _groups
 from ._nginx import account
 from ._process import CommandError, run
 from ._release import footprint
@@ -33,6 +34,7 @@ ARGUMENTS = {
     "interpreters": {"type": "list", "elements": "str", "default": []},
     "wheels": {"type": "path"},
     "folders": {"type": "list", "elements": "str", "default": []},
+    "groups": {"type": "list", "elements": "str", "default": []},
     "root": {"type": "path"},
     "names": {"type": "list", "elements": "str", "default": []},
 }
@@ -43,14 +45,15 @@ def facts(
     interpreters: Sequence[str] = (),
     wheels: str | None = None,
     folders: Sequence[str] = (),
+    groups: Sequence[str] = (),
     root: str | None = None,
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything in one mapping; ``packages`` are the Debian packages whose presence is asked for.
 
     ``interpreters`` are paths of Pythons to be tried beside those in the usual places; ``wheels`` is a folder whose
-    files are named with their digests. Of ``folders`` those that are there are named. ``root`` is where the releases of
-    the apps with these ``names`` are to be: what is there and not the role's is named.
+    files are named with their digests. Of ``folders`` those that are there are named, of ``groups`` those that are not.
+    ``root`` is where the releases of the apps with these ``names`` are to be: what is there and not the role's is named.
     """
     system = os_release(Path("/etc/os-release").read_text(encoding="utf-8"))
     there = installed(Path("/var/lib/dpkg/status"))
@@ -66,6 +69,7 @@ def facts(
         "python": {"path": "/usr/bin/python3", "version": version_of("/usr/bin/python3")},
         "pythons": pythons(interpreters),
         "missing_packages": sorted(set(packages) - there.keys()),
+        "missing_groups": _groups.lacking(groups),
         "users": sorted(entry.pw_name for entry in pwd.getpwall()),
         "listeners": [{"port": port, "process": name} for port, name in sorted(set(listeners()))],
         "ipv6": has_ipv6(),

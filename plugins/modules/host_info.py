@@ -32,6 +32,11 @@ options:
     type: list
     elements: str
     default: []
+  groups:
+    description: Groups whose absence is to be reported.
+    type: list
+    elements: str
+    default: []
   root:
     description: Where releases are to be, O(ignore:asgi_host_root) of the role; what is there and not the role's is named.
     type: path

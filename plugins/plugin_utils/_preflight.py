@@ -147,6 +147,12 @@ def mounts(apps: list[dict[str, Any]]) -> list[str]:
     return sorted({app["source"]["mount"] for app in _stages.present(apps) if app["source"].get("mount")})
 
 
+def groups(apps: list[dict[str, Any]]) -> list[str]:
+    """The groups that apps are to be in, which the host is to be asked for; those of the apps themselves are made."""
+    own = {app["user"] for app in _stages.present(apps)}
+    return sorted({name for app in _stages.present(apps) for name in app["groups"]} - own)
+
+
 def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
     """What is wrong with a repository or an archive, as far as the controller can tell without a download.
 

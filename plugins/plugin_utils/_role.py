@@ -113,6 +113,7 @@ class Role:
             ),
             "interpreters": _preflight.interpreters(self.apps),
             "folders": _preflight.mounts(self.apps),
+            "groups": _preflight.groups(self.apps),
             "root": self.variables["root"],
             "names": sorted(app["name"] for app in _stages.present(self.apps)),
             **({"wheels": _stages.WHEELS} if self.variables["wheels"] else {}),

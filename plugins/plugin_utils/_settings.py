@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _systems, _versions
 from ansible_collections.asgi.host.plugins.module_utils._apps import workers
+from ansible_collections.asgi.host.plugins.module_utils._apps.program_values import TOKEN
 from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import timeouts
 
 # Of the memory of a host, what the workers of one instance may take, for a deploy has two of them; and of an app's own
@@ -29,6 +30,7 @@ def derived(app: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
     uri = app["app"] or ""
     return {
         "app_uri": uri + ("()" if app["factory"] else ""),
+        "tokens": bool(TOKEN.search(uri)),
         "dotted": "." in uri.partition(":")[2].partition("(")[0],
         "workers": workers(app["workers"], cores=host["cores"], memory_mb=host["memory_mb"]),
         "times": timeouts(app),

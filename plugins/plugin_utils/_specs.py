@@ -171,6 +171,7 @@ def describe(
                 "shared",
                 "app_dir",
                 "requirements",
+                "groups",
                 "strategy",
                 "warm_up",
                 "keep_releases",

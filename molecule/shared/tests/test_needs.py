@@ -46,9 +46,9 @@ def test_sessions_in_memory(target: Target) -> None:
 
 
 def test_call_with_arguments(target: Target) -> None:
-    """Fact 44: quotes, dollars and percent signs arrive."""
+    """Fact 44: quotes, dollars and percent signs arrive; a token is the place that it stands for."""
     made = target.door.json(target.domain("factory"))
-    assert (made["names"], made["title"]) == (["x", "it's"], 'a "b" $HOME %n')
+    assert (made["names"], made["title"]) == (["x", "it's"], 'a "b" $HOME %n /var/lib/asgi/factory {else}')
 
 
 def test_home_and_places_beside_the_source(target: Target) -> None:

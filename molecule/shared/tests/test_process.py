@@ -149,6 +149,23 @@ def test_places(target: Target) -> None:
     assert seen["home"] == seen["state_directory"] == "/var/lib/asgi/probe"
 
 
+def test_groups_of_the_host(target: Target) -> None:
+    """What a group may read, the app reads where the inventory puts it into that group, and nowhere else."""
+    mark = "/srv/mark-of-adm"
+    target.run(f"install --owner root --group adm --mode 0640 /dev/null {mark}")
+    try:
+        seen = target.door.json(target.domain("probe"), f"/read?path={mark}")
+    finally:
+        target.run(f"rm {mark}")
+    assert (seen["result"] == "ok") == ("adm" in target.app("probe").get("groups", [])), seen
+
+
+def test_interfaces_of_the_host(target: Target) -> None:
+    """The kernel tells of them where the inventory says so."""
+    seen = process(target)["interfaces"]
+    assert (seen is not None) == target.app("probe").get("sandbox", {}).get("netlink", False), seen
+
+
 def test_number_of_workers(target: Target) -> None:
     """As asked: a number, the cores, or twice the cores and one where memory has room for them."""
     cores = int(target.run("nproc"))

@@ -14,6 +14,7 @@ from .checks import InputError
 from .defaults import APP_DEFAULTS, STAGES, merge, with_server
 from .images import NOT_OF_AN_IMAGE
 from .judge import problems
+from .program_values import bytes_of
 from .reading import as_bool, as_int, is_list, scalar
 from .static import plain
 from .table import IMAGE_CHECKS
@@ -74,8 +75,13 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         "name": name,
         "user": user_name(name),
         **{key: as_int(app[key]) for key in numbers},
-        **{key: as_bool(app[key]) for key in ("purge", "factory", "reload", "keep_warm", "maintenance")},
-        **{key: [str(item) for item in app[key]] for key in ("requirements", "packages", "domains")},
+        **{
+            key: as_bool(app[key])
+            for key in ("purge", "factory", "reload", "prometheus", "keep_warm", "maintenance")
+        },
+        **{
+            key: [str(item) for item in app[key]] for key in ("requirements", "packages", "groups", "domains")
+        },
         "source": _source(app["source"]),
         "shared": [{"path": item["path"], "data": item.get("data", item["path"])} for item in app["shared"]],
         "files": files.complete(app["files"]),
@@ -83,6 +89,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         "command": None if app["command"] is None else _argv(app["command"]),
         "processes": [_background(item, as_int(app["graceful_timeout"])) for item in app["processes"]],
         "workers": app["workers"] if app["workers"] in ("auto", "cores") else as_int(app["workers"]),
+        "ws_max_size": None if app["ws_max_size"] is None else bytes_of(app["ws_max_size"]),
         "env": {key: scalar(value) for key, value in app["env"].items()},
         "secrets": {key: scalar(value) for key, value in app["secrets"].items()},
         "credentials": {
@@ -124,6 +131,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             **sandbox,
             "memory_deny_write_execute": as_bool(sandbox["memory_deny_write_execute"]),
             "allow_resources": as_bool(sandbox["allow_resources"]),
+            "netlink": as_bool(sandbox["netlink"]),
             "writable_paths": list(sandbox["writable_paths"]),
         },
     }

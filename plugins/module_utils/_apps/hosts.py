@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import _systems, _versions
+from .. import _groups, _systems, _versions
 from .checks import InputError
 from .program_values import WORKERS_FIX
 from .reading import as_int, show
@@ -67,6 +67,7 @@ def host_problems(
             for app in present
             if app["server"] == "image"
         ]
+    found += _lacking_groups(present, facts)
     for app in present:
         mount = app["source"].get("mount")
         if mount and mount not in (facts.get("folders") or ()):
@@ -86,6 +87,24 @@ def host_problems(
                 + (", or let uv bring it with asgi_host_python_mirror" if by_uv else "")
             )
     return found
+
+
+def _lacking_groups(apps: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> list[str]:
+    """The groups that the host lacks; while a package of an app's is still to come, that may bring them.
+
+    Then the release looks once more before it is built.
+    """
+    to_come = {package for app in apps for package in app["packages"]} & set(
+        facts.get("missing_packages") or ()
+    )
+    if to_come:
+        return []
+    return [
+        f"asgi_host_apps ({app['name']}): groups: {_groups.words(name)}"
+        for app in apps
+        for name in app["groups"]
+        if name in (facts.get("missing_groups") or ())
+    ]
 
 
 def missing_pythons(apps: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> list[str]:

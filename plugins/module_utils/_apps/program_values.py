@@ -46,6 +46,18 @@ RESERVED = frozenset(
     }
 )
 
+GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+# Whoever is in one of these is root by another name, or reads what root alone may.
+GROUPS_OF_ROOT = frozenset(
+    {"disk", "docker", "incus-admin", "kmem", "libvirt", "lxd", "root", "shadow", "sudo", "wheel"}
+)
+# nginx's, which alone may connect to the apps: whoever else could would forge who a client is.
+GROUP_OF_NGINX = "www-data"
+
+# A message of a WebSocket in bytes: uvicorn's own limit is 16 MiB. More than 1 GiB is no message.
+WS_SIZE = re.compile(r"([1-9]\d{0,9})([km]?)", re.IGNORECASE)
+WS_SIZE_MAX = 1024**3
+
 WORKERS_FIX = "give auto, cores or a whole number of 1 or more"
 
 
@@ -209,6 +221,39 @@ def workers(say: Say, key: str, value: Any) -> None:
     number = as_int(value)
     if as_text(value) not in ("auto", "cores") and (number is None or number < 1):
         say(key, f"{show(value)} is not a number of workers; {WORKERS_FIX}")
+
+
+def ws_max_size(say: Say, key: str, value: Any) -> None:
+    """The largest message of a WebSocket: bytes, or with k or m."""
+    text = scalar(value)
+    if isinstance(value, bool) or not matches(WS_SIZE, text) or bytes_of(value) > WS_SIZE_MAX:
+        say(key, f"{show(value)} is not a size; give one such as 64m (or a number of bytes), 1024m at most")
+
+
+def bytes_of(size: Any) -> int:
+    """A size that ``ws_max_size`` takes, in bytes."""
+    found = WS_SIZE.fullmatch(str(scalar(size)))
+    if found is None:
+        raise ValueError(size)
+    return int(found[1]) * {"": 1, "k": 1024, "m": 1024**2}[found[2].lower()]
+
+
+def group(say: Say, key: str, value: Any) -> None:
+    """A group of the host that the app may be in without becoming root, or nginx, by it."""
+    if not matches(GROUP, value):
+        say(key, f"{show(value)} is not the name of a group; give one of the host's such as redis")
+    elif value in GROUPS_OF_ROOT:
+        say(
+            key,
+            f"{show(value)} makes the app root, or lets it read root's secrets; remove it, and run what needs it as a "
+            "service of its own",
+        )
+    elif value == GROUP_OF_NGINX:
+        say(
+            key,
+            f"{show(value)} is nginx's, with which an app reaches the sockets of all others; remove it (nginx reads "
+            "what static names without it)",
+        )
 
 
 def variables(say: Say, key: str, value: Any) -> None:

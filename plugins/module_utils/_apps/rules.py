@@ -117,6 +117,7 @@ def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:
         say("command", f"is for server: command or image, not {show(app.get('server'))}; remove it")
     if app.get("server") == "command" and app.get("command") is None:
         say("command", "is missing; server: command needs the program and its arguments")
+    _worker_rules(say, app)
     if app.get("processes") and app.get("server") == "image":
         say("processes", "are not available with server: image in this release of asgi.host; remove them")
     seen: set[str] = set()
@@ -125,6 +126,27 @@ def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:
         if name in seen:
             say(f"processes[{number}].name", f"{show(name)} is the name of two processes; rename one")
         seen |= {name} - {""}
+
+
+def _worker_rules(say: Say, app: Mapping[Any, Any]) -> None:
+    """What the workers of gunicorn and uvicorn are told, and a program of one's own is not."""
+    if as_bool(app.get("prometheus")):
+        for key in ("env", "secrets"):
+            given = app.get(key)
+            if isinstance(given, Mapping) and "PROMETHEUS_MULTIPROC_DIR" in given:
+                say(f"{key}.PROMETHEUS_MULTIPROC_DIR", "is set by prometheus: true; remove one of the two")
+    if app.get("server") == "command":
+        if app.get("ws_max_size") is not None:
+            say(
+                "ws_max_size",
+                "is an option of your own server; remove it, and give it in command (--ws-max-size of uvicorn)",
+            )
+        if as_bool(app.get("prometheus")):
+            say(
+                "prometheus",
+                "true looks after the workers of gunicorn and uvicorn; with server: command set "
+                "PROMETHEUS_MULTIPROC_DIR in command, to a folder that it empties",
+            )
 
 
 def _reload_rules(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:

@@ -23,12 +23,14 @@ from .program_values import (
     credentials,
     file_pattern,
     git_version,
+    group,
     import_string,
     python,
     relative,
     requirement,
     variables,
     workers,
+    ws_max_size,
 )
 from .reading import is_list
 from .web_values import (
@@ -254,6 +256,7 @@ _sandbox = keys(
         "memory_deny_write_execute": a_bool,
         "proc_subset": one_of("pid", "all"),
         "network": one_of("any", "local", "none"),
+        "netlink": a_bool,
         "writable_paths": each(absolute, "[/var/spool/shop]"),
         "memory_max": optional(pattern(MEMORY, "an amount of memory", "give one such as 512M, 2G or 50%")),
         "allow_resources": a_bool,
@@ -272,6 +275,7 @@ CHECKS: dict[str, Check] = {
     "packages": each(
         pattern(DEBIAN_PACKAGE, "the name of a Debian package", "give one such as libpq5"), "[libpq5]"
     ),
+    "groups": each(group, "[redis]"),
     "app_dir": relative("the source", "src", empty=True),
     "python": optional(python),
     "server": one_of(*SERVERS),
@@ -283,6 +287,8 @@ CHECKS: dict[str, Check] = {
     "graceful_timeout": seconds,
     "max_requests": number(0, None, " of requests"),
     "max_requests_jitter": number(0, None, " of requests"),
+    "ws_max_size": optional(ws_max_size),
+    "prometheus": a_bool,
     "reload": a_bool,
     "env": variables,
     "secrets": variables,

@@ -147,6 +147,7 @@ class ReleaseSpec(AppSpec):
     shared: list[SharedPath]
     app_dir: str
     requirements: list[str]
+    groups: list[str]
     strategy: Literal["overlap", "restart"]
     warm_up: int
     keep_releases: int

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import _progress, _trees, _words
+from .. import _groups, _progress, _trees, _words
 from .._contract.answers import Migrated
 from .._contract.release import AppPrivate, HookStage, OwnFile, ReleaseSpec
 from .._files import NEW, gid_of, uid_of, write_atomically
@@ -86,6 +86,8 @@ class Candidate:
 
         A live folder is its source as it is. Raises RefusedError, BuildError, CommandError, OSError.
         """
+        if lacking := _groups.lacking(self.spec["groups"]):
+            raise RefusedError(f"groups: {_groups.words(lacking[0])}")
         self.runtime.build(self, archive, tools, others)
 
     def build_virtualenv(self, archive: Path | None, tools: Tools, others: Sequence[Release]) -> None:

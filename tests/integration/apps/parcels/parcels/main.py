@@ -1,6 +1,7 @@
 """Says which release answers, and writes down every parcel, so that none is lost or delivered twice."""
 
 import asyncio
+import importlib
 import importlib.metadata
 import itertools
 import os
@@ -37,6 +38,10 @@ def installed(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+if installed("prometheus-client"):
+    app.include_router(importlib.import_module("parcels.counting").router)
 
 
 @app.get("/")

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ def server() -> dict[str, Any]:
     }
 
 
+def interfaces() -> list[str] | None:
+    """The interfaces that the kernel names by netlink; None where it may not be asked."""
+    try:
+        return sorted(name for _number, name in socket.if_nameindex())
+    except OSError:
+        return None
+
+
 def describe() -> dict[str, Any]:
     """All that the tests ask about the process; must be called in the event loop."""
     fields = status()
@@ -58,6 +67,7 @@ def describe() -> dict[str, Any]:
         "uid": os.getuid(),
         "gid": os.getgid(),
         "groups": sorted(os.getgroups()),
+        "interfaces": interfaces(),
         "caps": {name: fields.get(name) for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh")},
         "no_new_privs": fields.get("NoNewPrivs") == "1",
         "seccomp": int(fields.get("Seccomp", "0")),
