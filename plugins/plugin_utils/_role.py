@@ -16,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _doors,
     _handover,
     _outcome,
+    _own_tasks,
     _preflight,
     _pythons,
     _specs,
@@ -82,6 +83,7 @@ class Role:
                 f"asgi_host_https_port: {port!r} is not a port; give one from 1 to 65535, such as 8443"
             )
         found += _pythons.problems(given["python_mirror"], given["python_downloads"])
+        found += self._own[1]
         return (
             found
             or _preflight.controller_problems(self.apps, self.bases, given["ca_file"])
@@ -98,12 +100,29 @@ class Role:
         """Whether a play says each step of a host when it begins."""
         return bool(self.variables.get("progress"))
 
+    @property
+    def own_tasks(self) -> dict[str, list[str]]:
+        """The inventory's own files of tasks, by the time at which they run."""
+        return self._own[0]
+
+    @cached_property
+    def _own(self) -> tuple[dict[str, list[str]], list[str]]:
+        return _own_tasks.found(self.variables, self.bases)
+
     def place(self, name: str) -> str:
         """Where an app is found, in words; empty for one that goes, and for one that is not the inventory's."""
-        given = self.variables
-        proxy, port, root = given["proxy"], int(given.get("https_port", 443)), given["root"]
-        found = (app for app in self.apps if app["name"] == name)
-        return next((_outcome.place(app, proxy=proxy, https_port=port, root=root) for app in found), "")
+        app, url = self._app(name), self.url(name)
+        return _outcome.place(app, url=url, root=self.variables["root"]) if app else ""
+
+    def url(self, name: str) -> str:
+        """The address of an app; empty for one that has none, that goes, or that is not the inventory's."""
+        app = self._app(name)
+        if app is None or not self.variables["proxy"]:
+            return ""
+        return _outcome.url(app, https_port=int(self.variables.get("https_port", 443)))
+
+    def _app(self, name: str) -> dict[str, Any] | None:
+        return next((app for app in self.apps if app["name"] == name), None)
 
     def question(self) -> dict[str, Any]:
         """What the host is asked about itself."""
