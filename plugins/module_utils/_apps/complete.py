@@ -16,6 +16,7 @@ from .judge import problems
 from .reading import as_bool, as_int, is_list, scalar
 from .static import plain
 from .table import IMAGE_CHECKS
+from .unit_directives import directives
 
 # The longest user name that utmp, ps and useradd of Debian 12 all take.
 USER_NAME_MAX = 31
@@ -123,6 +124,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             "memory_deny_write_execute": as_bool(sandbox["memory_deny_write_execute"]),
             "allow_resources": as_bool(sandbox["allow_resources"]),
             "writable_paths": list(sandbox["writable_paths"]),
+            "unit": directives(sandbox["unit"], image=app["server"] == "image"),
         },
     }
     acme = full["tls"]["acme"]

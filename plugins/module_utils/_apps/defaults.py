@@ -81,6 +81,7 @@ APP_DEFAULTS: dict[str, Any] = {
         "writable_paths": [],
         "memory_max": None,
         "allow_resources": False,
+        "unit": {},
     },
     "strategy": "overlap",
     "warm_up": 0,
