@@ -16,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _outcome,
     _parcels,
     _parts,
+    _render,
     _sources,
     _specs,
     _variables,
@@ -55,7 +56,10 @@ class ActionModule(ActionBase):
             self._display.warning(words)
         if problems := role.problems():
             return {**result, "failed": True, "msg": _words.safe_all(problems)}
-        return {**result, **self._compare()}
+        try:
+            return {**result, **self._compare()}
+        except _render.TemplateFaultError as error:
+            return {**result, "failed": True, "msg": _words.safe(str(error))}
 
     def _compare(self) -> dict[str, Any]:
         """Ask the host everything, in one call or two; and what follows from the answer."""
@@ -176,6 +180,9 @@ class ActionModule(ActionBase):
             if told.failures:
                 raise _sources.SourceError("\n".join(told.failures.values()))
             parcels, sources = ({}, known) if self._only_looks() else _parcels.changed(told, known)
+        except _render.TemplateFaultError:
+            # A matter of every stage: nothing is to be changed before it is put right.
+            raise
         except (_sources.SourceError, OSError, ValueError) as error:
             # Told by the task that needs it, app by app.
             self._display.v(_words.safe(str(error)))

@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _apps
+from ansible_collections.asgi.host.plugins.module_utils._apps.reading import show
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
@@ -19,6 +21,8 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _own_tasks,
     _preflight,
     _pythons,
+    _render,
+    _sources,
     _specs,
     _stages,
     _wheels,
@@ -84,6 +88,7 @@ class Role:
             )
         found += _pythons.problems(given["python_mirror"], given["python_downloads"])
         found += self._own[1]
+        found += self._template_problems()
         return (
             found
             or _preflight.controller_problems(self.apps, self.bases, given["ca_file"])
@@ -99,6 +104,21 @@ class Role:
     def progress(self) -> bool:
         """Whether a play says each step of a host when it begins."""
         return bool(self.variables.get("progress"))
+
+    @cached_property
+    def templates(self) -> str:
+        """The folder of the inventory's own templates; empty without one."""
+        folder = self.variables.get("templates") or ""
+        return str(_sources.locate(folder, self.bases).resolve()) if folder else ""
+
+    def _template_problems(self) -> list[str]:
+        folder = self.variables.get("templates") or ""
+        try:
+            if not isinstance(folder, str) or (folder and not Path(self.templates).is_dir()):
+                return [f"asgi_host_templates: {show(folder)} is no folder; give one, such as templates"]
+        except _sources.SourceError as error:
+            return [f"asgi_host_templates: {error}"]
+        return list(_render.problems_of(self.templates)) if folder else []
 
     @property
     def own_tasks(self) -> dict[str, list[str]]:
@@ -198,6 +218,7 @@ class Role:
             "host": host,
             "server_pins": given["server_pins"],
             "index": given["package_index"],
+            "templates": self.templates,
         }
 
     def base(self, host: dict[str, Any]) -> Tasks:
@@ -249,6 +270,7 @@ class Role:
             proxy_protocol=given["proxy_protocol"],
             https_port=int(given.get("https_port", 443)),
             early=early,
+            templates=self.templates,
         )
 
     def leave(self, host: dict[str, Any]) -> Tasks:
