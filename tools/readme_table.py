@@ -18,6 +18,7 @@ ROLE = Path(__file__).resolve().parent.parent / "roles" / "asgi_host"
 START = "<!-- variables: made by tools/readme_table.py from meta/argument_specs.yml -->"
 END = "<!-- end of variables -->"
 TITLES = {"main": "Variables", "rollback": "Variables of the entry point `rollback`"}
+# Other entry points have the variables of main.
 # The apps' keys get a table of their own, below that of the host-wide variables.
 APPS = "asgi_host_apps"
 
@@ -31,6 +32,8 @@ def tables(specs: Mapping[str, Any]) -> str:
     parts: list[str] = []
     for name, spec in specs.items():
         options = spec["options"]
+        if not options:
+            continue
         parts += [
             f"## {TITLES.get(name, name)}",
             "",

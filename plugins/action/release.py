@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.asgi.host.plugins.module_utils import _words
+from ansible_collections.asgi.host.plugins.module_utils._apps import InputError
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _beside,
@@ -30,11 +32,6 @@ from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 SETTLED = ("current", "needed")
 
 
-def needs_work(found: Mapping[str, Any]) -> bool:
-    """Whether an app that was found so gets a new release, or new files in its live folder."""
-    return found.get("status") == "needed" or bool(found.get("unsynced"))
-
-
 def may_be_slow(spec: Mapping[str, Any]) -> int:
     """Whether commands of an app's own are run, which may take any time, and wait for other hosts: the others go first."""
     hooks = spec["hooks"]
@@ -45,7 +42,7 @@ class ActionModule(ActionBase):
     """Runs the module once for all apps, and once more for each app that needs a new release."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Arguments: role, host (facts), looked, sites; of a rollback mode, app, release; of a removal mode, failed.
+        """Arguments: role, host (facts), looked, sites; of a rollback mode, app, release, no host; of a removal mode, failed.
 
         ``looked`` is what the module look found of the apps, where nothing has changed since. With ``sites`` each app's site
         follows its release in the same call.
@@ -56,18 +53,18 @@ class ActionModule(ActionBase):
         rollback = arguments.get("mode") == "rollback"
         self._diff: list[dict[str, str]] = []
         self._role = role = Role(arguments["role"], _controller.bases(self._task_vars))
-        self._host = arguments["host"]
         common = {"uv": role.uv, "wheels": role.wheels or None}
+        if rollback:
+            return {**result, **self._roll_back(common, arguments["app"], arguments.get("release") or "")}
+        self._host = arguments["host"]
         looked = arguments.get("looked") or {}
         if arguments.get("mode") == "remove":
             return {**result, **self._remove(common, looked)}
         contents = _own_files.Contents(self, self._task_vars, role.bases)
-        told = role.tell(
-            self._host, self._loader, contents.of, rollback_of=arguments["app"] if rollback else ""
-        )
+        told = role.tell(self._host, self._loader, contents.of)
         self._origins = told.origins
         # What is to go goes when nothing leads to it any more, by a task of its own.
-        described = [spec for spec in told.specs if rollback or spec["state"] == "present"]
+        described = [spec for spec in told.specs if spec["state"] == "present"]
         failures = told.failures
         self._private = told.private
         if looked and all(looked.get(spec["name"], {}).get("status") in SETTLED for spec in described):
@@ -75,27 +72,57 @@ class ActionModule(ActionBase):
         elif not described:
             answer = {"apps": {}, "failures": {}, "changed": False}
         else:
-            answer = self._call(
-                {
-                    **common,
-                    "apps": described,
-                    "mode": "rollback" if rollback else "look",
-                    "release": arguments.get("release"),
-                }
-            )
+            answer = self._call({**common, "apps": described, "mode": "look"})
         if "apps" not in answer:
             return {**result, **answer}
         results, changed = answer["apps"], answer["changed"]
         failures.update(answer["failures"])
-        if not rollback:
-            for spec in described:
-                for warning in _specs.warnings(spec, results.get(spec["name"], {})):
-                    self._display.warning(warning)
-            new = [spec for spec in described if needs_work(results.get(spec["name"], {}))]
-            changed |= self._bring_all(new, results, failures, common)
-            result["diff"] = self._diff
-        result.update(changed=changed, apps=results, failures=failures)
+        for spec in described:
+            for warning in _specs.warnings(spec, results.get(spec["name"], {})):
+                self._display.warning(warning)
+        new = [spec for spec in described if _outcome.needs_work(results.get(spec["name"], {}))]
+        changed |= self._bring_all(new, results, failures, common)
+        result.update(
+            changed=changed,
+            apps=results,
+            failures=failures,
+            diff=self._diff,
+            ansible_facts=_outcome.facts(self._task_vars, results, role.url, failures),
+        )
         return result
+
+    def _roll_back(self, common: dict[str, Any], name: str, release: str) -> dict[str, Any]:
+        """Go back to an earlier release: one call where the host's facts are those of the last play, two elsewhere."""
+        role = self._role
+        try:
+            names = [app["name"] for app in role.apps]
+        except InputError as error:
+            return {"failed": True, "msg": _words.safe(str(error))}
+        if name not in names:
+            known = ", ".join(names)
+            words = f"app: {name} is not among asgi_host_apps of this host ({known}); give one of them with -e app=NAME"
+            return {"failed": True, "msg": words}
+        remembered = _controller.Remembered(self._task_vars)
+        host, sources = remembered.read()
+        wanted = {**common, "mode": "rollback", "release": release or None}
+        question = role.question()
+        if host:
+            answer = self._roll_back_by(host, name, {**wanted, "question": question})
+        else:
+            self._private = {}
+            answer = self._call({**wanted, "apps": [], "host": None, "question": question})
+        if "host" in answer:
+            remembered.write(answer["host"], sources)
+            answer = self._roll_back_by(answer["host"], name, wanted)
+        return answer
+
+    def _roll_back_by(self, host: dict[str, Any], name: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """What a host with these facts answers; its facts, where it was asked for them and they are others."""
+        told = self._role.tell(host, self._loader, rollback_of=name)
+        self._private = told.private
+        if told.failures:
+            return {"changed": False, "apps": {}, "failures": told.failures}
+        return self._call({**wanted, "apps": told.specs, "host": host})
 
     def _remove(self, common: dict[str, Any], looked: dict[str, Any]) -> dict[str, Any]:
         """Take away the apps that are to be absent, but for those whose domains wait for an app that failed."""

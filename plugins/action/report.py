@@ -12,7 +12,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 
 
 class ActionModule(ActionBase):
-    """One line for each app that changed; a failure with the words of all that failed."""
+    """One line for each app that changed, the public result, and the words of all that failed."""
 
     _supports_check_mode = True
     _requires_connection = False
@@ -35,6 +35,9 @@ class ActionModule(ActionBase):
             where = "" if sites.get("failures") else role.place(name)
             if name not in failures and (words := _outcome.done(found, where)):
                 _controller.say(self, task_vars, words, name)
-        if wrong:
-            result.update(failed=True, msg="\n\n".join(wrong))
+        result.update(
+            wrong=wrong,
+            after=role.own_tasks["after"],
+            ansible_facts=_outcome.facts(task_vars or {}, apps, role.url, failures),
+        )
         return result

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _apps
-from ansible_collections.asgi.host.plugins.plugin_utils import _preflight, _table
+from ansible_collections.asgi.host.plugins.plugin_utils import _table
 
 
 class FilterModule:
@@ -18,7 +18,6 @@ class FilterModule:
         """The filters by name."""
         return {
             "normalize": _apps.normalize,
-            "interpreters": _preflight.interpreters,
             "missing_pythons": _apps.missing_pythons,
             "releases_table": _table.releases_table,
         }

@@ -253,7 +253,15 @@ def _end(_number: int, _frame: object) -> NoReturn:
 
 
 def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any]:
-    """Do what is asked for each app; one that fails does not keep the others from going on."""
+    """Do what is asked for each app; one that fails does not keep the others from going on.
+
+    A rollback comes with the facts that its ``apps`` were made for; where the host's are others, nothing is done, and they
+    are the answer.
+    """
+    if given["mode"] == "rollback" and (question := given.get("question")):
+        host = _host.facts(**question)
+        if host != given["host"]:
+            return {"changed": False, "host": host}
     # A controller that vanishes closes the session; what was begun is brought to its end all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Any other request to end is an exception, so that what was begun is taken back.

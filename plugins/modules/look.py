@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: look
-short_description: Look at everything that a host must have, and deploy new code, in one call
+short_description: Compare a host with the inventory, and deploy new code, in one call
 description:
   - Checks the role's variables and the files that they name, and refuses what cannot work.
   - Then gathers the facts about the host and compares all that it must have with what is there, files, units, releases and
@@ -24,6 +24,14 @@ options:
     description: The role's variables without C(asgi_host_), and its pins C(server_pins) and C(uv_requirements).
     type: dict
     required: true
+  only:
+    description:
+      - The parts of the host that an entry point of the role is for. Ansible's tags narrow them further (C(asgi_host_system),
+        C(asgi_host_releases), C(asgi_host_nginx)).
+    type: list
+    elements: str
+    choices: [system, releases, nginx]
+    default: []
 attributes:
   check_mode:
     support: full
@@ -44,7 +52,33 @@ host:
 due:
   description:
     - What is not as it must be, by stage (V(base), V(releases), V(sites), V(leave)), with the reasons. Stages where nothing
-      is due are left out.
+      is due are left out, and those that the run is not for.
+  returned: always
+  type: dict
+parts:
+  description: The parts of the host that the run is for.
+  returned: always
+  type: list
+  elements: str
+new:
+  description: Whether an app gets a new release, or may, which nobody can tell where the base is due.
+  returned: always
+  type: bool
+sites:
+  description: Whether nginx or a site is to be changed.
+  returned: always
+  type: bool
+removes:
+  description: Whether the run is for the removal of apps, and the inventory has one that is to go.
+  returned: always
+  type: bool
+unserved:
+  description: In a run that is not for releases, the apps that have none.
+  returned: always
+  type: list
+  elements: str
+tasks:
+  description: The inventory's own files of tasks by the time at which they run.
   returned: always
   type: dict
 leaves:
@@ -62,6 +96,10 @@ apps:
     - For each app its status and the reasons, or the release that was deployed, as the module
       P(asgi.host.release#module) returns them. Empty where the base
       of the host is due, for what is found of the apps then may come from it.
+  returned: always
+  type: dict
+ansible_facts:
+  description: The public result C(asgi_host), with C(status), C(release), C(version), C(url) and C(reasons) of each app.
   returned: always
   type: dict
 self_test:

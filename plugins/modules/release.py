@@ -29,9 +29,10 @@ options:
     type: dict
     required: true
   host:
-    description: The facts about the host, as the module P(asgi.host.host_info#module) returns them.
+    description:
+      - The facts about the host, as the module P(asgi.host.host_info#module) returns them. Not with O(mode=rollback), which
+        takes those of the last play, and asks the host in the same call whether they are still true.
     type: dict
-    required: true
   looked:
     description: What the module P(asgi.host.look#module) returned of the apps, where nothing has changed since.
     type: dict
@@ -65,5 +66,9 @@ RETURN = r"""
 apps:
   description: For each app its status, the reasons, and its release's ledger entry.
   returned: always
+  type: dict
+ansible_facts:
+  description: The public result C(asgi_host).
+  returned: with O(mode=converge)
   type: dict
 """

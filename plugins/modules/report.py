@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: report
 short_description: The end of a play about ASGI apps, in words
 description:
-  - Says for each app that changed which release serves, and where. Fails with the words of all that failed.
+  - Says for each app that changed which release serves, and where. Returns the words of all that failed, and the public
+    result.
   - Runs on the controller alone.
 version_added: 0.1.0
 author: The asgi.host authors (@asgi-host)
@@ -39,4 +40,20 @@ EXAMPLES = r"""
     name: asgi.host.asgi_host
 """
 
-RETURN = r""" # """
+RETURN = r"""
+wrong:
+  description: What is not as wanted, in words.
+  returned: always
+  type: list
+  elements: str
+after:
+  description: The inventory's own files of tasks for the end of a run.
+  returned: always
+  type: list
+  elements: str
+ansible_facts:
+  description: The public result C(asgi_host), with C(status), C(release), C(version), C(url) and C(reasons) of each app, and
+    the C(error) of one that failed.
+  returned: always
+  type: dict
+"""

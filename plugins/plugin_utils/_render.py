@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from ansible_collections.asgi.host.plugins.module_utils import _nginx
+from ansible_collections.asgi.host.plugins.module_utils._apps import nearest
 from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
 from ansible_collections.asgi.host.plugins.plugin_utils._controller import cache
 from ansible_collections.asgi.host.plugins.plugin_utils._identity import (
@@ -35,18 +37,82 @@ from ansible_collections.asgi.host.plugins.plugin_utils._timeouts import DOOR, N
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "asgi_host" / "templates"
 
 
-def render(template: str, **values: Any) -> str:
-    """The text of a template of the role. A name that is not given is an error, never an empty string."""
-    return _environment().get_template(template).render(**values)
+# What a user's folder may replace or extend: the texts of sites and of what a release runs.
+OWN = (
+    *(
+        f"nginx/{name}.conf.j2"
+        for name in ("asgi-00-shared", "asgi-app", "compression", "proxy", "server", "tls")
+    ),
+    *(f"systemd/{name}.j2" for name in ("image.conf", "process.service", "release.conf")),
+)
+# Before the name of a template of the role that a user's one extends.
+ROLE = "role"
+
+
+class TemplateFaultError(ValueError):
+    """A user's template that cannot be rendered; the message names the file, the line and the fix."""
+
+
+def render(template: str, *, templates: str = "", **values: Any) -> str:
+    """The text of a template of the role, or of the one in the folder ``templates`` that takes its place.
+
+    A name that is not given is an error, never an empty string. Raises TemplateFaultError for a user's template.
+    """
+    if template not in OWN:
+        templates = ""
+    try:
+        return _environment(templates).get_template(template).render(**values)
+    except (jinja2.TemplateError, TypeError, ValueError, AttributeError) as error:
+        if not templates:
+            raise
+        raise TemplateFaultError(_fault(template, error)) from error
+
+
+def _fault(template: str, error: Exception) -> str:
+    """What is wrong with a user's template, for the operator."""
+    line = getattr(error, "lineno", None)
+    where = f"{getattr(error, 'name', None) or template}{f', line {line}' if line else ''}"
+    return (
+        f"asgi_host_templates: {where}: {error}; put it right, or take the file out, and the role's own is used "
+        "(docs/extending.md)"
+    )
+
+
+def problems_of(templates: str) -> Iterator[str]:
+    """What is wrong with the files of a user's folder of templates: names that nothing reads, and syntax.
+
+    Files whose name begins with ``_`` are for the others to include.
+    """
+    folder = Path(templates)
+    for path in sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("_")
+    ):
+        name = str(path.relative_to(folder))
+        if name not in OWN:
+            close = nearest(name, OWN)
+            hint = f"did you mean {close}?" if close else f"it may hold {', '.join(OWN)}"
+            yield f"asgi_host_templates: {name} is no template that the role takes from there; {hint}"
+            continue
+        try:
+            _environment(templates).get_template(name)
+        except (jinja2.TemplateError, UnicodeDecodeError) as error:
+            yield _fault(name, error)
+
+
+def _loader(templates: str) -> jinja2.BaseLoader:
+    own = jinja2.FileSystemLoader(TEMPLATES)
+    if not templates:
+        return own
+    return jinja2.ChoiceLoader([jinja2.FileSystemLoader(templates), own, jinja2.PrefixLoader({ROLE: own})])
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment(templates: str = "") -> jinja2.Environment:
     # To compile the templates takes longer than all else that the controller computes.
     compiled = cache("templates")
     environment = jinja2.Environment(
         bytecode_cache=jinja2.FileSystemBytecodeCache(str(compiled)) if compiled else None,
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=_loader(templates),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,

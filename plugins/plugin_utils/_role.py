@@ -7,17 +7,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _apps
+from ansible_collections.asgi.host.plugins.module_utils._apps.reading import show
 from ansible_collections.asgi.host.plugins.module_utils._private import wrap
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
     _handover,
     _outcome,
+    _own_tasks,
     _preflight,
     _pythons,
+    _render,
+    _sources,
     _specs,
     _stages,
     _wheels,
@@ -82,6 +87,8 @@ class Role:
                 f"asgi_host_https_port: {port!r} is not a port; give one from 1 to 65535, such as 8443"
             )
         found += _pythons.problems(given["python_mirror"], given["python_downloads"])
+        found += self._own[1]
+        found += self._template_problems()
         return (
             found
             or _preflight.controller_problems(self.apps, self.bases, given["ca_file"])
@@ -98,12 +105,44 @@ class Role:
         """Whether a play says each step of a host when it begins."""
         return bool(self.variables.get("progress"))
 
+    @cached_property
+    def templates(self) -> str:
+        """The folder of the inventory's own templates; empty without one."""
+        folder = self.variables.get("templates") or ""
+        return str(_sources.locate(folder, self.bases).resolve()) if folder else ""
+
+    def _template_problems(self) -> list[str]:
+        folder = self.variables.get("templates") or ""
+        try:
+            if not isinstance(folder, str) or (folder and not Path(self.templates).is_dir()):
+                return [f"asgi_host_templates: {show(folder)} is no folder; give one, such as templates"]
+        except _sources.SourceError as error:
+            return [f"asgi_host_templates: {error}"]
+        return list(_render.problems_of(self.templates)) if folder else []
+
+    @property
+    def own_tasks(self) -> dict[str, list[str]]:
+        """The inventory's own files of tasks, by the time at which they run."""
+        return self._own[0]
+
+    @cached_property
+    def _own(self) -> tuple[dict[str, list[str]], list[str]]:
+        return _own_tasks.found(self.variables, self.bases)
+
     def place(self, name: str) -> str:
         """Where an app is found, in words; empty for one that goes, and for one that is not the inventory's."""
-        given = self.variables
-        proxy, port, root = given["proxy"], int(given.get("https_port", 443)), given["root"]
-        found = (app for app in self.apps if app["name"] == name)
-        return next((_outcome.place(app, proxy=proxy, https_port=port, root=root) for app in found), "")
+        app, url = self._app(name), self.url(name)
+        return _outcome.place(app, url=url, root=self.variables["root"]) if app else ""
+
+    def url(self, name: str) -> str:
+        """The address of an app; empty for one that has none, that goes, or that is not the inventory's."""
+        app = self._app(name)
+        if app is None or not self.variables["proxy"]:
+            return ""
+        return _outcome.url(app, https_port=int(self.variables.get("https_port", 443)))
+
+    def _app(self, name: str) -> dict[str, Any] | None:
+        return next((app for app in self.apps if app["name"] == name), None)
 
     def question(self) -> dict[str, Any]:
         """What the host is asked about itself."""
@@ -160,7 +199,7 @@ class Role:
         self,
         host: dict[str, Any],
         loader: Any,
-        contents: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        contents: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _app: {},
         *,
         rollback_of: str = "",
     ) -> _specs.Told:
@@ -188,6 +227,7 @@ class Role:
             "host": host,
             "server_pins": given["server_pins"],
             "index": given["package_index"],
+            "templates": self.templates,
         }
 
     def base(self, host: dict[str, Any]) -> Tasks:
@@ -239,6 +279,7 @@ class Role:
             proxy_protocol=given["proxy_protocol"],
             https_port=int(given.get("https_port", 443)),
             early=early,
+            templates=self.templates,
         )
 
     def leave(self, host: dict[str, Any]) -> Tasks:

@@ -18,7 +18,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release.requirements im
 from ansible_collections.asgi.host.plugins.module_utils._words import safe
 from ansible_collections.asgi.host.plugins.plugin_utils import _background, _origins, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
-from ansible_collections.asgi.host.plugins.plugin_utils._render import render
+from ansible_collections.asgi.host.plugins.plugin_utils._render import TemplateFaultError, render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     derived,
     in_data,
@@ -122,6 +122,9 @@ def tell(
                 # What a build makes of the source may be made of them.
                 spec["own_files"] = hashlib.sha256(json.dumps(open_files).encode()).hexdigest()
             told.specs.append(spec)
+        except TemplateFaultError:
+            # A matter of all apps, and no source.
+            raise
         except _sources.SourceError as error:
             told.failures[name] = source_failure(name, error)
         except Exception as error:  # noqa: BLE001 - of one app, and the others of the host go on
@@ -158,7 +161,13 @@ def describe(
     source = origin.describe()
     # Not part of what makes a release: it may change under one.
     content = source.pop("content", "")
-    values = {"app": app, "root": common["root"], "settings": settings, "not_loaded": NOT_LOADED}
+    values = {
+        "app": app,
+        "root": common["root"],
+        "settings": settings,
+        "not_loaded": NOT_LOADED,
+        "templates": common.get("templates", ""),
+    }
     return {
         **base,
         **{

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shlex
@@ -401,12 +402,13 @@ def proxy(
     proxy_protocol: list[str],
     https_port: int = 443,
     early: bool = False,
+    templates: str = "",
 ) -> dict[str, Any]:
     """nginx: what all sites share, each site with its certificate, the check, and the reload.
 
     The sites of the apps in ``failed`` are left as they are, and so is each that serves a domain which one of those is to
     have. ``proxy_protocol`` names the load balancers that speak it, ``https_port`` is where clients find port 443.
-    ``early`` leaves out what may take minutes, and can wait until all apps are there: the orders of certificates. Returns
+    ``templates`` is a folder of the inventory's own. ``early`` leaves out what may take minutes, and can wait until all apps are there: the orders of certificates. Returns
     steps, private contents, and the names of the sites that ``stay``.
     """
     http2 = http2_directive(host)
@@ -426,12 +428,13 @@ def proxy(
         "rotating_tickets": rotating_tickets(host),
         "post_quantum": _systems.post_quantum(host),
     }
+    own_text = functools.partial(render, templates=templates)
     included = {
-        "tls": render("nginx/tls.conf.j2", **values),
-        "proxy": render("nginx/proxy.conf.j2", dropped=dropped(present(apps))),
-        "server": render("nginx/server.conf.j2"),
+        "tls": own_text("nginx/tls.conf.j2", **values),
+        "proxy": own_text("nginx/proxy.conf.j2", dropped=dropped(present(apps))),
+        "server": own_text("nginx/server.conf.j2"),
         **{
-            each: render("nginx/compression.conf.j2", brotli=each == "brotli")
+            each: own_text("nginx/compression.conf.j2", brotli=each == "brotli")
             for each in sorted({app["proxy"]["compression"] for app in present(apps)} - {"none"})
         },
     }
@@ -441,7 +444,7 @@ def proxy(
         *({"file": f"{NGINX}/asgi/{name}.conf", "content": text} for name, text in included.items()),
         {
             "file": f"{NGINX}/conf.d/asgi-00-shared.conf",
-            "content": render("nginx/asgi-00-shared.conf.j2", **values),
+            "content": own_text("nginx/asgi-00-shared.conf.j2", **values),
         },
     ]
     steps.append(CONNECTIONS)
@@ -453,7 +456,7 @@ def proxy(
         steps += [{"folder": str(ACME.state)}, {"folder": str(ACME.webroot)}]
     plan = _handover.plan(wanted, apps, host, failed)
     for site in plan.write:
-        content = render("nginx/asgi-app.conf.j2", site=site, root=root, **values)
+        content = own_text("nginx/asgi-app.conf.j2", site=site, root=root, **values)
         own = [
             *_certificate(site),
             {"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content},

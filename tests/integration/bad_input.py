@@ -517,6 +517,34 @@ CASES: list[Case] = [
         ("sandbox.writable_paths[0]:", "absolute"),
         sandbox={"writable_paths": ["x"]},
     ),
+    _one(
+        "unit directive",
+        ("sandbox.unit.CPUQota:", "did you mean CPUQuota?"),
+        sandbox={"unit": {"CPUQota": "50%"}},
+    ),
+    _one(
+        "unit directive of the role",
+        ("sandbox.unit.User: the role writes it, and a release depends on it; take it out",),
+        sandbox={"unit": {"User": "root"}},
+    ),
+    _one(
+        "unit directive with a key",
+        ("sandbox.unit.MemoryMax: the role writes it; give sandbox.memory_max in its place",),
+        sandbox={"unit": {"MemoryMax": "1G"}},
+    ),
+    _one(
+        "unit directive with a wrong value",
+        ("sandbox.unit.CPUQuota: 50 is no value that it takes; give a share such as 50%",),
+        sandbox={"unit": {"CPUQuota": 50}},
+    ),
+    _one(
+        "unit directive of two lines",
+        ("sandbox.unit.Slice:", "a slice such as web.slice"),
+        sandbox={"unit": {"Slice": "web.slice\nUser=root"}},
+    ),
+    _one(
+        "unit directives as a list", ("sandbox.unit: a list is not a mapping",), sandbox={"unit": ["Nice=5"]}
+    ),
     _one("writable path all", ("sandbox.writable_paths[0]:",), sandbox={"writable_paths": ["/"]}),
     _one("netlink", ("sandbox.netlink: 'often'",), sandbox={"netlink": "often"}),
     _one("memory max", ("sandbox.memory_max: 512", "512M"), sandbox={"memory_max": 512}),

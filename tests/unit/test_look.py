@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,6 +56,7 @@ class Host:
         self.calls: list[dict[str, Any]] = []
         self.followed: list[bool] = []
         self.warnings: list[str] = []
+        self.said: list[str] = []
         self.parcels: dict[str, bytes] = {}
         self.more: dict[str, Any] = {}
 
@@ -92,6 +94,7 @@ def play(
     check: bool = False,
     fatal: bool = False,
     max_fail: float | None = None,
+    tags: Sequence[str] = ("all",),
     **variables: Any,
 ) -> dict[str, Any]:
     """The task's result."""
@@ -124,13 +127,19 @@ def play(
         action="asgi.host.look",
         diff=False,
         any_errors_fatal=fatal,
-        get_play=lambda: SimpleNamespace(max_fail_percentage=max_fail),
+        tags=["always"],
+        get_play=lambda: SimpleNamespace(
+            max_fail_percentage=max_fail, roles=[], pre_tasks=[], tasks=[], post_tasks=[]
+        ),
     )
     action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None), transport="local", become=None)
-    action._display = SimpleNamespace(v=lambda _: None, warning=host.warnings.append, display=lambda _: None)
+    action._display = SimpleNamespace(
+        v=lambda _: None, warning=host.warnings.append, display=host.said.append
+    )
     action._loader = None
     action._execute_module = host
-    return dict(action.run(task_vars={"inventory_dir": str(folder), "inventory_hostname": "one"}))
+    known = {"inventory_dir": str(folder), "inventory_hostname": "one", "ansible_run_tags": list(tags)}
+    return dict(action.run(task_vars=known))
 
 
 def test_known_host_is_asked_once(host: Host, tmp_path: Path) -> None:
@@ -270,7 +279,7 @@ def test_new_source_goes_along_with_the_call_that_counts(host: Host, tmp_path: P
 
 @pytest.mark.parametrize("how", [{"check": True}, {"fatal": True}, {"max_fail": 0.0}], ids=str)
 def test_new_source_stays_where_nothing_may_be_changed_yet(
-    host: Host, tmp_path: Path, how: dict[str, bool]
+    host: Host, tmp_path: Path, how: dict[str, Any]
 ) -> None:
     """The next play sends it, if it may."""
     play(host, tmp_path)
@@ -407,3 +416,68 @@ def test_sites_come_beside_a_release(tmp_path: Path) -> None:
     assert [each["after"] for each in sites.diff] == ["y"]
     assert not sites.bring("after")
     assert not module.Sites(SimpleNamespace(check_mode=False), {}, {}).bring("after")  # type: ignore[arg-type]
+
+
+def test_run_for_nginx_sends_no_source_and_leaves_releases_alone(host: Host, tmp_path: Path) -> None:
+    play(host, tmp_path)
+    host.due = {"base": [], "releases": ["shop: source changed"], "sites": ["its site"]}
+    host.more = {"apps": {"shop": {"status": "needed", "reasons": ["source changed"], "previous": "1-a"}}}
+    found = play(host, tmp_path, code="app = 1\n", tags=["asgi_host_nginx"])
+    assert host.parcels == {}
+    assert (found["due"], found["parts"], found["new"]) == ({"sites": ["its site"]}, ["nginx"], False)
+    assert found["unserved"] == []
+    assert "this run is for nginx alone; due as well: releases" in host.said[-1]
+
+
+def test_run_for_nginx_brings_no_site_of_an_app_that_has_no_release(host: Host, tmp_path: Path) -> None:
+    host.due = {"base": [], "releases": ["shop: no release serves yet"], "sites": ["its site"]}
+    host.more = {"apps": {"shop": {"status": "needed", "reasons": ["no release serves yet"]}}}
+    assert play(host, tmp_path, tags=["asgi_host_nginx"])["unserved"] == ["shop"]
+    assert play(host, tmp_path)["unserved"] == []
+
+
+def test_part_of_a_run_needs_the_system_part(host: Host, tmp_path: Path) -> None:
+    host.due = {"base": ["a unit"], "releases": [], "sites": ["its site"]}
+    found = play(host, tmp_path, tags=["asgi_host_nginx"])
+    assert found["failed"]
+    assert "add asgi_host_system" in found["msg"]
+    assert play(host, tmp_path)["due"] == {"base": ["a unit"], "sites": ["its site"]}
+
+
+def test_tag_that_selects_nothing_is_told_and_no_host_is_asked(host: Host, tmp_path: Path) -> None:
+    found = play(host, tmp_path, tags=["nginx"])
+    assert found["skipped"]
+    assert "did you mean asgi_host_nginx?" in host.warnings[-1]
+    assert host.calls == []
+
+
+@pytest.mark.parametrize("time", ["before_releases", "after_releases", "after"])
+def test_own_tasks_come_around_a_deploy_so_the_first_call_brings_nothing(
+    host: Host, tmp_path: Path, time: str
+) -> None:
+    (tmp_path / "own.yml").write_text("---\n[]\n", encoding="utf-8")
+    own: dict[str, Any] = {f"{time}_tasks": ["own.yml"]}
+    play(host, tmp_path, **own)
+    found = play(host, tmp_path, code="app = 1\n", **own)
+    assert host.parcels == {}
+    assert found["tasks"][time] == [str(tmp_path / "own.yml")]
+
+
+def test_missing_own_tasks_are_refused_before_a_host_is_asked(host: Host, tmp_path: Path) -> None:
+    found = play(host, tmp_path, after_tasks=["nowhere.yml"])
+    assert found["failed"]
+    assert found["msg"][0].startswith("asgi_host_after_tasks[0]: nowhere.yml is not on the controller")
+    assert host.calls == []
+
+
+def test_each_play_gives_the_public_result(host: Host, tmp_path: Path) -> None:
+    entry = {"id": "1-a", "version": "v1"}
+    host.more = {"apps": {"shop": {"status": "current", "reasons": [], "release": entry}}}
+    found = play(host, tmp_path)
+    assert found["ansible_facts"] == {
+        "asgi_host": {
+            "apps": {
+                "shop": {"status": "current", "release": "1-a", "version": "v1", "url": "", "reasons": []}
+            }
+        }
+    }

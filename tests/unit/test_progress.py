@@ -410,5 +410,6 @@ def test_place_of_an_app(change: dict[str, Any], port: int, where: str) -> None:
         "root_path": "/shop",
         "maintenance": False,
     }
-    found = _outcome.place({**app, **change}, proxy=True, https_port=port, root="/srv/asgi")
+    app |= change
+    found = _outcome.place(app, url=_outcome.url(app, https_port=port), root="/srv/asgi")
     assert found == where

@@ -220,13 +220,14 @@ def test_sandbox_switches(target: Target) -> None:
         line.split("=", 1)
         for line in target.run(
             f"systemctl show {target.service('probe')} -p MemoryDenyWriteExecute -p ProcSubset -p ReadWritePaths "
-            "-p MemoryMax -p IPAddressDeny -p SystemCallFilter"
+            "-p MemoryMax -p IPAddressDeny -p SystemCallFilter -p CPUWeight -p TasksMax"
         ).splitlines()
     )
     assert shown["MemoryDenyWriteExecute"] == "no"
     assert shown["ProcSubset"] == "all"
     assert "/var/local" in shown["ReadWritePaths"]
     assert shown["MemoryMax"] == str(1024**3)
+    assert (shown["CPUWeight"], shown["TasksMax"]) == ("50", "300")
     assert "0.0.0.0/0" in shown["IPAddressDeny"]
     assert "sched_setaffinity" in shown["SystemCallFilter"]
     assert target.door.json(target.domain("probe"), "/read?path=/proc/meminfo")["result"] == "ok"

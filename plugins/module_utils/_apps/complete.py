@@ -18,6 +18,7 @@ from .program_values import bytes_of
 from .reading import as_bool, as_int, is_list, scalar
 from .static import plain
 from .table import IMAGE_CHECKS
+from .unit_directives import directives
 
 # The longest user name that utmp, ps and useradd of Debian 12 all take.
 USER_NAME_MAX = 31
@@ -133,6 +134,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             "allow_resources": as_bool(sandbox["allow_resources"]),
             "netlink": as_bool(sandbox["netlink"]),
             "writable_paths": list(sandbox["writable_paths"]),
+            "unit": directives(sandbox["unit"], image=app["server"] == "image"),
         },
     }
     acme = full["tls"]["acme"]

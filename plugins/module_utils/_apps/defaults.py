@@ -86,6 +86,7 @@ APP_DEFAULTS: dict[str, Any] = {
         "netlink": False,
         "memory_max": None,
         "allow_resources": False,
+        "unit": {},
     },
     "strategy": "overlap",
     "warm_up": 0,

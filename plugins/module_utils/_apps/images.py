@@ -12,6 +12,7 @@ from .checks import Say
 from .defaults import SERVERS
 from .program_values import VARIABLE
 from .reading import as_list, as_text, at, hidden, matches, scalar, show
+from .unit_directives import not_of_an_image
 
 # A reference in full: with a registry, of which a dot, a port or its name says that it is one.
 IMAGE = re.compile(
@@ -108,6 +109,11 @@ def image_rules(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> N
         for key, words in NOT_OF_AN_IMAGE.items():
             if at(given, key) not in (None, "", False, [], ()):
                 say(key, words)
+        for name in not_of_an_image(at(given, "sandbox.unit")):
+            say(
+                f"sandbox.unit.{name}",
+                "is a matter of the process, and a container does not obey it; remove it",
+            )
         if isinstance(app.get("command"), str):
             say("command", "is a string; with an image give a list, the program and its arguments")
         _image_places(say, app)

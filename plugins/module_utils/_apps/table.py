@@ -33,6 +33,7 @@ from .program_values import (
     ws_max_size,
 )
 from .reading import is_list
+from .unit_directives import unit_directives
 from .web_values import (
     DIRECTORY,
     DNS_PROVIDER,
@@ -260,6 +261,7 @@ _sandbox = keys(
         "writable_paths": each(absolute, "[/var/spool/shop]"),
         "memory_max": optional(pattern(MEMORY, "an amount of memory", "give one such as 512M, 2G or 50%")),
         "allow_resources": a_bool,
+        "unit": unit_directives,
     }
 )
 CHECKS: dict[str, Check] = {

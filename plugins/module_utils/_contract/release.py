@@ -171,6 +171,8 @@ class ReleaseSpec(AppSpec):
     processes: dict[str, str]
     static: list[StaticFolder]
     files: dict[str, str]
+    own_files: NotRequired[str]
+    """The digest of the app's plain files."""
 
 
 class OwnFile(TypedDict):
