@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.asgi.host.plugins.module_utils._apps.marks import MARK
 from ansible_collections.asgi.host.plugins.module_utils._apps.program_values import NAME
-from ansible_collections.asgi.host.plugins.module_utils._apps.web_values import DOMAIN, EMAIL
+from ansible_collections.asgi.host.plugins.module_utils._apps.web_values import EMAIL, domain
 
 from . import plan, write
 from .plan import NewError
@@ -78,8 +79,11 @@ def _name(source: Path) -> str:
 
 
 def _site(values: Mapping[str, str]) -> None:
-    if values["domain"] and not DOMAIN.fullmatch(values["domain"]):
-        raise NewError(f"domain: {values['domain']!r} is not a domain; give a name in lower case, with -e domain=shop.example.com")
+    found: list[str] = []
+    if values["domain"]:
+        domain(lambda key, words: found.append(f"{key}: {words}"), "domain", values["domain"])
+    if found:
+        raise NewError(f"{found[0]}, with -e domain=shop.example.com")
     if values["email"] and not EMAIL.fullmatch(values["email"]):
         raise NewError(f"email: {values['email']!r} is not an address of mail; give one, with -e email=ops@example.com")
 
@@ -106,7 +110,7 @@ def words(written: Written, folder: Path, playbook: str) -> str:
     shown = [os.path.relpath(path, folder) for path in written.files]
     lines = [f"{'Added to' if written.added else 'Wrote'} {', '.join(shown)}"]
     if written.marked:
-        lines.append(f"{len(written.marked)} lines are marked with {plan.MARK} and wait for you:")
+        lines.append(f"{len(written.marked)} lines are marked with {MARK} and wait for you:")
         lines += [f"  {each}" for each in written.marked]
     inventory = os.path.relpath(written.inventory, folder)
     lines.append("Next:")

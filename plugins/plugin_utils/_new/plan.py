@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._apps import APP_DEFAULTS
+from ansible_collections.asgi.host.plugins.module_utils._apps.marks import MARK
 
 from . import containers, dependencies, django, framework, platforms, routes, settings_names, values
 from .code import Code
 from .dependencies import Dependencies
 from .framework import Entry
 from .project import Project, joined, parent
-from .values import MARK
 from .ways import Said, Ways
 
 # Variables that are named one by one although the app can do without; more are named together.

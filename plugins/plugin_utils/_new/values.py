@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from .settings_names import Read
 
-MARK = "CHANGE_ME"
-
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|PRIVATE_KEY|CREDENTIALS?\b|(?:^|_)SALT|(?:^|_)DSN$|ACCESS_KEY$|ENCRYPTION_KEY|AUTH_KEY|FERNET|"
                     r"(?:SIGNING|JWT|SESSION|COOKIE|CSRF|HASH|MASTER|LICENSE|ACCOUNT|APP|METRICS|ADMIN)_?KEY$", re.IGNORECASE)  # fmt: skip
 NO_SECRET = re.compile(
