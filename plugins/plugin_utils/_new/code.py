@@ -103,8 +103,11 @@ class Code:
                 break
             folder = parent(folder)
         top = choices[0]
-        while package and top and self.project.has(f"{top}/__init__.py"):
-            top = parent(top)
+        if package:
+            while top and self.project.has(f"{top}/__init__.py"):
+                top = parent(top)
+        else:
+            top = next((each for each in choices if each.rpartition("/")[2] == "src" or self._is_project(each)), "")
 
         def score(choice: str) -> tuple[float, int]:
             number = float(self._first_party[choice])
@@ -112,6 +115,9 @@ class Code:
             return number, -choices.index(choice) if choice != top else 1
 
         return max(choices, key=score)
+
+    def _is_project(self, folder: str) -> bool:
+        return any(self.project.has(f"{folder}/{name}" if folder else name) for name in ("pyproject.toml", "requirements.txt", "setup.py", "uv.lock"))
 
     def find(self, name: str, root: str | None = None) -> str:
         """The file of a module's name; empty where the project has none."""

@@ -105,18 +105,25 @@ def put(written: Written) -> None:
         new.replace(path)
 
 
+def _short(path: str, folder: Path) -> str:
+    """A path as somebody in ``folder`` would type it."""
+    near = os.path.relpath(path, folder)
+    return path if near.startswith("../..") else near
+
+
 def words(written: Written, folder: Path, playbook: str) -> str:
     """What was written, what waits for a person, and the next commands."""
-    shown = [os.path.relpath(path, folder) for path in written.files]
+    shown = [_short(path, folder) for path in written.files]
     lines = [f"{'Added to' if written.added else 'Wrote'} {', '.join(shown)}"]
     if written.marked:
-        lines.append(f"{len(written.marked)} lines are marked with {MARK} and wait for you:")
+        count = "1 line is" if len(written.marked) == 1 else f"{len(written.marked)} lines are"
+        lines.append(f"{count} marked with {MARK}; nothing is deployed before you give the value:")
         lines += [f"  {each}" for each in written.marked]
-    inventory = os.path.relpath(written.inventory, folder)
+    inventory = _short(str(written.inventory), folder)
     lines.append("Next:")
     options = ""
     if written.vault:
-        lines.append(f"  ansible-vault encrypt {os.path.relpath(written.vault, folder)}")
+        lines.append(f"  ansible-vault encrypt {_short(written.vault, folder)}")
         options = " --ask-vault-pass"
     lines.append(f"  ansible-playbook {playbook} -i {inventory}{options}")
     return "\n".join(lines)

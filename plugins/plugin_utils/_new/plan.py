@@ -399,7 +399,7 @@ class _Maker:
                 static.append((given.media_url, f"{{data}}/{folder}", f"{given.media.where}: MEDIA_ROOT"))
         if given.database and not given.database_variable:
             folder = parent(self.inside(given.database.value))
-            if folder:
+            if folder and parent(given.database.value) not in self.project.folders:
                 shared[folder] = f"{given.database.where}: the database is a file in it"
             else:
                 shared[self.inside(given.database.value)] = f"{given.database.where}: the database is this file"
