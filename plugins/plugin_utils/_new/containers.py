@@ -13,7 +13,7 @@ from typing import Any
 
 from . import commands
 from .project import Project, joined, parent
-from .ways import SERVICES, Said, Ways, path_of_url
+from .ways import SERVICES, Said, Ways, items, mapping, path_of_url
 
 DEVELOPMENT = re.compile(r"dev|test|template|override|local|ci\b|debug|e2e|infra|example|portainer|-ha\b", re.IGNORECASE)
 INSTALL = re.compile(r"(?:apt-get|apt|aptitude)\s+(?:-\S+\s+)*install\b(.*)", re.DOTALL)
@@ -56,8 +56,8 @@ def _compose_file(project: Project) -> str:
 
 
 def _services(project: Project, compose: str) -> dict[str, dict[str, Any]]:
-    found = (project.yaml(compose) or {}).get("services") if compose else {}
-    return {str(name): each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
+    found = mapping(mapping(project.yaml(compose)).get("services")) if compose else {}
+    return {str(name): each for name, each in found.items() if isinstance(each, dict)}
 
 
 def _web(services: Mapping[str, Mapping[str, Any]], project: Project) -> str:
@@ -124,7 +124,7 @@ def _read_compose(
     found.commands += _calls(service, where, project)
     for name, value in _pairs(service.get("environment")):
         found.variable(name, _filled(str("" if value is None else value)), where)
-    test = (service.get("healthcheck") or {}).get("test") if isinstance(service.get("healthcheck"), dict) else None
+    test = mapping(service.get("healthcheck")).get("test")
     asked = path_of_url(" ".join(map(str, test)) if isinstance(test, list) else str(test or ""))
     if asked:
         found.health.append(Said(asked, f"{where}: healthcheck"))
@@ -158,7 +158,7 @@ def _other(name: str, service: Mapping[str, Any], calls: list[commands.Command],
 def _kept(project: Project, compose: str, service: Mapping[str, Any], dockerfile: str, where: str, found: Ways) -> None:
     """Folders inside the image's own that a volume keeps; binds of the source itself are for development."""
     workdir = _workdir(project, dockerfile)
-    for each in service.get("volumes") or []:
+    for each in items(service.get("volumes")):
         if isinstance(each, dict):
             host, inside = str(each.get("source") or ""), str(each.get("target") or "")
         else:

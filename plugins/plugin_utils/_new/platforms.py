@@ -5,12 +5,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
-
 from . import commands
 from .project import Project
-from .ways import SERVICES, Said, Ways
+from .ways import SERVICES, Said, Ways, items, mapping
 
 
 def read(project: Project) -> Ways:
@@ -40,59 +37,51 @@ def _procfile(project: Project, found: Ways) -> None:
         found.python = Said(match.group(1), "runtime.txt")
 
 
-def _mapping(value: Any) -> Mapping[Any, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
 def _fly(project: Project, found: Ways) -> None:
     given = project.toml("fly.toml")
-    for name, value in _mapping(given.get("env")).items():
+    for name, value in mapping(given.get("env")).items():
         if name not in ("PORT", "HOST"):
             found.variable(str(name), value, "fly.toml: [env]")
-    for name, text in _mapping(given.get("processes")).items():
+    for name, text in mapping(given.get("processes")).items():
         _process(str(name), str(text), f"fly.toml: [processes] {name}", project, found)
-    release = _mapping(given.get("deploy")).get("release_command")
+    release = mapping(given.get("deploy")).get("release_command")
     if release:
         _process("release", str(release), "fly.toml: release_command", project, found)
-    services = [_mapping(given.get("http_service")), *map(_mapping, _items(given.get("services")))]
-    checks = [check for service in services for key in ("checks", "http_checks") for check in _items(service.get(key))]
-    checks += list(_mapping(given.get("checks")).values())
+    services = [mapping(given.get("http_service")), *map(mapping, items(given.get("services")))]
+    checks = [check for service in services for key in ("checks", "http_checks") for check in items(service.get(key))]
+    checks += list(mapping(given.get("checks")).values())
     for check in checks:
-        path = _mapping(check).get("path")
+        path = mapping(check).get("path")
         if isinstance(path, str) and path.startswith("/"):
             found.health.append(Said(path, "fly.toml: checks"))
     mounts = given.get("mounts")
     for mount in mounts if isinstance(mounts, list) else [mounts]:
-        place = _mapping(mount).get("destination")
+        place = mapping(mount).get("destination")
         if isinstance(place, str) and (match := re.fullmatch(r"/(?:app|code|srv)/([\w./-]+)", place)):
             found.kept[match.group(1).strip("/")] = "fly.toml: [mounts]"
 
 
 def _kamal(project: Project, found: Ways) -> None:
-    given = _mapping(project.yaml("config/deploy.yml"))
+    given = mapping(project.yaml("config/deploy.yml"))
     where = "config/deploy.yml"
-    environment = _mapping(given.get("env"))
-    clear = environment if "clear" not in environment and "secret" not in environment else _mapping(environment.get("clear"))
+    environment = mapping(given.get("env"))
+    clear = environment if "clear" not in environment and "secret" not in environment else mapping(environment.get("clear"))
     for name, value in clear.items():
         found.variable(str(name), value, f"{where}: env")
-    for name in _items(environment.get("secret")):
+    for name in items(environment.get("secret")):
         found.secrets[str(name).partition(":")[0]] = f"{where}: env.secret"
-    for name, server in _mapping(given.get("servers")).items():
-        text = _mapping(server).get("cmd")
+    for name, server in mapping(given.get("servers")).items():
+        text = mapping(server).get("cmd")
         if text:
             _process(str(name), str(text), f"{where}: servers.{name}", project, found)
-    check = _mapping(_mapping(given.get("proxy")).get("healthcheck")) or _mapping(given.get("healthcheck"))
+    check = mapping(mapping(given.get("proxy")).get("healthcheck")) or mapping(given.get("healthcheck"))
     if isinstance(check.get("path"), str):
         found.health.append(Said(check["path"], f"{where}: healthcheck"))
-    for name, accessory in _mapping(given.get("accessories")).items():
-        image = str(_mapping(accessory).get("image") or "")
+    for name, accessory in mapping(given.get("accessories")).items():
+        image = str(mapping(accessory).get("image") or "")
         if kind := next((SERVICES[part] for part in SERVICES if part in image), ""):
             found.services.setdefault(kind, f"{where}: accessories.{name}")
-    for each in _items(given.get("volumes")):
+    for each in items(given.get("volumes")):
         _, _, inside = str(each).partition(":")
         if match := re.match(r"/(?:app|code|srv)/([\w./-]+)", inside):
             found.kept[match.group(1).strip("/")] = f"{where}: volumes"

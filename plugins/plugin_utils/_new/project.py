@@ -108,6 +108,8 @@ class Project:
         return self._texts[path] or ""
 
     def _read(self, path: str) -> str | None:
+        if not self.has(path):
+            return None
         try:
             handle = os.open(self.folder / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,16 @@ class Ways:
         """Remember a variable; the first word counts."""
         if re.fullmatch(r"[A-Za-z_]\w*", name):
             self.environment.setdefault(name, Said("" if value is None else _text(value), where))
+
+
+def mapping(value: Any) -> Mapping[Any, Any]:
+    """A mapping as it is; anything else is an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """A list as it is; anything else is an empty one."""
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:
