@@ -10,6 +10,7 @@ from typing import Any
 from . import rules
 from .checks import Say, a_bool, each, unknown
 from .defaults import APP_DEFAULTS, merge, with_server
+from .marks import marked, without_marked
 from .nearest import nearest
 from .program_values import NAME
 from .reading import as_bool, as_list, as_text, is_list, matches, show
@@ -42,6 +43,7 @@ def problems(
     if isinstance(defaults, Mapping):
         base = defaults
         _fragment(_teller(found, "asgi_host_app_defaults"), base, set(APP_DEFAULTS), "asgi_host_app_defaults")
+        found[:] = without_marked(found, "asgi_host_app_defaults", list(marked(base)))
     elif defaults is not None:
         found.append(
             f"asgi_host_app_defaults: {show(defaults)} is not a mapping; give keys of an app, or {{}}"
@@ -58,7 +60,9 @@ def problems(
             found.append(f"{where}: {show(app)} is not a mapping; give an app with name, app and source")
             continue
         name = app.get("name")
-        say = _teller(found, f"{where} ({name})" if matches(NAME, name) else where)
+        where = f"{where} ({name})" if matches(NAME, name) else where
+        say = _teller(found, where)
+        before = len(found)
         _name(say, app)
         merged = with_server(merge(merge(APP_DEFAULTS, base), app), app)
         if as_text(merged.get("state")) == "absent":
@@ -74,6 +78,7 @@ def problems(
                     "true is the development mode, and asgi_host_environment says that this host is for production; "
                     "set reload: false, or leave the app to an inventory that is not for production",
                 )
+            found[before:] = without_marked(found[before:], where, list(marked(app)))
         checked.append((say, merged))
     _same_names(checked)
     if proxy:

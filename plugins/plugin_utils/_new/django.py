@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, the asgi.host authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Settings of a Django project, as far as they are plain: static and media folders, the database, the settings module."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+
+from .code import Code, Module, callee, name_of, where
+from .framework import Entry
+from .project import joined, parent
+from .ways import Said, Ways
+
+
+@dataclass
+class Django:
+    """Paths are inside the project."""
+
+    settings: str = ""
+    why: str = ""
+    manage: str = ""
+    static_url: str = ""
+    static: Said | None = None
+    """The folder of STATIC_ROOT."""
+    static_variable: str = ""
+    """The variable that says STATIC_ROOT, where one does."""
+    media_url: str = ""
+    media: Said | None = None
+    database: Said | None = None
+    database_variable: str = ""
+    """A SQLite file inside the source."""
+    modules: list[Module] = field(default_factory=list)
+    geo: str = ""
+
+
+def read(code: Code, entry: Entry, ways: Ways) -> Django:
+    """What the settings of the app say."""
+    found = Django(settings=entry.settings, why=f"{entry.path} names it")
+    found.manage = next(iter(sorted(code.project.named(r"manage\.py"), key=lambda path: path.count("/"))), "")
+    if given := ways.environment.get("DJANGO_SETTINGS_MODULE"):
+        found.settings, found.why = given.value, given.where
+    better = _production(code, found.settings, entry.app_dir)
+    if better:
+        found.why = f"{found.settings or 'the settings'} is for development; {better} is there"
+        found.settings = better
+    path = code.find(found.settings, entry.app_dir) if found.settings else ""
+    found.modules = _with_bases(code, path)
+    for module in found.modules:
+        _paths(code, module, found)
+    return found
+
+
+def _production(code: Code, settings: str, root: str) -> str:
+    """The production settings beside those that are for development; empty where there are none, or they are named."""
+    package, _, last = settings.rpartition(".")
+    if not settings or re.match(r"prod|live|deploy|heroku|docker", last):
+        return ""
+    of_package = code.find(settings, root).endswith("/__init__.py")
+    home = settings if of_package else package
+    if not of_package and not re.match(r"dev|local|base|test|common|settings", last):
+        return ""
+    if of_package:
+        text = code.project.text(code.find(settings, root))
+        if re.search(r"^\s*(?:from|import)\s+\S*\.?(?:prod|production)\b", text, re.M) and not re.search(r"^\s*(?:from|import)\s+\S*\.?(?:dev|local|development)\b", text, re.M):
+            return ""
+    return next((f"{home}.{name}" for name in ("production", "prod", "live") if home and code.find(f"{home}.{name}", root)), "")
+
+
+def _with_bases(code: Code, path: str) -> list[Module]:
+    """The settings module, and those that it takes all from."""
+    found: list[Module] = []
+    waiting = [path]
+    while waiting and len(found) < 12:
+        module = code.modules.get(waiting.pop(0))
+        if module is None or module in found:
+            continue
+        found.append(module)
+        waiting += [code.find(start, module.root) for start in module.stars]
+    return found
+
+
+def _paths(code: Code, module: Module, found: Django) -> None:
+    given = module.assigned
+    if not found.static and (node := given.get("STATIC_ROOT")):
+        folder = _path(code, node, module, found.modules)
+        if folder:
+            found.static = Said(folder, where(module, node))
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            found.static_variable = str(node.args[0].value)
+            found.static = Said("", where(module, node))
+    for key in ("STATIC_URL", "MEDIA_URL"):
+        if key in given and not getattr(found, key.lower()):
+            text = code.text(given[key], module) or ""
+            if re.fullmatch(r"/?[\w/.-]+", text):
+                setattr(found, key.lower(), f"/{text.strip('/')}/")
+    if not found.media and (node := given.get("MEDIA_ROOT")):
+        folder = _path(code, node, module, found.modules)
+        if folder:
+            found.media = Said(folder, where(module, node))
+    if not found.database:
+        _database(code, module, found)
+    if any("django.contrib.gis" in str(getattr(each, "value", "")) for each in ast.walk(module.tree) if isinstance(each, ast.Constant)):
+        found.geo = module.path
+
+
+def _database(code: Code, module: Module, found: Django) -> None:
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Dict):
+            continue
+        keys = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)}
+        if "sqlite" in (code.text(keys.get("ENGINE"), module) or "") and "NAME" in keys:
+            name = keys["NAME"]
+            if isinstance(name, ast.Call) and len(name.args) > 1 and isinstance(name.args[0], ast.Constant):
+                # A variable that falls back on a file.
+                found.database_variable, name = str(name.args[0].value), name.args[1]
+            path = _path(code, name, module, found.modules)
+            if path:
+                found.database = Said(path, where(module, name))
+                return
+
+
+def _path(code: Code, node: ast.expr | None, module: Module, modules: list[Module], depth: int = 0) -> str:
+    """A path of the source that an expression of ``pathlib`` or ``os.path`` stands for; empty where that is not plain."""
+    found = _whole(code, node, module, modules, depth)
+    return joined(found.strip("/")) if found and found.startswith("/") else ""
+
+
+def _whole(code: Code, node: ast.expr | None, module: Module, modules: list[Module], depth: int) -> str:
+    """The same as an absolute path, whose ``/`` is the project's folder; a relative one for anything that is below another."""
+    if node is None or depth > 12:
+        return ""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) and not node.value.startswith("/") else ""
+    if isinstance(node, ast.Name):
+        if node.id == "__file__":
+            return f"/{module.path}"
+        for each in [module, *modules]:
+            if node.id in each.assigned:
+                return _whole(code, each.assigned[node.id], each, modules, depth + 1)
+        return ""
+    if isinstance(node, ast.Attribute):
+        below = _whole(code, node.value, module, modules, depth + 1)
+        return f"/{parent(below.strip('/'))}" if below.startswith("/") and node.attr == "parent" else ""
+    if isinstance(node, ast.Subscript) and name_of(node.value).endswith("parents") or (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "parents"):
+        below = _whole(code, node.value.value, module, modules, depth + 1) if isinstance(node.value, ast.Attribute) else ""
+        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) and below.startswith("/"):
+            for _ in range(node.slice.value + 1):
+                below = f"/{parent(below.strip('/'))}"
+            return below
+        return ""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
+        one, other = _whole(code, node.left, module, modules, depth + 1), _whole(code, node.right, module, modules, depth + 1)
+        return f"{one.rstrip('/')}/{other.lstrip('/')}" if one and other and not (other.startswith("/") and isinstance(node.op, ast.Div)) else ""
+    if isinstance(node, ast.Call):
+        return _of_call(code, node, module, modules, depth)
+    return ""
+
+
+def _of_call(code: Code, node: ast.Call, module: Module, modules: list[Module], depth: int) -> str:
+    name = callee(node) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")
+    last = name.rpartition(".")[2]
+    parts = [_whole(code, each, module, modules, depth + 1) for each in node.args]
+    if last in ("resolve", "absolute", "as_posix") and isinstance(node.func, ast.Attribute):
+        return _whole(code, node.func.value, module, modules, depth + 1)
+    if last in ("abspath", "realpath", "normpath", "Path", "str") and parts:
+        return "/".join(parts) if all(parts) else ""
+    if last == "dirname" and parts and parts[0].startswith("/"):
+        return f"/{parent(parts[0].strip('/'))}"
+    if last in ("join", "joinpath"):
+        own = [_whole(code, node.func.value, module, modules, depth + 1)] if last == "joinpath" and isinstance(node.func, ast.Attribute) else []
+        every = [*own, *parts]
+        return "/".join(every) if every and all(every) else ""
+    if last in ("root", "path") and not node.args:
+        return ""
+    return ""
+
+
+def urls(code: Code, modules: list[Module]) -> list[tuple[str, str]]:
+    """The fixed paths of the project's own URLs, with where each is said; those of an ``include`` with their prefix."""
+    name = next((text for module in modules if (text := code.text(module.assigned.get("ROOT_URLCONF"), module))), "")
+    return list(_urls(code, code.find(name, modules[0].root if modules else "") if name else "", "", 0))
+
+
+def _urls(code: Code, path: str, prefix: str, depth: int) -> list[tuple[str, str]]:
+    module = code.modules.get(path)
+    if module is None or depth > 3:
+        return []
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call) or callee(node).rpartition(".")[2] not in ("path", "re_path", "url") or len(node.args) < 2:
+            continue
+        text = code.text(node.args[0], module)
+        if text is None:
+            continue
+        if callee(node).rpartition(".")[2] != "path":
+            text = text.lstrip("^").rstrip("$")
+        target = node.args[1]
+        if isinstance(target, ast.Call) and callee(target).rpartition(".")[2] == "include":
+            inner = code.text(target.args[0], module) if target.args else None
+            found += _urls(code, code.find(inner, module.root), prefix + text, depth + 1) if inner else []
+        elif name_of(target).endswith("site.urls"):
+            found.append((f"/{prefix}{text}login/", where(module, node)))
+        elif re.fullmatch(r"[\w/.-]*", prefix + text):
+            found.append((f"/{prefix}{text}", where(module, node)))
+    return found
