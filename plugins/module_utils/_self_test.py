@@ -146,6 +146,8 @@ class Door:
     """Headers in which the same may say who somebody is."""
     certificate: bool = False
     """Whether who shows no certificate is refused: the self-test has none."""
+    password: bool = False
+    """Whether who gives no password is refused: the self-test has none."""
     proxy_protocol: Sequence[str] | None = None
     """None without the PROXY protocol, else the address ranges whose word counts in it."""
     health: str | None = None
@@ -466,7 +468,7 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[
     """
     connection = place.connection(door)
     try:
-        if door.certificate:
+        if door.certificate or door.password:
             return _let_in(connection, door, path, own)
         plain = _ask(connection, door, path, own)
         found = []
@@ -501,15 +503,17 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[
 
 
 def _let_in(connection: _Connection, door: Door, path: str, own: Mapping[str, Any]) -> list[str]:
-    """What is wrong where who shows no certificate is refused: that the app was asked. Raises NoViewError."""
+    """What is wrong where who shows no certificate, or password, is refused: that the app was asked. Raises NoViewError."""
     try:
         _ask(connection, door, path, own, FORGED)
     except NoViewError as error:
         # nginx's own word to who has none.
-        if error.status == http.client.BAD_REQUEST:
+        if error.status == (http.client.BAD_REQUEST if door.certificate else http.client.UNAUTHORIZED):
             return []
         raise
-    return ["a request without a client's certificate (tls.client_certificate: required)"]
+    if door.certificate:
+        return ["a request without a client's certificate (tls.client_certificate: required)"]
+    return ["a request without a password (proxy.basic_auth)"]
 
 
 def _proxied(door: Door, path: str, own: Mapping[str, Any], place: _Place) -> list[str]:

@@ -14,7 +14,9 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _archives,
+    _error_pages,
     _origins,
+    _redirects,
     _settings,
     _sources,
     _stages,
@@ -35,6 +37,7 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str], authority:
             except _sources.SourceError as error:
                 problems.append(f"{where}: {key}: {error}")
         problems += [f"{where}: {problem}" for problem in _client_ca_problems(app, bases)]
+        problems += [f"{where}: {problem}" for problem in _error_pages.problems(app, bases)]
         if app["tls"]["mode"] == "files":
             problems += [f"{where}: {problem}" for problem in _certificate_problems(app, bases, authority)]
         if app["source"].get("path"):
@@ -76,7 +79,11 @@ def _certificate_problems(app: dict[str, Any], bases: list[str], authority: str)
     except (_sources.SourceError, OSError):
         return []  # named already
     return _certificates.missing_library("tls.files") or _certificates.certificate_problems(
-        certificate, key, app["domains"], datetime.now(UTC), _known_authorities(bases, authority)
+        certificate,
+        key,
+        [*app["domains"], *_redirects.names([app])],
+        datetime.now(UTC),
+        _known_authorities(bases, authority),
     )
 
 
@@ -121,6 +128,7 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
         named += [(f"tls.files.{part}", app["tls"]["files"][part]) for part in ("certificate", "key")]
     if app["tls"]["client_ca"]:
         named.append(("tls.client_ca", app["tls"]["client_ca"]))
+    named += _error_pages.named_files(app)
     if (app["source"].get("git") or {}).get("key_file"):
         named.append(("source.git.key_file", app["source"]["git"]["key_file"]))
     image = app["source"].get("image") or {}

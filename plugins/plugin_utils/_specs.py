@@ -15,6 +15,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release.gate import NOT
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import named
 from ansible_collections.asgi.host.plugins.module_utils._words import safe
 from ansible_collections.asgi.host.plugins.plugin_utils import _background, _origins, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils._frontend import static_place
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
@@ -195,7 +196,7 @@ def describe(
         "processes": _background.unit_files(app, values),
         # No part of what makes a release: nginx's word for what lies in it.
         "static": [
-            {"url": f"{app['root_path']}{item['url']}", "path": item["path"]}
+            {"url": static_place(item, app), "path": item["path"]}
             for item in app["static"]
             if not item["path"].startswith(("{data}/", "/"))
         ],

@@ -46,6 +46,7 @@ APP_DEFAULTS: dict[str, Any] = {
     "domains": [],
     "root_path": "",
     "maintenance": False,
+    "redirects": {},
     "static": [],
     "tls": {
         "mode": "self_signed",
@@ -63,9 +64,15 @@ APP_DEFAULTS: dict[str, Any] = {
     "proxy": {
         "body_limit": "10m",
         "read_timeout": 60,
+        "paths": [],
         "stream_paths": [],
         "trusted_proxies": [],
         "identity_headers": [],
+        "basic_auth": {},
+        "error_pages": {},
+        "large_client_header_buffers": None,
+        "underscores_in_headers": None,
+        "keepalive_timeout": None,
         "headers": {},
         "browser_headers": "default",
         "compression": "gzip",

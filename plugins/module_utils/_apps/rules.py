@@ -9,6 +9,8 @@ from typing import Any
 
 from .checks import Say
 from .defaults import APP_DEFAULTS, SERVERS, SOURCES, YEAR
+from .error_pages import page_rules
+from .frontend import frontend_rules
 from .identity import identity_rules
 from .images import image_rules
 from .program_values import VARIABLE
@@ -92,6 +94,8 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
     _acme_rules(say, app)
     _places(say, app)
     static_rules(say, app)
+    frontend_rules(say, app)
+    page_rules(say, app)
 
 
 def _process_rules(say: Say, app: Mapping[Any, Any]) -> None:
@@ -209,7 +213,9 @@ def _acme_rules(say: Say, app: Mapping[Any, Any]) -> None:
         say("tls.acme.email", "is missing; tls.mode: acme needs an address for the authority's notices")
     if acme.get("dns") is not None:
         return
-    stars = [domain for domain in map(as_text, as_list(app.get("domains"))) if domain.startswith("*.")]
+    leading = app.get("redirects")
+    names = [*as_list(app.get("domains")), *(leading if isinstance(leading, Mapping) else ())]
+    stars = [domain for domain in map(as_text, names) if domain.startswith("*.")]
     if stars:
         say(
             "tls.acme.dns",

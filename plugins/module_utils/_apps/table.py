@@ -10,6 +10,7 @@ from typing import Any
 
 from .checks import Check, Say, a_bool, each, keys, line, number, one_of, optional, pattern, seconds
 from .defaults import SERVERS, STAGES
+from .error_pages import pages
 from .identity import identity_headers
 from .images import TARGET, build_args, image_name, registry_auth
 from .program_values import (
@@ -29,6 +30,7 @@ from .program_values import (
     workers,
 )
 from .reading import is_list
+from .site_keys import basic_auth, header_buffers, redirects
 from .web_values import (
     DIRECTORY,
     DNS_PROVIDER,
@@ -40,6 +42,7 @@ from .web_values import (
     headers,
     health_path,
     network,
+    page,
     root_path,
     static_path,
     static_url,
@@ -184,7 +187,13 @@ def _watch(say: Say, key: str, value: Any) -> None:
 
 _static = each(
     keys(
-        {"url": static_url, "path": static_path, "cache": cache},
+        {
+            "url": static_url,
+            "path": static_path,
+            "cache": cache,
+            "fallback": optional(page),
+            "internal": a_bool,
+        },
         ("url", "path"),
         "{url: /static/, path: static}",
     ),
@@ -232,9 +241,15 @@ _proxy = keys(
     {
         "body_limit": body_limit,
         "read_timeout": seconds,
+        "paths": each(url_path, "[/api]"),
         "stream_paths": each(url_path, "[/events]"),
         "trusted_proxies": each(network, '["10.0.0.0/8"]'),
         "identity_headers": identity_headers,
+        "basic_auth": basic_auth,
+        "error_pages": pages,
+        "large_client_header_buffers": optional(header_buffers),
+        "underscores_in_headers": optional(a_bool),
+        "keepalive_timeout": optional(number(0, 3600, " of seconds")),
         "headers": headers,
         "browser_headers": one_of("default", "strict", "none"),
         "compression": one_of("gzip", "brotli", "none"),
@@ -286,6 +301,7 @@ CHECKS: dict[str, Check] = {
     "domains": each(domain, "[shop.example.com]"),
     "root_path": root_path,
     "maintenance": a_bool,
+    "redirects": redirects,
     "static": _static,
     "tls": _tls,
     "proxy": _proxy,
