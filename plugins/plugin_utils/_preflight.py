@@ -188,6 +188,10 @@ def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
     problems = []
     if not (folder / app["app_dir"]).is_dir():
         problems.append(f"app_dir: {folder} has no folder {app['app_dir']}; name one that it has")
+    if not (folder / app["build"]["folder"]).is_dir():
+        problems.append(
+            f"build.folder: {folder} has no folder {app['build']['folder']}; name one that it has"
+        )
     chosen = app["source"].get("requirements")
     if chosen and not (folder / chosen).is_file():
         problems.append(f"source.requirements: {folder} has no file {chosen}; name one that it has")

@@ -187,6 +187,11 @@ def describe(
             **{key: list(app["source"].get(key) or []) for key in ("extras", "groups")},
             **source,
         },
+        **(
+            {"build": {key: app["build"][key] for key in ("folder", "commands")}}
+            if app["build"]["commands"]
+            else {}
+        ),
         "texts": {
             "service": render("systemd/asgi-app@.service.j2", **values),
             "release.conf": render(
@@ -196,7 +201,11 @@ def describe(
         "processes": _background.unit_files(app, values),
         # No part of what makes a release: nginx's word for what lies in it.
         "static": [
-            {"url": static_place(item, app), "path": item["path"]}
+            {
+                "url": static_place(item, app),
+                "path": item["path"],
+                **({"fallback": item["fallback"]} if item["fallback"] else {}),
+            }
             for item in app["static"]
             if not item["path"].startswith(("{data}/", "/"))
         ],

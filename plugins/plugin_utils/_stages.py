@@ -118,7 +118,7 @@ def packages(apps: list[dict[str, Any]], build: list[str], *, proxy: bool) -> li
         if any(app["tls"]["mode"] == "acme" and app["domains"] for app in present(apps)):
             wanted.add("lego")
     for app in present(apps):
-        wanted.update(app["packages"])
+        wanted.update(app["packages"], app["build"]["packages"])
         if image := app["source"].get("image"):
             wanted |= {"podman", "crun"} if image["path"] else {"podman", "crun", "skopeo"}
         if any(in_data(item["path"]) for item in app["static"]):

@@ -268,6 +268,36 @@ CASES: list[Case] = [
         ("static[0].internal: 'perhaps' is neither true nor false",),
         static=[{"url": "/p/", "path": "p", "internal": "perhaps"}],
     ),
+    _one("build a string", ("build: 'npm ci' is not a mapping", "commands"), build="npm ci"),
+    _one(
+        "build without commands",
+        ("build.packages: is for build.commands, and there are none",),
+        build={"packages": ["npm"]},
+    ),
+    _one(
+        "build outside",
+        ("build.folder: '../web' leads out of the source",),
+        build={"folder": "../web", "commands": ["npm ci"]},
+    ),
+    _one(
+        "build package",
+        ("build.packages[0]: 'Node JS' is not the name",),
+        build={"packages": ["Node JS"], "commands": ["a"]},
+    ),
+    _one("build command empty", ("build.commands[0]: not a command",), build={"commands": [""]}),
+    _one(
+        "build of a package",
+        ("build.commands: run in the source, and source.package has none",),
+        source={"package": "datasette"},
+        build={"commands": ["npm ci"]},
+    ),
+    _one(
+        "build in development mode",
+        ("build.commands: make a release, and reload: true",),
+        reload=True,
+        build={"commands": ["npm ci"]},
+    ),
+    _image("build", {"name": NAMED}, "build", "Dockerfile", build={"commands": ["npm ci"]}),
     _one(
         "redirects a list",
         ("redirects: a list is not a mapping", "www.example.com"),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._apps import frontend, site_keys
+from ansible_collections.asgi.host.plugins.module_utils._release import assets, frontends
+from ansible_collections.asgi.host.plugins.module_utils._release.build import BuildError
+from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _doors,
     _error_pages,
@@ -20,6 +25,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _stages,
     _underscores,
 )
+from near_workshop import NearWorkshop
 from test_site import HOST, app, site, steps
 
 SPA = [{"url": "/", "path": "dist", "fallback": "index.html"}]
@@ -95,7 +101,7 @@ def test_pool_is_laid_out_as_the_urls_are() -> None:
         ({"root_path": "/shop", "proxy": {"paths": ["/api"]}}, "/shop/"),
     ):
         spec = _specs.describe(app(static=SPA, **given), common, _origins.Unasked(), by="me")
-        assert spec["static"] == [{"url": url, "path": "dist"}]
+        assert spec["static"] == [{"url": url, "path": "dist", "fallback": "index.html"}]
 
 
 def _facts() -> dict[str, Any]:
@@ -256,3 +262,95 @@ def test_every_form_of_a_name_but_its_own() -> None:
 
 def test_hidden_files_are_hidden_from_a_fallback() -> None:
     assert _frontend.hidden_files("/") == '"^/(?:.*/)?(?:\\.|__pycache__/)"'
+
+
+BUILT = {
+    "folder": "web",
+    "commands": ["echo $npm_config_cache > ../dist.html && mkdir node_modules", ["test", "-e", "in.txt"]],
+}
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    made = App(tmp_path / "srv", "shop", "root").release("20261130T120000-abcdef")
+    (made.source / "web").mkdir(parents=True)
+    (made.source / "web" / "in.txt").write_text("in")
+    (made.source / "node_modules" / "kept").mkdir(parents=True)
+    return made
+
+
+def made(release: Release, tmp_path: Path, **wanted: object) -> NearWorkshop:
+    """What the commands leave in the release's source."""
+    shop = NearWorkshop(release, tmp_path / "shop", runs=True)
+    shop._ask({"do": "set", "env": {"HOME": str(tmp_path / "home")}}, [])
+    frontends.make(release, {**BUILT, **wanted}, shop)
+    return shop
+
+
+def test_commands_make_a_part_of_the_source(release: Release, tmp_path: Path) -> None:
+    shop = made(release, tmp_path)
+    assert (release.source / "dist.html").read_text().strip() == str(shop.cache.parent / "caches" / "npm")
+    assert not (release.source / "web" / "node_modules").exists()
+    assert (release.source / "node_modules" / "kept").is_dir()
+    assert sorted(path.name for path in release.folder.iterdir()) == ["src"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"folder": "none"}, "build.folder: the source has no folder none"),
+        ({"commands": ["echo said; exit 3"]}, "build.commands: 'echo said; exit 3' failed:\nsaid"),
+        ({"commands": ["no-such-program-here"]}, "build.packages"),
+        ({"commands": ["ln -s /etc/passwd link"]}, "the link web/link, which leads out of the source"),
+    ],
+)
+def test_commands_that_fail_leave_the_source(
+    release: Release, tmp_path: Path, wanted: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BuildError, match=re.escape(words)):
+        made(release, tmp_path, **wanted)
+    assert (release.source / "web" / "in.txt").exists()
+    assert not (release.source / "dist.html").exists()
+
+
+def test_npm_s_variables_of_the_play_reach_the_commands(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "https://npm.example.com/")
+    monkeypatch.setenv("SECRET", "sesame")
+    found = frontends.environment(NearWorkshop(release, tmp_path / "shop"))
+    assert found["NPM_CONFIG_REGISTRY"] == "https://npm.example.com/"
+    assert "SECRET" not in found
+
+
+def test_release_without_its_page_gets_no_traffic(release: Release) -> None:
+    static = [{"url": "/", "path": "dist", "fallback": "index.html"}, {"url": "/s/", "path": "s"}]
+    with pytest.raises(BuildError, match=re.escape("the release has no dist/index.html")):
+        frontends.must_hold_pages(release, static)
+    (release.source / "dist").mkdir()
+    (release.source / "dist" / "index.html").touch()
+    frontends.must_hold_pages(release, static)
+
+
+def test_commands_are_part_of_a_release_where_there_are_some() -> None:
+    common = {"root": "/srv/asgi", "host": _facts(), "server_pins": []}
+    plain, with_build = (
+        _specs.describe(each, common, _origins.Unasked(), by="me")
+        for each in (app(), app(build={"commands": ["npm ci"], "packages": ["npm"]}))
+    )
+    assert frontends.settings(plain) == []
+    assert frontends.settings(with_build) == [{"folder": "", "commands": ["npm ci"]}]
+    assert "npm" in _stages.packages(
+        [app(build={"commands": ["npm ci"], "packages": ["npm"]})], [], proxy=True
+    )
+
+
+def test_files_at_the_top_of_the_pool_go_with_their_release(release: Release) -> None:
+    (release.source / "dist").mkdir()
+    (release.source / "dist" / "robots.txt").write_text("x")
+    assets.keep(release, [{"url": "/", "path": "dist"}], 0)
+    pool = assets.pool(release.app)
+    assert (pool / "robots.txt").exists()
+    (release.source / "dist" / "robots.txt").unlink()
+    assert assets.prune(release.app, now=time.time() + assets.KEPT_S + 60) == ["robots.txt"]
+    assert (pool / assets.LOOKED).exists()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import error_pages
+from . import build_keys, error_pages
 from .checks import InputError
 from .defaults import APP_DEFAULTS, STAGES, merge, with_server
 from .images import NOT_OF_AN_IMAGE
@@ -77,6 +77,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         **{key: as_bool(app[key]) for key in ("purge", "factory", "reload", "keep_warm", "maintenance")},
         **{key: [str(item) for item in app[key]] for key in ("requirements", "packages", "domains")},
         "source": _source(app["source"]),
+        "build": build_keys.complete(app["build"]),
         "shared": [{"path": item["path"], "data": item.get("data", item["path"])} for item in app["shared"]],
         "python": None if app["python"] is None else str(app["python"]),
         "command": None if app["command"] is None else _argv(app["command"]),

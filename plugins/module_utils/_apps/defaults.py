@@ -27,6 +27,7 @@ APP_DEFAULTS: dict[str, Any] = {
     "server_requirements": None,
     "shared": [],
     "packages": [],
+    "build": {"packages": [], "folder": "", "commands": []},
     "app_dir": "",
     "python": None,
     "server": "gunicorn",

@@ -35,6 +35,7 @@ NOT_OF_AN_IMAGE = {
     "requirements": "the image brings its own; remove it, and install them in the Dockerfile",
     "server_requirements": "the image brings its own server; remove it, and install it in the Dockerfile",
     "packages": "the image brings its own; remove it, and install them in the Dockerfile",
+    "build": "an image is built by its Dockerfile alone; remove it, and add a RUN there",
     "shared": "an image is read-only; remove it, and write to {data}, which is $STATE_DIRECTORY",
     "timeout": "is an option of the server in the image; remove it, and set it in the image's CMD or in command",
     "max_requests": "is an option of the server in the image; remove it, and set it in the image's CMD or in command",

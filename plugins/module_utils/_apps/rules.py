@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .build_keys import build_rules
 from .checks import Say
 from .defaults import APP_DEFAULTS, SERVERS, SOURCES, YEAR
 from .error_pages import page_rules
@@ -71,6 +72,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 "source.archive.sha256",
                 "is missing; a download is checked against its digest: give its 64 hex digits",
             )
+    build_rules(say, app)
     _process_rules(say, app)
     server_variables(say, app)
     image_rules(say, given, app)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .build_keys import build
 from .checks import Check, Say, a_bool, each, keys, line, number, one_of, optional, pattern, seconds
 from .defaults import SERVERS, STAGES
 from .error_pages import pages
@@ -281,6 +282,7 @@ CHECKS: dict[str, Check] = {
     "packages": each(
         pattern(DEBIAN_PACKAGE, "the name of a Debian package", "give one such as libpq5"), "[libpq5]"
     ),
+    "build": build,
     "app_dir": relative("the source", "src", empty=True),
     "python": optional(python),
     "server": one_of(*SERVERS),

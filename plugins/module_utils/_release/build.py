@@ -281,7 +281,11 @@ def make(
 
 def _content(release: Release, spec: Mapping[str, Any]) -> str:
     """What stands for the source's content; that of a live folder is not the same for long."""
-    return release.id if release.source.is_symlink() else str(spec["source"]["digest"])
+    if release.source.is_symlink():
+        return release.id
+    # What is built from the source may hold what build.commands make of it.
+    made = json.dumps(spec["build"]) if spec.get("build") else ""
+    return f"{spec['source']['digest']}{made}"
 
 
 def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release]) -> bool:

@@ -30,6 +30,7 @@ from . import (
     build,
     environment,
     footprint,
+    frontends,
     hints,
     images,
     ledger,
@@ -118,6 +119,7 @@ class Deployment:
                 spec["shared"],
                 spec["processes"],
                 *images.settings(spec),
+                *frontends.settings(spec),
             ],
         }
         digests = {

@@ -41,6 +41,7 @@ def details(app: App, spec: Mapping[str, Any], private: Mapping[str, Any]) -> di
             "shared": spec["shared"],
             **{f"processes.{name}": text for name, text in spec["processes"].items()},
             "image": images.settings(spec),
+            **({"build": spec["build"]} if spec.get("build") else {}),
         },
     }
     found = {
