@@ -34,6 +34,7 @@ WORDS = {
     "install": "install the dependencies",
     "project": "build and install the project",
     "image": "bring the image",
+    "build_commands": "run build.commands",
     "build_hooks": "run hooks.build",
     "import": "check that the app can be imported",
     "migrate": "run hooks.migrate",

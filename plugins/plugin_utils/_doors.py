@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils._apps import first_domain
 from ansible_collections.asgi.host.plugins.module_utils._self_test.model import Door
 from ansible_collections.asgi.host.plugins.module_utils._self_test.outside import from_outside
+from ansible_collections.asgi.host.plugins.plugin_utils._frontend import first_path, is_the_app_s
 from ansible_collections.asgi.host.plugins.plugin_utils._stages import sites
 
 # In an app's own location, and unlikely to be in one of the inventory's.
@@ -36,12 +37,15 @@ def doors(
             root = app["root_path"]
             viewed = app["server"] in ("gunicorn", "uvicorn")
             check = app["health"][0]
-            plain = {"health": root + check["path"], "healthy": check["status"]}
+            asked = check["path"] if is_the_app_s(check["path"], app) else first_path(app).removeprefix(root)
+            plain = {"health": root + asked, "healthy": check["status"]}
             found.append(
                 {
                     "app": app["name"],
                     "domain": first_domain(app["domains"]),
-                    "paths": [root + path for path in (OWN, *app["proxy"]["stream_paths"])] if viewed else [],
+                    "paths": [first_path(app) + OWN, *(root + path for path in app["proxy"]["stream_paths"])]
+                    if viewed
+                    else [],
                     "also": locations(app["proxy"]["extra"]) if viewed else [],
                     **({} if viewed else plain),
                     "trusted": site["trusted_proxies"],
@@ -49,6 +53,7 @@ def doors(
                         item["name"] for item in app["proxy"]["identity_headers"] if not item["value"]
                     ],
                     "certificate": bool(site["client_ca"]) and site["client_certificate"] == "required",
+                    **({"password": True} if app["proxy"]["basic_auth"] else {}),
                     **({} if site["mode"] != "none" else {"tls": False}),
                     "proxy_protocol": list(proxy_protocol) or None,
                 }

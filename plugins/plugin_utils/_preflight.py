@@ -15,7 +15,9 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _certificates
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _archives,
+    _error_pages,
     _origins,
+    _redirects,
     _settings,
     _sources,
     _stages,
@@ -37,6 +39,7 @@ def controller_problems(apps: list[dict[str, Any]], bases: list[str], authority:
             except _sources.SourceError as error:
                 problems.append(f"{where}: {key}: {error}")
         problems += [f"{where}: {problem}" for problem in _client_ca_problems(app, bases)]
+        problems += [f"{where}: {problem}" for problem in _error_pages.problems(app, bases)]
         if app["tls"]["mode"] == "files":
             problems += [f"{where}: {problem}" for problem in _certificate_problems(app, bases, authority)]
         if app["source"].get("path"):
@@ -78,7 +81,11 @@ def _certificate_problems(app: dict[str, Any], bases: list[str], authority: str)
     except (_sources.SourceError, OSError):
         return []  # named already
     return _certificates.missing_library("tls.files") or _certificates.certificate_problems(
-        certificate, key, app["domains"], datetime.now(UTC), _known_authorities(bases, authority)
+        certificate,
+        key,
+        [*app["domains"], *_redirects.names([app])],
+        datetime.now(UTC),
+        _known_authorities(bases, authority),
     )
 
 
@@ -123,6 +130,7 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
         named += [(f"tls.files.{part}", app["tls"]["files"][part]) for part in ("certificate", "key")]
     if app["tls"]["client_ca"]:
         named.append(("tls.client_ca", app["tls"]["client_ca"]))
+    named += _error_pages.named_files(app)
     if (app["source"].get("git") or {}).get("key_file"):
         named.append(("source.git.key_file", app["source"]["git"]["key_file"]))
     image = app["source"].get("image") or {}
@@ -197,6 +205,10 @@ def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
         problems.append(f"app_dir: {folder} has no folder {app_dir}; name one that it has")
     elif app_dir and not any(name.startswith(f"{app_dir}/") for name in sent):
         problems.append(f"app_dir: {folder / app_dir} {NOT_SENT}")
+    if not (folder / app["build"]["folder"]).is_dir():
+        problems.append(
+            f"build.folder: {folder} has no folder {app['build']['folder']}; name one that it has"
+        )
     if chosen and not (folder / chosen).is_file():
         problems.append(f"source.requirements: {folder} has no file {chosen}; name one that it has")
     elif chosen and posixpath.normpath(chosen) not in sent:

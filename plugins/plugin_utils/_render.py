@@ -16,13 +16,22 @@ from typing import Any
 import jinja2
 from ansible_collections.asgi.host.plugins.module_utils import _nginx
 from ansible_collections.asgi.host.plugins.module_utils._apps import nearest
+from ansible_collections.asgi.host.plugins.module_utils._apps.frontend import has_top
 from ansible_collections.asgi.host.plugins.plugin_utils._browser import added_headers, cache_control
 from ansible_collections.asgi.host.plugins.plugin_utils._controller import cache
+from ansible_collections.asgi.host.plugins.plugin_utils._error_pages import own_pages
+from ansible_collections.asgi.host.plugins.plugin_utils._frontend import (
+    app_locations,
+    hidden_files,
+    static_place,
+)
 from ansible_collections.asgi.host.plugins.plugin_utils._identity import (
     RULES,
     identity_headers,
     said_by_nginx,
 )
+from ansible_collections.asgi.host.plugins.plugin_utils._passwords import password_file, realm
+from ansible_collections.asgi.host.plugins.plugin_utils._redirects import path_redirects
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     REQUESTS_OF_ADDRESS,
     WEBSOCKETS_OF_ADDRESS,
@@ -120,14 +129,20 @@ def _environment(templates: str = "") -> jinja2.Environment:
     )
     filters = (
         added_headers,
+        app_locations,
         cache_control,
         hidden_files,
         identity_headers,
         nginx_string,
         nginx_time,
+        own_pages,
+        password_file,
+        path_redirects,
         read_timeout,
+        realm,
         said_by_nginx,
         static_folder,
+        static_place,
         streams,
         timeouts,
         upstream,
@@ -137,7 +152,7 @@ def _environment(templates: str = "") -> jinja2.Environment:
         requests_of_address=REQUESTS_OF_ADDRESS, websockets_of_address=WEBSOCKETS_OF_ADDRESS
     )
     environment.globals.update(door=DOOR, identity=RULES, nginx_send=NGINX_SEND, nginx_group=_nginx.GROUP)
-    environment.tests.update(in_data=in_data, below_home=below_home)
+    environment.tests.update(in_data=in_data, below_home=below_home, has_top=has_top)
     # A JSON text is a Python literal for strings, which is what the templates use it for.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True}
     return environment
@@ -153,14 +168,6 @@ def nginx_time(seconds: int) -> str:
     """Seconds in nginx's words, whole hours as such."""
     hours, rest = divmod(seconds, 3600)
     return f"{seconds}s" if rest else f"{hours}h"
-
-
-def hidden_files(url: str, app: dict[str, Any]) -> str:
-    """The pattern, in quotes, of what is hidden below a static URL; dots of the URL itself are no matter.
-
-    Names with a leading dot, and the bytecode that a release has of every module, wherever that lies.
-    """
-    return f'"^{re.escape(app["root_path"] + url)}(?:.*/)?(?:\\.|__pycache__/)"'
 
 
 def static_folder(path: str, app: dict[str, Any], root: str) -> str:

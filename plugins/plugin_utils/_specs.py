@@ -17,6 +17,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release.gate import NOT
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import named
 from ansible_collections.asgi.host.plugins.module_utils._words import safe
 from ansible_collections.asgi.host.plugins.plugin_utils import _background, _origins, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils._frontend import static_place
 from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._render import TemplateFaultError, render
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
@@ -207,6 +208,11 @@ def describe(
             **{key: list(app["source"].get(key) or []) for key in ("extras", "groups")},
             **source,
         },
+        **(
+            {"build": {key: app["build"][key] for key in ("folder", "commands")}}
+            if app["build"]["commands"]
+            else {}
+        ),
         "texts": {
             "service": render("systemd/asgi-app@.service.j2", **values),
             "release.conf": render(
@@ -216,7 +222,11 @@ def describe(
         "processes": _background.unit_files(app, values),
         # No part of what makes a release: nginx's word for what lies in it.
         "static": [
-            {"url": f"{app['root_path']}{item['url']}", "path": item["path"]}
+            {
+                "url": static_place(item, app),
+                "path": item["path"],
+                **({"fallback": item["fallback"]} if item["fallback"] else {}),
+            }
             for item in app["static"]
             if not item["path"].startswith(("{data}/", "/"))
         ],

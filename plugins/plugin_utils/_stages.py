@@ -13,8 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils import _acme, _nginx, _systems, _turns
+from ansible_collections.asgi.host.plugins.module_utils._apps import site_keys
 from ansible_collections.asgi.host.plugins.module_utils._apps.identity import dropped
-from ansible_collections.asgi.host.plugins.plugin_utils import _by_address, _handover, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import (
+    _by_address,
+    _error_pages,
+    _handover,
+    _passwords,
+    _redirects,
+    _sources,
+    _underscores,
+)
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render, static_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import (
     WORKER_CONNECTIONS,
@@ -110,7 +119,7 @@ def packages(apps: list[dict[str, Any]], build: list[str], *, proxy: bool) -> li
         if any(app["tls"]["mode"] == "acme" and app["domains"] for app in present(apps)):
             wanted.add("lego")
     for app in present(apps):
-        wanted.update(app["packages"])
+        wanted.update(app["packages"], app["build"]["packages"])
         if image := app["source"].get("image"):
             wanted |= {"podman", "crun"} if image["path"] else {"podman", "crun", "skopeo"}
         if any(in_data(item["path"]) for item in app["static"]):
@@ -354,11 +363,15 @@ def sites(apps: list[dict[str, Any]], bases: list[str]) -> tuple[list[dict[str, 
     found, private = [], {}
     for domains, members in grouped.items():
         first = members[0]
-        names = hashlib.sha256(" ".join(domains).encode()).hexdigest()[:12]
+        every = " ".join([*domains, *sorted(_redirects.names(members))])
+        names = hashlib.sha256(every.encode()).hexdigest()[:12]
         folder = f"{NGINX}/asgi/tls/{first['name']}"
         site = {
             "name": first["name"],
             "domains": first["domains"],
+            "redirects": _redirects.of_site(members),
+            "names": [*first["domains"], *_redirects.names(members)],
+            "server_keys": site_keys.server_keys(members),
             "apps": sorted(members, key=lambda app: -len(app["root_path"])),
             "trusted_proxies": sorted(
                 {proxy for app in members for proxy in app["proxy"]["trusted_proxies"]}
@@ -424,7 +437,7 @@ def proxy(
         "https_port": https_port,
         "checked": checked,
         "by_address": _by_address.FOLDER,
-        "names": hash_of_names([site["domains"] for site in wanted], apps, host),
+        "names": hash_of_names([site["names"] for site in wanted], apps, host),
         "rotating_tickets": rotating_tickets(host),
         "post_quantum": _systems.post_quantum(host),
     }
@@ -432,12 +445,14 @@ def proxy(
     included = {
         "tls": own_text("nginx/tls.conf.j2", **values),
         "proxy": own_text("nginx/proxy.conf.j2", dropped=dropped(present(apps))),
-        "server": own_text("nginx/server.conf.j2"),
+        "server": own_text("nginx/server.conf.j2", keys=site_keys.SERVER_KEYS),
         **{
             each: own_text("nginx/compression.conf.j2", brotli=each == "brotli")
             for each in sorted({app["proxy"]["compression"] for app in present(apps)} - {"none"})
         },
     }
+    if any(site["server_keys"].get("underscores_in_headers") for site in wanted):
+        included["underscores"] = _underscores.text(dropped(present(apps)))
     pair = _by_address.certificate(checked)
     steps: list[dict[str, Any]] = [
         *(step for step in pair if "absent" not in step),
@@ -457,8 +472,13 @@ def proxy(
     plan = _handover.plan(wanted, apps, host, failed)
     for site in plan.write:
         content = own_text("nginx/asgi-app.conf.j2", site=site, root=root, **values)
+        secret_steps = [_passwords.steps(app) for app in site["apps"]]
+        for _steps, contents in secret_steps:
+            private.update(contents)
         own = [
             *_certificate(site),
+            *(step for made, _contents in secret_steps for step in made),
+            *(step for app in site["apps"] for step in _error_pages.steps(app, bases)),
             {"file": f"{NGINX}/conf.d/asgi-app-{site['name']}.conf", "content": content},
         ]
         # What nginx refuses of one site is no reason to leave the others as they are.
@@ -504,6 +524,7 @@ def proxy(
         },
         # nginx has let go of it by now.
         *(step for step in pair if "absent" in step),
+        *_pages_and_passwords_of_before(apps, plan, failed),
         *(
             {"absent": f"{NGINX}/asgi/tls/{app['name']}", **part_of.get(app["name"], {})}
             for app in gone
@@ -523,6 +544,25 @@ def proxy(
     elif host["acme"]["set_up"] and set(host["acme"]["sites"]) <= {app["name"] for app in apps}:
         steps += _acme_leaves()
     return {"steps": steps, "private": private, "stay": plan.stay}
+
+
+def _pages_and_passwords_of_before(
+    apps: list[dict[str, Any]], plan: _handover.Plan, failed: list[str]
+) -> list[dict[str, Any]]:
+    """Take away what nginx has read for an app and reads no more."""
+    left = {app["name"] for site in plan.write for app in site["apps"]}
+    paged = _error_pages.wanted([app for app in present(apps) if app["domains"]])
+    steps = []
+    for app in apps:
+        if app["name"] in failed or (
+            app["state"] == "present" and app["domains"] and app["name"] not in left
+        ):
+            continue
+        if app["state"] == "absent" or not (app["domains"] and app["proxy"]["basic_auth"]):
+            steps.append(_passwords.leaves(app))
+        if app["name"] not in paged:
+            steps.append(_error_pages.leaves(app))
+    return steps
 
 
 def _nginx_unit(apps: list[dict[str, Any]], host: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -571,7 +611,7 @@ def _entry(name: str) -> str:
 
 def _acme_entry(site: dict[str, Any], acme: dict[str, Any]) -> str:
     """The order, as _acme.Site reads it; secret, for it holds what the DNS provider asks for."""
-    order = {"": "Written by asgi.host.", "name": site["name"], "domains": site["domains"]}
+    order = {"": "Written by asgi.host.", "name": site["name"], "domains": site["names"]}
     return json.dumps({**order, **acme, "folder": f"{site['folder']}/acme"}, indent=1) + "\n"
 
 
@@ -663,7 +703,7 @@ def _own_certificate(site: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _self_signed(site: dict[str, Any], *, key: str, certificate: str) -> list[str]:
-    names = ",".join(f"DNS:{domain}" for domain in site["domains"])
+    names = ",".join(f"DNS:{domain}" for domain in site["names"])
     return [
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
         "-days", SELF_SIGNED_DAYS, "-subj", "/CN=asgi.host self-signed", "-addext", f"subjectAltName={names}",

@@ -347,6 +347,205 @@ CASES: list[Case] = [
         static=[{"url": "/", "path": "s"}],
     ),
     _one(
+        "the app's paths are all",
+        ("proxy.paths[0]: '/' is the whole app",),
+        static=[{"url": "/", "path": "s"}],
+        proxy={"paths": ["/"]},
+    ),
+    _one(
+        "static url / twice",
+        ("static[1].url: '/' is there twice",),
+        static=[{"url": "/", "path": "a"}, {"url": "/", "path": "b"}],
+        proxy={"paths": ["/api"]},
+    ),
+    (
+        "static url / is another app's",
+        [app(), app(name="api", root_path="/api", static=[{"url": "/", "path": "dist"}])],
+        ("asgi_host_apps[1] (api): static[0].url: '/' on 'shop.example.com' is root_path of 'shop' as well",),
+    ),
+    _one(
+        "app's path is a static url",
+        ("proxy.paths: '/s/' on 'shop.example.com' is static[0].url as well",),
+        static=[{"url": "/s/", "path": "s"}],
+        proxy={"paths": ["/s"]},
+    ),
+    _one(
+        "fallback outside",
+        ("static[0].fallback: '../index.html' is no file in the folder", "such as index.html"),
+        static=[{"url": "/ui/", "path": "dist", "fallback": "../index.html"}],
+    ),
+    _one(
+        "fallback hidden",
+        ("static[0].fallback: '.page/index.html' is hidden",),
+        static=[{"url": "/ui/", "path": "dist", "fallback": ".page/index.html"}],
+    ),
+    _one(
+        "fallback cached for ever",
+        ("static[0].cache: immutable would have browsers keep the fallback page", "/assets/"),
+        static=[{"url": "/ui/", "path": "dist", "fallback": "index.html", "cache": "immutable"}],
+    ),
+    _one(
+        "private files with a fallback",
+        ("static[0].fallback: is given, and internal: true",),
+        static=[{"url": "/p/", "path": "p", "fallback": "index.html", "internal": True}],
+    ),
+    _one(
+        "private files at the top",
+        ("static[0].url: '/' would be all of the site",),
+        static=[{"url": "/", "path": "p", "internal": True}],
+        proxy={"paths": ["/api"]},
+    ),
+    _one(
+        "private files maybe",
+        ("static[0].internal: 'perhaps' is neither true nor false",),
+        static=[{"url": "/p/", "path": "p", "internal": "perhaps"}],
+    ),
+    _one("build a string", ("build: 'npm ci' is not a mapping", "commands"), build="npm ci"),
+    _one(
+        "build without commands",
+        ("build.packages: is for build.commands, and there are none",),
+        build={"packages": ["npm"]},
+    ),
+    _one(
+        "build outside",
+        ("build.folder: '../web' leads out of the source",),
+        build={"folder": "../web", "commands": ["npm ci"]},
+    ),
+    _one(
+        "build package",
+        ("build.packages[0]: 'Node JS' is not the name",),
+        build={"packages": ["Node JS"], "commands": ["a"]},
+    ),
+    _one("build command empty", ("build.commands[0]: not a command",), build={"commands": [""]}),
+    _one(
+        "build of a package",
+        ("build.commands: run in the source, and source.package has none",),
+        source={"package": "datasette"},
+        build={"commands": ["npm ci"]},
+    ),
+    _one(
+        "build in development mode",
+        ("build.commands: make a release, and reload: true",),
+        reload=True,
+        build={"commands": ["npm ci"]},
+    ),
+    _image("build", {"name": NAMED}, "build", "Dockerfile", build={"commands": ["npm ci"]}),
+    _one(
+        "redirects a list",
+        ("redirects: a list is not a mapping", "www.example.com"),
+        redirects=["www.a.test"],
+    ),
+    _one(
+        "redirect of an own domain",
+        ("redirects.shop.example.com: 'shop.example.com' is a domain of 'shop'",),
+        redirects={"shop.example.com": "www.example.com"},
+    ),
+    _one(
+        "redirect with a scheme",
+        ("redirects.www.example.com: 'https://shop.example.com' holds a scheme",),
+        redirects={"www.example.com": "https://shop.example.com"},
+    ),
+    _one(
+        "redirect to a redirect",
+        ("redirects.a.test: 'b.test' leads elsewhere itself", "shop.example.com"),
+        redirects={"a.test": "b.test", "b.test": "shop.example.com"},
+    ),
+    _one(
+        "redirect of a path to a word",
+        ("redirects./old: 'new' is no plain path and no address",),
+        redirects={"/old": "new"},
+    ),
+    _one(
+        "redirect without domains",
+        ("redirects: lead to a site, and the app has no domains",),
+        redirects={"www.example.com": "shop.example.com"},
+        domains=[],
+    ),
+    (
+        "redirect in two apps",
+        [
+            app(redirects={"www.example.com": "shop.example.com"}),
+            app(name="b", domains=["b.test"], redirects={"www.example.com": "b.test"}),
+        ],
+        (
+            "asgi_host_apps[1] (b): redirects.www.example.com: 'www.example.com' is a redirect of 'shop' as well",
+        ),
+    ),
+    _one(
+        "basic_auth a list",
+        ("proxy.basic_auth: the value is not a mapping; give names and passwords",),
+        proxy={"basic_auth": ["anna:sesame"]},
+    ),
+    _one(
+        "basic_auth with a colon in a name",
+        ("proxy.basic_auth.'an:na': not a name", "such as anna"),
+        proxy={"basic_auth": {"an:na": "sesame"}},
+    ),
+    _one(
+        "basic_auth with a mapping",
+        ("proxy.basic_auth.anna: the password is no text",),
+        proxy={"basic_auth": {"anna": {"password": "sesame"}}},
+    ),
+    _one(
+        "basic_auth with a line break",
+        ("proxy.basic_auth.anna: the password holds a control character",),
+        proxy={"basic_auth": {"anna": "sesame\n"}},
+    ),
+    _one(
+        "basic_auth with a long password",
+        ("proxy.basic_auth.anna: the password has more than 256 bytes",),
+        proxy={"basic_auth": {"anna": "s" * 257}},
+    ),
+    _one(
+        "error page of 502",
+        ("proxy.error_pages.502: clients get a 503", "give 503"),
+        proxy={"error_pages": {502: "files/502.html"}},
+    ),
+    _one(
+        "error page of no error",
+        ("proxy.error_pages.200: is no status of an error page",),
+        proxy={"error_pages": {200: "files/200.html"}},
+    ),
+    _one(
+        "error page that is none",
+        ("proxy.error_pages.404: 'files/404.json' is no page in HTML",),
+        proxy={"error_pages": {404: "files/404.json"}},
+    ),
+    _one(
+        "error page outside of the source",
+        ("proxy.error_pages.404: '{source}/../404.html' is not a plain path in the source",),
+        proxy={"error_pages": {404: "{source}/../404.html"}},
+    ),
+    _image(
+        "error page in the source",
+        {"name": NAMED},
+        "proxy.error_pages.404: '{source}/404.html' lies in the image",
+        proxy={"error_pages": {404: "{source}/404.html"}},
+    ),
+    _one(
+        "header buffers",
+        ("proxy.large_client_header_buffers: '32k' is not a number of buffers and their size", "4 32k"),
+        proxy={"large_client_header_buffers": "32k"},
+    ),
+    _one(
+        "header buffers without end",
+        ("proxy.large_client_header_buffers: '99 9999k' is not", "no more than 1024k"),
+        proxy={"large_client_header_buffers": "99 9999k"},
+    ),
+    _one(
+        "keepalive_timeout",
+        ("proxy.keepalive_timeout: '65s' is out of range", "0 to 3600"),
+        proxy={"keepalive_timeout": "65s"},
+    ),
+    (
+        "keepalive_timeout of one site twice",
+        [
+            app(proxy={"keepalive_timeout": 5}),
+            app(name="api", root_path="/api", proxy={"keepalive_timeout": 6}),
+        ],
+        ("asgi_host_apps[1] (api): proxy.keepalive_timeout: differs from that of 'shop'",),
+    ),
+    _one(
         "static path outside",
         ("static[0].path:", "out of the source"),
         static=[{"url": "/s/", "path": "../s"}],

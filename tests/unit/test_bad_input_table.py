@@ -93,6 +93,16 @@ def test_values_of_secrets_are_in_no_message() -> None:
             )
             assert found
             assert SECRET not in "\n".join(found)
+    for given in (
+        [SECRET],
+        SECRET,
+        {"anna": f"{SECRET}\0"},
+        {"anna": {SECRET: SECRET}},
+        {"anna": SECRET * 40},
+    ):
+        found = _apps.problems([bad_input.app(proxy={"basic_auth": given})])
+        assert found
+        assert SECRET not in "\n".join(found)
 
 
 def test_password_of_a_url_is_in_no_message() -> None:

@@ -114,7 +114,7 @@ def test_first_certificate_is_that_of_before_or_self_signed(tmp_path: Path, file
     (tmp_path / "acme").mkdir()
     for part in ("certificate", "key") if files else ():
         (tmp_path / f"{part}.pem").write_text(f"the {part} of before\n")
-    script = _stages._first_certificate({"folder": str(tmp_path), "domains": ["a.test", "*.a.test"]})
+    script = _stages._first_certificate({"folder": str(tmp_path), "names": ["a.test", "*.a.test"]})
     for _turn in range(2):  # also when it was cut off
         subprocess.run(["sh", "-c", script], check=True, capture_output=True)
     serving = tmp_path / "acme" / "serving"

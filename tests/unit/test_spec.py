@@ -68,7 +68,7 @@ def test_app_defaults_are_the_spec_s() -> None:
     assert repr(sorted(spec.items())) == repr(sorted((key, python[key]) for key in spec))
 
 
-@pytest.mark.parametrize("key", ["source", "hooks", "health", "tls", "proxy", "sandbox"])
+@pytest.mark.parametrize("key", ["source", "build", "hooks", "health", "tls", "proxy", "sandbox"])
 def test_keys_of_mappings_are_the_spec_s(key: str) -> None:
     has = set(_apps.APP_DEFAULTS[key]) | (set(SOURCES) if key == "source" else set())
     assert has == set(APP[key]["options"])

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import files
+from . import build_keys, error_pages, files
 from .checks import InputError
 from .defaults import APP_DEFAULTS, STAGES, merge, with_server
 from .images import NOT_OF_AN_IMAGE
@@ -84,6 +84,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             key: [str(item) for item in app[key]] for key in ("requirements", "packages", "groups", "domains")
         },
         "source": _source(app["source"]),
+        "build": build_keys.complete(app["build"]),
         "shared": [{"path": item["path"], "data": item.get("data", item["path"])} for item in app["shared"]],
         "files": files.complete(app["files"]),
         "python": None if app["python"] is None else str(app["python"]),
@@ -103,6 +104,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         },
         "watch": _watched(app["watch"]),
         "health": _checks(app["health"], given.get("health"), defaults.get("health")),
+        "redirects": {key: value for key, value in app["redirects"].items() if value},
         "static": [_static(item, name) for item in app["static"]],
         "tls": {
             "mode": tls["mode"],
@@ -117,12 +119,17 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
             **proxy,
             "body_limit": str(proxy["body_limit"]),
             "read_timeout": as_int(proxy["read_timeout"]),
+            "paths": list(proxy["paths"]),
             "stream_paths": list(proxy["stream_paths"]),
             "trusted_proxies": list(proxy["trusted_proxies"]),
             "identity_headers": [
                 dict(item) if isinstance(item, Mapping) else {"name": item, "value": ""}
                 for item in proxy["identity_headers"]
             ],
+            "basic_auth": {name: scalar(word) for name, word in proxy["basic_auth"].items() if scalar(word)},
+            "error_pages": error_pages.complete(proxy["error_pages"]),
+            "underscores_in_headers": as_bool(proxy["underscores_in_headers"]),
+            "keepalive_timeout": as_int(proxy["keepalive_timeout"]),
             "headers": {key: scalar(value) for key, value in proxy["headers"].items()},
             "rate_limit": {key: as_int(value) for key, value in proxy["rate_limit"].items()},
             "connection_limit": _connections(proxy["connection_limit"]),
@@ -167,7 +174,13 @@ def _static(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     own = f"/var/lib/asgi/{name}/"
     if path.startswith(own):
         path = f"{{data}}/{path.removeprefix(own)}"
-    return {**item, "path": path, "cache": _cached(item.get("cache", 0))}
+    return {
+        **item,
+        "path": path,
+        "cache": _cached(item.get("cache", 0)),
+        "fallback": item.get("fallback"),
+        "internal": as_bool(item.get("internal", False)),
+    }
 
 
 def _connections(value: Any) -> int | str | None:

@@ -39,6 +39,7 @@ NOT_OF_AN_IMAGE = {
     "groups": "the host's groups are not those of an image; remove it, and reach what they open over the network",
     "ws_max_size": "is an option of the server in the image; remove it, and set it in the image's CMD or in command",
     "prometheus": "needs a server of the role's; remove it, and set PROMETHEUS_MULTIPROC_DIR in the image",
+    "build": "an image is built by its Dockerfile alone; remove it, and add a RUN there",
     "shared": "an image is read-only; remove it, and write to {data}, which is $STATE_DIRECTORY",
     "files": "an image is built by its Dockerfile alone; remove it, and give the file as one of credentials, or a COPY there",
     "timeout": "is an option of the server in the image; remove it, and set it in the image's CMD or in command",

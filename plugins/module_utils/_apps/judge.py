@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import rules
+from . import frontend, rules, site_keys
 from .checks import Say, a_bool, each, unknown
 from .defaults import APP_DEFAULTS, merge, with_server
 from .marks import marked, without_marked
 from .nearest import nearest
 from .program_values import NAME
-from .reading import as_bool, as_list, as_text, is_list, matches, show
+from .reading import as_bool, as_list, as_text, at, is_list, matches, show
 from .table import CHECKS
 from .web_values import network
 
@@ -84,6 +84,8 @@ def problems(
     if proxy:
         wanted = [(say, app) for say, app in checked if as_text(app.get("state")) != "absent"]
         _same_sites(wanted)
+        site_keys.redirect_problems(wanted)
+        site_keys.server_key_problems(wanted)
         if proxy_protocol:
             _one_word(wanted)
     return found
@@ -160,8 +162,7 @@ def _same_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
             certificates.setdefault(domain, (name, app.get("tls")))
             for index, item in enumerate(as_list(app.get("static"))):
                 url = as_text(item.get("url")) if isinstance(item, Mapping) else ""
-                # nginx serves it below the app's own mount point.
-                place = (domain, root + url)
+                place = (domain, frontend.place(root, url, _list_of_proxy(app, "paths")))
                 if url and urls.get(place, name) != name:
                     say(
                         f"static[{index}].url",
@@ -175,15 +176,36 @@ def _same_sites(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:
 def _locations(app: Mapping[Any, Any]) -> list[tuple[str, str]]:
     """Each key of an app that opens a location, with its path; its own mount point last."""
     root = as_text(app.get("root_path"))
-    given = app.get("proxy")
-    streams = as_list(given.get("stream_paths")) if isinstance(given, Mapping) else []
+    streams = _list_of_proxy(app, "stream_paths")
+    paths = [path for path in _list_of_proxy(app, "paths") if path.strip("/")]
     static = [item.get("url") if isinstance(item, Mapping) else None for item in as_list(app.get("static"))]
-    found = [(f"static[{number}].url", as_text(url)) for number, url in enumerate(static)]
+    found = [
+        (f"static[{number}].url", frontend.place(root, url, paths))
+        for number, url in enumerate(map(as_text, static))
+        # One that would hide the app is said of by itself.
+        if url and (url != frontend.TOP or paths or root)
+    ]
     # A stream path that is the whole app is no location of its own.
     found += [
-        (f"proxy.stream_paths[{number}]", as_text(path)) for number, path in enumerate(streams) if path != "/"
+        (f"proxy.stream_paths[{number}]", root + path)
+        for number, path in enumerate(streams)
+        if path.strip("/")
     ]
-    return [*((key, root + path) for key, path in found if path.strip("/")), ("root_path", f"{root}/")]
+    leading = app.get("redirects")
+    found += [
+        (f"redirects.{path}", f"= {root}{path}")
+        for path in (site_keys.paths(leading) if isinstance(leading, Mapping) else ())
+    ]
+    own = frontend.app_locations(root, paths, streams)
+    found += [("proxy.paths" if paths else "root_path", each) for each in own]
+    if paths and f"{root}/" not in {path for _key, path in found}:
+        found.append(("root_path", f"{root}/"))
+    return found
+
+
+def _list_of_proxy(app: Mapping[Any, Any], key: str) -> list[str]:
+    """A list of texts among the settings of an app's site; what is none is judged elsewhere."""
+    return [as_text(each) for each in as_list(at(app, f"proxy.{key}"))]
 
 
 def _same_locations(apps: Sequence[tuple[Say, Mapping[Any, Any]]]) -> None:

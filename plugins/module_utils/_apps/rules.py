@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .build_keys import build_rules
 from .checks import Say
 from .defaults import APP_DEFAULTS, SERVERS, SOURCES, YEAR
+from .error_pages import page_rules
 from .files import file_rules
+from .frontend import frontend_rules
 from .identity import identity_rules
 from .images import image_rules
 from .program_values import VARIABLE
@@ -71,6 +74,7 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
                 "is missing; a download is checked against its digest: give its 64 hex digits",
             )
         _pattern_rules(say, given, source)
+    build_rules(say, app)
     _process_rules(say, app)
     server_variables(say, app)
     image_rules(say, given, app)
@@ -95,6 +99,8 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
     _places(say, app)
     file_rules(say, app)
     static_rules(say, app)
+    frontend_rules(say, app)
+    page_rules(say, app)
 
 
 def _pattern_rules(say: Say, given: Mapping[Any, Any], source: Mapping[Any, Any]) -> None:
@@ -244,7 +250,9 @@ def _acme_rules(say: Say, app: Mapping[Any, Any]) -> None:
         say("tls.acme.email", "is missing; tls.mode: acme needs an address for the authority's notices")
     if acme.get("dns") is not None:
         return
-    stars = [domain for domain in map(as_text, as_list(app.get("domains"))) if domain.startswith("*.")]
+    leading = app.get("redirects")
+    names = [*as_list(app.get("domains")), *(leading if isinstance(leading, Mapping) else ())]
+    stars = [domain for domain in map(as_text, names) if domain.startswith("*.")]
     if stars:
         say(
             "tls.acme.dns",

@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .build_keys import build
 from .checks import Check, Say, a_bool, each, keys, line, number, one_of, optional, pattern, seconds
 from .defaults import SERVERS, STAGES
 from .files import files
+from .error_pages import pages
 from .identity import identity_headers
 from .images import TARGET, build_args, image_name, registry_auth
 from .program_values import (
@@ -34,6 +36,7 @@ from .program_values import (
 )
 from .reading import is_list
 from .unit_directives import unit_directives
+from .site_keys import basic_auth, header_buffers, redirects
 from .web_values import (
     DIRECTORY,
     DNS_PROVIDER,
@@ -45,6 +48,7 @@ from .web_values import (
     headers,
     health_path,
     network,
+    page,
     root_path,
     static_path,
     static_url,
@@ -192,7 +196,13 @@ def _watch(say: Say, key: str, value: Any) -> None:
 
 _static = each(
     keys(
-        {"url": static_url, "path": static_path, "cache": cache},
+        {
+            "url": static_url,
+            "path": static_path,
+            "cache": cache,
+            "fallback": optional(page),
+            "internal": a_bool,
+        },
         ("url", "path"),
         "{url: /static/, path: static}",
     ),
@@ -240,9 +250,15 @@ _proxy = keys(
     {
         "body_limit": body_limit,
         "read_timeout": seconds,
+        "paths": each(url_path, "[/api]"),
         "stream_paths": each(url_path, "[/events]"),
         "trusted_proxies": each(network, '["10.0.0.0/8"]'),
         "identity_headers": identity_headers,
+        "basic_auth": basic_auth,
+        "error_pages": pages,
+        "large_client_header_buffers": optional(header_buffers),
+        "underscores_in_headers": optional(a_bool),
+        "keepalive_timeout": optional(number(0, 3600, " of seconds")),
         "headers": headers,
         "browser_headers": one_of("default", "strict", "none"),
         "compression": one_of("gzip", "brotli", "none"),
@@ -278,6 +294,7 @@ CHECKS: dict[str, Check] = {
         pattern(DEBIAN_PACKAGE, "the name of a Debian package", "give one such as libpq5"), "[libpq5]"
     ),
     "groups": each(group, "[redis]"),
+    "build": build,
     "app_dir": relative("the source", "src", empty=True),
     "python": optional(python),
     "server": one_of(*SERVERS),
@@ -300,6 +317,7 @@ CHECKS: dict[str, Check] = {
     "domains": each(domain, "[shop.example.com]"),
     "root_path": root_path,
     "maintenance": a_bool,
+    "redirects": redirects,
     "static": _static,
     "tls": _tls,
     "proxy": _proxy,

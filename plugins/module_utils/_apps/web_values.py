@@ -147,8 +147,6 @@ def static_url(say: Say, key: str, value: Any) -> None:
     """The URL of a folder of files, below the app."""
     if not isinstance(value, str) or not value.startswith("/") or not value.endswith("/"):
         say(key, f"{show(value)} does not start and end with /; give a URL path such as /static/")
-    elif value == "/":
-        say(key, "'/' would hide the app; give a path below it such as /static/")
     elif not re.fullmatch(r"[A-Za-z0-9._~!@+,=/-]+", value) or not _plain(value) or "//" in value:
         say(key, f"{show(value)} is not a plain URL path; give one such as /static/")
     else:
@@ -164,6 +162,19 @@ def static_path(say: Say, key: str, value: Any) -> None:
     else:
         relative("the source", "static or {data}/media")(say, key, value)
     if isinstance(value, str):
+        _short(say, key, value)
+
+
+def page(say: Say, key: str, value: Any) -> None:
+    """A file within a static folder."""
+    fix = "give a file in the folder of path, such as index.html"
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._~@+,=/-]+", value):
+        say(key, f"{show(value)} is not a plain path; {fix}")
+    elif value.startswith("/") or value.endswith("/") or not _plain(value) or "//" in value:
+        say(key, f"{show(value)} is no file in the folder; {fix}")
+    elif any(part.startswith(".") for part in value.split("/")):
+        say(key, f"{show(value)} is hidden, and hidden files are not served; {fix}")
+    else:
         _short(say, key, value)
 
 

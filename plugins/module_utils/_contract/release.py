@@ -37,6 +37,13 @@ class Hooks(TypedDict):
     after_failure: Literal["keep", "rollback"]
 
 
+class BuildCommands(TypedDict):
+    """The app's own commands before anything is installed."""
+
+    folder: str
+    commands: list[str | list[str]]
+
+
 class SharedPath(TypedDict):
     """A path of the source that is kept in the data folder."""
 
@@ -171,6 +178,7 @@ class ReleaseSpec(AppSpec):
     processes: dict[str, str]
     static: list[StaticFolder]
     files: dict[str, str]
+    build: NotRequired[BuildCommands]
     own_files: NotRequired[str]
     """The digest of the app's plain files."""
 

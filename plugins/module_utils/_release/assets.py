@@ -141,7 +141,7 @@ def prune(app: App, now: float | None = None, *, at_once: bool = True) -> list[s
     removed = []
     for path, seen in found:
         held = seen.st_nlink > links[seen.st_dev, seen.st_ino]
-        if path.parent != top and not held and seen.st_ctime < now - KEPT_S:
+        if path not in (looked, top / NEW) and not held and seen.st_ctime < now - KEPT_S:
             path.unlink()
             removed.append(str(path.relative_to(top)))
     for base, _folders, _files_in in os.walk(top, topdown=False):

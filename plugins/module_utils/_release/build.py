@@ -286,8 +286,11 @@ def make(
 
 def _content(release: Release, spec: Mapping[str, Any]) -> str:
     """What stands for the source's content, the app's own files included; that of a live folder is not the same for long."""
-    whole = f"{spec['source']['digest']}{spec.get('own_files', '')}"
-    return release.id if release.source.is_symlink() else whole
+    if release.source.is_symlink():
+        return release.id
+    # What is built from the source may hold what build.commands make of it.
+    made = json.dumps(spec["build"]) if spec.get("build") else ""
+    return f"{spec['source']['digest']}{spec.get('own_files', '')}{made}"
 
 
 def _again(release: Release, digest: str, tools: Tools, others: Sequence[Release]) -> bool:

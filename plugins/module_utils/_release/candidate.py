@@ -19,7 +19,7 @@ from .._contract.release import AppPrivate, HookStage, OwnFile, ReleaseSpec
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask, of_an_app
 from .._process import CommandError, run, succeeds
-from . import build, copies, environment, hints, ledger, live, own_files, tree, units
+from . import build, copies, environment, frontends, hints, ledger, live, own_files, tree, units
 from .build import Tools
 from .live import Live
 from .paths import SYSTEMD, Release
@@ -133,6 +133,12 @@ class Candidate:
             # Before the build, whose own words for it would be of no use.
             self.put_texts()
             self._must_be_readable(self.live.mount)
+        if self.spec.get("build"):
+            if self.spec["source"]["kind"] != "tree":
+                raise RefusedError(
+                    "build.commands: a wheel has no source that they could run in; remove them"
+                )
+            frontends.make(self.release, self.spec["build"], shop)
         try:
             build.make(self.release, self.spec, tools, self._python, others)
         except build.BuildError as error:
@@ -150,6 +156,7 @@ class Candidate:
             _progress.step("build_hooks", app=self.release.app.name)
             self._run_build_hooks()
         self._must_hold_the_app(root)
+        frontends.must_hold_pages(self.release, self.spec["static"])
         if not self.live:
             build.compile_source(self.release, shop)
             shop.close()

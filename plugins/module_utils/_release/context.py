@@ -13,7 +13,7 @@ from typing import Any
 from .. import _words
 from .._contract.release import AppPrivate, ReleaseSpec
 from .._private import mask, of_an_app, without_passwords
-from . import build, environment, ledger, live, reasons
+from . import build, environment, frontends, ledger, live, reasons
 from .candidate import Candidate
 from .gate import Gate
 from .images.gate import ContainerGate
@@ -72,6 +72,7 @@ class AppContext:
                 spec["shared"],
                 spec["processes"],
                 *self.runtime.settings,
+                *frontends.settings(spec),
             ],
         }
         digests = {

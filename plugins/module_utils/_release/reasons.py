@@ -44,6 +44,7 @@ def details(app: App, spec: ReleaseSpec, private: AppPrivate) -> dict[str, dict[
             "shared": spec["shared"],
             **{f"processes.{name}": text for name, text in spec["processes"].items()},
             "image": image_names.settings(spec),
+            **({"build": spec["build"]} if spec.get("build") else {}),
         },
     }
     found = {

@@ -41,6 +41,8 @@ class Door:
     """Headers in which the same may say who somebody is."""
     certificate: bool = False
     """Whether who shows no certificate is refused: the self-test has none."""
+    password: bool = False
+    """Whether who gives no password is refused: the self-test has none."""
     proxy_protocol: Sequence[str] | None = None
     """None without the PROXY protocol, else the address ranges whose word counts in it."""
     health: str | None = None

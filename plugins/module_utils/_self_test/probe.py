@@ -53,7 +53,7 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: Place) -> list[s
     """
     connection = place.connection(door)
     try:
-        if door.certificate:
+        if door.certificate or door.password:
             return _let_in(connection, door, path, own)
         plain = ask(connection, door, path, own)
         found = []
@@ -88,15 +88,17 @@ def _path(door: Door, path: str, own: Mapping[str, Any], place: Place) -> list[s
 
 
 def _let_in(connection: Connection, door: Door, path: str, own: Mapping[str, Any]) -> list[str]:
-    """What is wrong where who shows no certificate is refused: that the app was asked. Raises NoViewError."""
+    """What is wrong where who shows no certificate, or password, is refused: that the app was asked. Raises NoViewError."""
     try:
         ask(connection, door, path, own, FORGED)
     except NoViewError as error:
         # nginx's own word to who has none.
-        if error.status == http.client.BAD_REQUEST:
+        if error.status == (http.client.BAD_REQUEST if door.certificate else http.client.UNAUTHORIZED):
             return []
         raise
-    return ["a request without a client's certificate (tls.client_certificate: required)"]
+    if door.certificate:
+        return ["a request without a client's certificate (tls.client_certificate: required)"]
+    return ["a request without a password (proxy.basic_auth)"]
 
 
 def _proxied(door: Door, path: str, own: Mapping[str, Any], place: Place) -> list[str]:
