@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
 from ansible_collections.asgi.host.plugins.module_utils._release.live import dependencies
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import UnreadableError
-from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _git, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _git, _sources, _versions_from_git
+from ansible_collections.asgi.host.plugins.plugin_utils._git_command import Checkout as GitCheckout
 
 SourceError = _sources.SourceError
 
@@ -26,6 +27,12 @@ class Origin(Protocol):
 
     def parcel(self, scratch: Path) -> Path | None:
         """The file to upload, made below ``scratch`` if need be; None where the host needs none."""
+
+    def tree(self, scratch: Path) -> Path | None:
+        """The folder with the source's files, made below ``scratch`` if need be; None where the controller has none."""
+
+    def own_version(self, chosen: str | None, /) -> dict[str, str]:
+        """``name`` and ``version`` of a project that has its version from git; ``chosen`` is source.requirements."""
 
 
 def origin(
@@ -58,6 +65,13 @@ class Unasked:
     def parcel(self, scratch: Path) -> None:
         """Make nothing."""
 
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
+
 
 class Packages:
     """Requirements that the host installs from the index."""
@@ -76,6 +90,13 @@ class Packages:
 
     def parcel(self, scratch: Path) -> None:
         """Make nothing."""
+
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
 
 
 class Folder:
@@ -104,6 +125,19 @@ class Folder:
             "describe": f"path {self._folder.name}",
             "version": _sources.version(self._folder),
         }
+
+    def tree(self, _scratch: Path) -> Path:
+        """The folder itself."""
+        return self._folder
+
+    def own_version(self, chosen: str | None) -> dict[str, str]:
+        """By the checkout that the folder is in."""
+        name = _versions_from_git.name_of(self._folder, chosen)
+        if name is None:
+            return {}
+        tag, commits, changed = GitCheckout(self._folder).described()
+        version = _versions_from_git.version(tag, commits=commits, changed=changed)
+        return {"name": name, "version": version} if version else {}
 
     def parcel(self, scratch: Path) -> Path:
         """Pack the folder."""
@@ -145,6 +179,13 @@ class Mount:
     def parcel(self, scratch: Path) -> None:
         """Make nothing."""
 
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
+
 
 class Checkout:
     """A commit of a git repository."""
@@ -162,10 +203,22 @@ class Checkout:
             "version": commit,
         }
 
+    def tree(self, _scratch: Path) -> Path:
+        """The folder with all that is committed."""
+        return self._repository.checkout(self._repository.commit())
+
+    def own_version(self, chosen: str | None) -> dict[str, str]:
+        """By the repository's tags."""
+        commit = self._repository.commit()
+        name = _versions_from_git.name_of(self._repository.checkout(commit), chosen)
+        if name is None:
+            return {}
+        tag, commits, _changed = self._repository.described(commit)
+        return {"name": name, "version": _versions_from_git.version(tag, commits=commits)}
+
     def parcel(self, scratch: Path) -> Path:
         """Pack all that is committed."""
-        tree = self._repository.checkout(self._repository.commit())
-        return _packed(tree, scratch, frozenset({".git"}))
+        return _packed(self.tree(scratch), scratch, frozenset({".git"}))
 
 
 class Archive:
@@ -196,9 +249,18 @@ class Archive:
         path = _archives.fetch(self._archive, self._bases)
         if _archives.wheel(self._archive):
             return path
+        return _packed(self.tree(scratch), scratch)
+
+    def tree(self, scratch: Path) -> Path:
+        """The folder with what an archive holds, unpacked below ``scratch``."""
         into = scratch / "unpacked"
         into.mkdir()
-        return _packed(_archives.unpack(path, into, module=self._module, app_dir=self._app_dir), scratch)
+        path = _archives.fetch(self._archive, self._bases)
+        return _archives.unpack(path, into, module=self._module, app_dir=self._app_dir)
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none: an archive has no repository."""
+        return {}
 
 
 def image(given: Mapping[str, Any], bases: list[str]) -> Origin:
@@ -234,6 +296,13 @@ class BuiltImage:
         """Pack the folder."""
         return self._folder.parcel(scratch)
 
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
+
 
 class ImageFile:
     """An archive that docker save or podman save has written."""
@@ -264,6 +333,13 @@ class ImageFile:
         """Give it as it is."""
         return self._path
 
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
+
 
 class NamedImage:
     """An image in a registry, which the host asks."""
@@ -285,6 +361,13 @@ class NamedImage:
 
     def parcel(self, scratch: Path) -> None:
         """Make nothing."""
+
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
 
 
 def _packed(folder: Path, scratch: Path, left_out: frozenset[str] = _sources.LEFT_OUT) -> Path:

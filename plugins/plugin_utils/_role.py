@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
     _handover,
+    _inspection,
     _outcome,
     _preflight,
     _pythons,
@@ -22,6 +23,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _stages,
     _wheels,
 )
+from ansible_collections.asgi.host.plugins.plugin_utils._project import Project
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,18 @@ class Role:
 
     variables: Mapping[str, Any]
     bases: list[str]
+    read_key: Callable[[str], bytes] = _preflight.plain_key
+    """Gives a deploy key's content by its path."""
 
     @cached_property
     def apps(self) -> list[dict[str, Any]]:
         """The apps, complete. Only for an inventory without problems."""
         return _apps.normalize(self.variables["apps"], self.variables["app_defaults"])
+
+    @cached_property
+    def projects(self) -> dict[str, Project]:
+        """What the apps' sources say of themselves, by name. Only for an inventory without problems."""
+        return _inspection.projects(self.apps, self.bases, self.read_key)
 
     def problems(self) -> list[str]:
         """What is wrong with the inventory, or else with the files that it names."""
@@ -91,6 +100,11 @@ class Role:
                 index=given["package_index"],
                 uv_requirements=given["uv_requirements"],
             )
+            or [
+                f"asgi_host_apps ({name}): {problem}"
+                for name, project in self.projects.items()
+                for problem in project.problems
+            ]
         )
 
     @property
@@ -128,6 +142,7 @@ class Role:
             proxy=given["proxy"],
             proxy_protocol=given["proxy_protocol"],
             brings_python=bool(given["python_mirror"] or given["python_downloads"]),
+            projects=self.projects,
         )
 
     def leaves(self, host: Mapping[str, Any]) -> bool:
@@ -179,6 +194,7 @@ class Role:
             "host": host,
             "server_pins": given["server_pins"],
             "index": given["package_index"],
+            "index_logins": given.get("package_index_logins"),
         }
 
     def base(self, host: dict[str, Any]) -> Tasks:

@@ -151,7 +151,14 @@ def test_normal_form_of_the_smallest_app() -> None:
     assert set(normal) == {"name", "user", *_apps.APP_DEFAULTS}
     assert normal == _apps.APP_DEFAULTS | SHOP | {
         "user": "asgi-shop",
-        "source": {"path": "../shop", "requirements": None, "extras": [], "groups": []},
+        "source": {
+                "path": "../shop",
+                "requirements": None,
+                "extras": [],
+                "groups": [],
+                "member": None,
+                "install": True,
+            },
         "health": [{"path": "/", "status": [200], "timeout": 30, "text": None}],
     }
 
@@ -232,7 +239,8 @@ def test_defaults_lie_under_every_app() -> None:
     assert (app, defaults) == kept
     assert normal["workers"] == 2
     assert normal["env"] == {"A": "1", "B": "3"}
-    assert normal["source"] == {"path": "../shop", "requirements": None, "extras": ["y"], "groups": []}
+    source = _apps.APP_DEFAULTS["source"] | {"path": "../shop", "extras": ["y"]}
+    assert normal["source"] == source
     assert normal["health"] == [{"path": "/health", "status": [204], "timeout": 90, "text": None}]
     assert (normal["proxy"]["body_limit"], normal["proxy"]["read_timeout"]) == ("1m", 5)
     assert normal["tls"]["files"] == {"certificate": "c", "key": "k"}

@@ -82,6 +82,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         "processes": [_background(item, as_int(app["graceful_timeout"])) for item in app["processes"]],
         "workers": app["workers"] if app["workers"] in ("auto", "cores") else as_int(app["workers"]),
         "env": {key: scalar(value) for key, value in app["env"].items()},
+        "build_env": {key: scalar(value) for key, value in app["build_env"].items()},
         "secrets": {key: scalar(value) for key, value in app["secrets"].items()},
         "credentials": {
             key: dict(value) if isinstance(value, Mapping) else scalar(value)
@@ -140,7 +141,12 @@ def _without_what_an_image_has(app: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(source: Mapping[str, Any]) -> dict[str, Any]:
-    full = {**source, "extras": list(source["extras"]), "groups": list(source["groups"])}
+    full = {
+        **source,
+        "extras": list(source["extras"]),
+        "groups": list(source["groups"]),
+        "install": as_bool(source["install"]),
+    }
     if "image" in full:
         image = {key: full["image"].get(key) for key in IMAGE_CHECKS}
         args = image["build_args"] or {}

@@ -96,6 +96,8 @@ _source_keys = keys(
         "requirements": optional(relative("the source", "requirements/prod.txt")),
         "extras": each(pattern(EXTRA, "an extra's name", "give one such as postgres"), "[postgres]"),
         "groups": each(pattern(EXTRA, "a dependency group's name", "give one such as prod"), "[prod]"),
+        "member": optional(pattern(EXTRA, "the name of a workspace's member", "give one such as api")),
+        "install": a_bool,
     },
     example="{path: ../shop}",
 )
@@ -266,6 +268,7 @@ CHECKS: dict[str, Check] = {
     "packages": each(
         pattern(DEBIAN_PACKAGE, "the name of a Debian package", "give one such as libpq5"), "[libpq5]"
     ),
+    "build_env": variables,
     "app_dir": relative("the source", "src", empty=True),
     "python": optional(python),
     "server": one_of(*SERVERS),

@@ -32,6 +32,7 @@ from . import (
     footprint,
     hints,
     images,
+    inputs,
     ledger,
     live,
     memory,
@@ -108,6 +109,7 @@ class Deployment:
                 spec["source"].get("extras", []),
                 spec["source"].get("groups", []),
                 spec["source"].get("requirements"),
+                *inputs.choices(spec),
             ],
             "interpreter": spec["python"],
             "settings": [
