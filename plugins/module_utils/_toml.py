@@ -52,6 +52,13 @@ class Table:
             raise self.wrong(key, "a string")
         return value
 
+    def needed(self, key: str) -> str:
+        """A string that must be there. Raises UnreadableError where it is not."""
+        return self.text(key) or self._missing(key)
+
+    def _missing(self, key: str) -> str:
+        raise self.wrong(key, "a string")
+
     def texts(self, key: str) -> list[str]:
         """A list of strings. Raises UnreadableError for something else."""
         value = self.content.get(key, [])

@@ -152,13 +152,13 @@ def test_normal_form_of_the_smallest_app() -> None:
     assert normal == _apps.APP_DEFAULTS | SHOP | {
         "user": "asgi-shop",
         "source": {
-                "path": "../shop",
-                "requirements": None,
-                "extras": [],
-                "groups": [],
-                "member": None,
-                "install": True,
-            },
+            "path": "../shop",
+            "requirements": None,
+            "extras": [],
+            "groups": [],
+            "member": None,
+            "install": True,
+        },
         "health": [{"path": "/", "status": [200], "timeout": 30, "text": None}],
     }
 

@@ -116,7 +116,7 @@ def _poetry(lock: Table, pyproject: Table, groups: Sequence[str], extras: Sequen
     apart = lock.table("metadata", "files")
     addresses: dict[str, str] = {}
     for package in lock.tables("package"):
-        name = canonical(package.text("name"))
+        name = canonical(package.needed("name"))
         files = package.tables("files") or apart.tables(package.text("name"))
         source = package.table("source")
         address = _poetry_address(source)
@@ -227,7 +227,7 @@ def _pdm(lock: Table, pyproject: Table, groups: Sequence[str], extras: Sequence[
     versions: dict[str, list[tuple[str, str, str]]] = {}
     addresses: dict[str, str] = {}
     for package in lock.tables("package"):
-        name = canonical(package.text("name"))
+        name = canonical(package.needed("name"))
         address = ""
         if package.text("git"):
             inside = package.text("subdirectory")
@@ -285,7 +285,7 @@ def _pylock(lock: Table, _pyproject: Table, groups: Sequence[str], extras: Seque
         "dependency_groups": {canonical(name) for name in groups or lock.texts("default-groups")},
     }
     for package in lock.tables("packages"):
-        name = canonical(package.text("name"))
+        name = canonical(package.needed("name"))
         marker = SELECTOR.sub(lambda match: _selected(match, chosen), package.text("marker"))
         marker = f" ; {marker}" if marker else ""
         found.names.add(name)
