@@ -335,6 +335,7 @@ class _Resolver:
         annotate = ["--emit-index-annotation"] if inputs.indexes else []
         own = [each for each in inputs.indexes if not (each.default and tools.index)]
         asked = [] if tools.wheels else indexes.asked(own, locked=bool(inputs.pinned))
+        self.asked = "" if tools.wheels else indexes.words(own, locked=bool(inputs.pinned))
         lines = self._shop.write("lines.in", "".join(f"{line}\n" for line in inputs.lines))
         self._ask = [
             "pip",
@@ -401,7 +402,7 @@ def _resolve(release: Release, resolver: _Resolver, choices: Sequence[Sequence[s
             _unresolved(
                 error,
                 "The app's own requirements cannot be met; change them (server_requirements only changes what "
-                "comes beside).",
+                f"comes beside).{resolver.asked}",
             )
         ) from error
     constraints = resolver.tools.workshop.write("constraints.txt", "".join(f"{line}\n" for line in kept))
@@ -416,7 +417,7 @@ def _resolve(release: Release, resolver: _Resolver, choices: Sequence[Sequence[s
         _unresolved(
             failures[0],
             "The app's requirements and its server's do not go together; name a server that does in "
-            "server_requirements, or change the app's requirements.",
+            f"server_requirements, or change the app's requirements.{resolver.asked}",
         )
     )
 

@@ -80,6 +80,25 @@ def asked(known: Iterable[Index], *, locked: bool) -> list[str]:
     return [*options, *(["--index-strategy=unsafe-best-match"] if locked and options else [])]
 
 
+def words(known: Sequence[Index], *, locked: bool) -> str:
+    """Which further indexes were asked, and which were not for each package; empty without any."""
+    there = [each for each in known if locked or not each.explicit]
+    others = [each for each in known if each not in there]
+    said = ""
+    if there:
+        said += f" Indexes that were asked beside the usual one: {_listed(there)}."
+    if others:
+        said += (
+            f" {_listed(others)} is explicit, and is asked for the packages alone that tool.uv.sources has from there: name the "
+            "missing one in it."
+        )
+    return said
+
+
+def _listed(known: Sequence[Index]) -> str:
+    return ", ".join(f"{each.name} ({without_passwords(each.url)})" for each in known)
+
+
 def split(text: str, known: Sequence[Index]) -> tuple[str, dict[str, str]]:
     """A lock of uv without its notes of indexes, and by project the further index that each comes from."""
     others = {without_passwords(each.url, ""): each.url for each in known if not each.default}
