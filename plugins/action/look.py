@@ -47,7 +47,11 @@ class ActionModule(ActionBase):
         """Arguments: role, only."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
-        self._role = role = Role(self._task.args["role"], _controller.bases(self._task_vars))
+        self._role = role = Role(
+            self._task.args["role"],
+            _controller.bases(self._task_vars),
+            lambda path: _controller.read_key(self._loader, path),
+        )
         self._parcels: dict[str, str] = {}
         self._selection = self._select()
         if words := self._selection.warning:

@@ -192,7 +192,7 @@ class ActionModule(ActionBase):
             _beside.carry_out(self, rows, lambda action, spec: action._bring(spec, common))
         return bool(self._brought["changed"])
 
-    def _bring(self, spec: Mapping[str, Any], common: dict[str, Any]) -> None:
+    def _bring(self, spec: dict[str, Any], common: dict[str, Any]) -> None:
         """Make a new release, or send to a live folder what changed; note what became of it."""
         name, brought = spec["name"], self._brought
         needed = brought["apps"][name]["status"] == "needed"
@@ -207,7 +207,7 @@ class ActionModule(ActionBase):
             if name not in brought["failures"]:
                 self._not_yet.discard(name)
 
-    def _deploy_in_turn(self, spec: Mapping[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+    def _deploy_in_turn(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Deploy; an app with migrations goes from host to host, and no further than the first that fails."""
         if not spec["hooks"]["migrate"]:
             return self._deploy(spec, common)
@@ -226,12 +226,13 @@ class ActionModule(ActionBase):
             note(outcome.get("migrated", {}), failure)
         return answer
 
-    def _deploy(self, spec: Mapping[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+    def _deploy(self, spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
         """Upload the source, if there is one, and have the release built, proved and switched to."""
         name = spec["name"]
         with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
             try:
                 local = self._origins[name].parcel(Path(scratch))
+                _parcels.tell_version(spec, self._origins[name])
             except (_sources.SourceError, OSError, ValueError) as error:
                 known = error if isinstance(error, _sources.SourceError) else _sources.unexpected(error)
                 return {"apps": {}, "failures": {name: _specs.source_failure(name, known)}}

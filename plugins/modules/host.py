@@ -134,7 +134,9 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
     host = _host.facts(**given["question"])
     if host != given.get("host"):
         return {"changed": False, "host": host, "compared": False}
-    tools = Tools(uv=given["uv"], index=private["index"], wheels=given["wheels"])
+    tools = Tools(
+        uv=given["uv"], index=private["index"], wheels=given["wheels"], logins=private.get("logins") or {}
+    )
     with units.overview():
         apps, reasons = look_at_apps(given["apps"], private, tools)
     due = {
@@ -266,7 +268,12 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Any other request to end is an exception, so that what was begun is taken back.
     signal.signal(signal.SIGTERM, _end)
-    tools = Tools(uv=given["uv"], index=private.get("index"), wheels=given.get("wheels"))
+    tools = Tools(
+        uv=given["uv"],
+        index=private.get("index"),
+        wheels=given.get("wheels"),
+        logins=private.get("logins") or {},
+    )
     results, failures = {}, {}
     site = Sites(module, given.get("sites") or {}, private.get("sites") or {})
     changed = site.bring("before")
@@ -276,6 +283,7 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
             *of_an_app(own),
             (own.get("registry") or {}).get("password", ""),
             private.get("index") or "",
+            [login.get("password", "") for login in (private.get("logins") or {}).values()],
         ]
         context = AppContext(app, own, tools)
         served = serving(context)

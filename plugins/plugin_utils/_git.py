@@ -23,6 +23,7 @@ from ansible_collections.asgi.host.plugins.module_utils._private import without_
 from ansible_collections.asgi.host.plugins.module_utils._words import safe
 from ansible_collections.asgi.host.plugins.plugin_utils._fleet import run_folder
 from ansible_collections.asgi.host.plugins.plugin_utils._git_command import (
+    DESCRIBE,
     SUBMODULE_GUARDS,
     command,
     environment,
@@ -162,6 +163,20 @@ class Repository:
         except SourceError:
             return False
         return True
+
+    def described(self, commit: str) -> tuple[str, str, bool]:
+        """For a version: what git says of the nearest tag, ``NUMBER COMMIT`` of the commits, and that no file differs.
+
+        The checkout has one commit alone; for this its history and the tags are fetched, once a run.
+        """
+        with self._locked():
+            deeper = ["--unshallow"] if (self._folder / "shallow").exists() else []
+            self._git("fetch", "--quiet", *deeper, self._address, commit, "+refs/tags/*:refs/tags/*")
+            try:
+                return self._git(*DESCRIBE, commit).strip(), "", False
+            except SourceError:
+                count = self._git("rev-list", "--count", commit).strip()
+                return "", f"{count} {self._git('rev-parse', '--short', commit).strip()}", False
 
     def _fetch_all(self) -> None:
         self._git("fetch", "--quiet", "--force", self._address, "+refs/*:refs/asgi/*")

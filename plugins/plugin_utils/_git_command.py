@@ -30,6 +30,8 @@ SUBMODULE_GUARDS = {
     "protocol.https.allow": "always",
     "protocol.ssh.allow": "always",
 }
+# How a version is asked for: by the nearest tag with a number in it, the commits since, and the commit's short name.
+DESCRIBE = ("describe", "--tags", "--long", "--match", "*[0-9]*")
 # What of git's environment is the operator's own choice.
 KEPT = {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO"}
 # The commands that a filter of .gitattributes has; one that is empty is none.
@@ -163,6 +165,16 @@ class Checkout:
             raise CheckoutError(
                 f"{self._top} is a checkout, and the controller has no git to say which files belong to it; install git there"
             ) from error
+
+    def described(self) -> tuple[str, str, bool]:
+        """For a version: what git says of the nearest tag, ``NUMBER COMMIT`` of its commits, and whether files differ."""
+        tag = self._ask(*DESCRIBE)
+        commits = (
+            ""
+            if tag
+            else f"{self._ask('rev-list', '--count', 'HEAD')} {self._ask('rev-parse', '--short', 'HEAD')}"
+        )
+        return tag, commits.strip(), self.version().endswith("-dirty")
 
     def _no_filters(self) -> dict[str, str]:
         """Every filter that the repository itself configures, made none; the operator's own (git-lfs) stay."""

@@ -13,7 +13,14 @@ from typing import Any, Protocol
 from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
 from ansible_collections.asgi.host.plugins.module_utils._release.live import dependencies
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import UnreadableError
-from ansible_collections.asgi.host.plugins.plugin_utils import _archives, _git, _sent, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import (
+    _archives,
+    _git,
+    _sent,
+    _sources,
+    _versions_from_git,
+)
+from ansible_collections.asgi.host.plugins.plugin_utils._git_command import Checkout as GitCheckout
 
 SourceError = _sources.SourceError
 
@@ -26,6 +33,12 @@ class Origin(Protocol):
 
     def parcel(self, scratch: Path) -> Path | None:
         """The file to upload, made below ``scratch`` if need be; None where the host needs none."""
+
+    def tree(self, scratch: Path) -> Path | None:
+        """The folder with the source's files, made below ``scratch`` if need be; None where the controller has none."""
+
+    def own_version(self, chosen: str | None, /) -> dict[str, str]:
+        """``name`` and ``version`` of a project that has its version from git; ``chosen`` is source.requirements."""
 
 
 def origin(
@@ -64,6 +77,13 @@ class Unasked:
     def parcel(self, scratch: Path) -> None:
         """Make nothing."""
 
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
+
 
 class Packages:
     """Requirements that the host installs from the index."""
@@ -82,6 +102,13 @@ class Packages:
 
     def parcel(self, scratch: Path) -> None:
         """Make nothing."""
+
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
 
 
 class Folder:
@@ -123,6 +150,19 @@ class Folder:
             "describe": f"path {self._folder.name}",
             "version": _sources.version(self._folder),
         }
+
+    def tree(self, _scratch: Path) -> Path:
+        """The folder itself."""
+        return self._folder
+
+    def own_version(self, chosen: str | None) -> dict[str, str]:
+        """By the checkout that the folder is in."""
+        name = _versions_from_git.name_of(self._folder, chosen)
+        if name is None:
+            return {}
+        tag, commits, changed = GitCheckout(self._folder).described()
+        version = _versions_from_git.version(tag, commits=commits, changed=changed)
+        return {"name": name, "version": version} if version else {}
 
     def parcel(self, scratch: Path) -> Path:
         """Pack the folder."""
@@ -172,6 +212,13 @@ class Mount:
     def parcel(self, scratch: Path) -> None:
         """Make nothing."""
 
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
+
 
 class Checkout:
     """A commit of a git repository, or a folder of it; without what patterns ``exclude``."""
@@ -195,8 +242,8 @@ class Checkout:
             "ref": self._repository.ref(),
         }
 
-    def parcel(self, scratch: Path) -> Path:
-        """Pack all that is committed."""
+    def tree(self, _scratch: Path) -> Path:
+        """The folder with all that is committed. Raises SourceError where the commit has no such folder."""
         commit = self._repository.commit()
         tree = self._repository.checkout(commit)
         folder = tree / (self._folder or "")
@@ -205,9 +252,23 @@ class Checkout:
                 f"source.git.folder: {self._repository.shown} has no folder {self._folder} at {commit[:9]}; name one that it "
                 "has"
             )
+        return folder
+
+    def own_version(self, chosen: str | None) -> dict[str, str]:
+        """By the repository's tags."""
+        commit = self._repository.commit()
+        name = _versions_from_git.name_of(self.tree(Path()), chosen)
+        if name is None:
+            return {}
+        tag, commits, _changed = self._repository.described(commit)
+        return {"name": name, "version": _versions_from_git.version(tag, commits=commits)}
+
+    def parcel(self, scratch: Path) -> Path:
+        """Pack all that is committed."""
+        folder = self.tree(scratch)
         found = _sent.without(_sources.entries(folder, frozenset({".git"})), self._exclude)
         if _sent.pointers(found):
-            self._repository.bring_large_files(tree)
+            self._repository.bring_large_files(self._repository.checkout(self._repository.commit()))
             _sent.must_be_whole(found)
         return _packed(found, scratch)
 
@@ -240,13 +301,20 @@ class Archive:
         path = _archives.fetch(self._archive, self._bases)
         if _archives.wheel(self._archive):
             return path
-        into = scratch / "unpacked"
-        into.mkdir()
-        found = list(
-            _sources.entries(_archives.unpack(path, into, module=self._module, app_dir=self._app_dir))
-        )
+        found = list(_sources.entries(self.tree(scratch)))
         _sent.must_be_whole(found)
         return _packed(found, scratch)
+
+    def tree(self, scratch: Path) -> Path:
+        """The folder with what an archive holds, unpacked below ``scratch``."""
+        into = scratch / "unpacked"
+        into.mkdir()
+        path = _archives.fetch(self._archive, self._bases)
+        return _archives.unpack(path, into, module=self._module, app_dir=self._app_dir)
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none: an archive has no repository."""
+        return {}
 
 
 def image(given: Mapping[str, Any], bases: list[str]) -> Origin:
@@ -282,6 +350,13 @@ class BuiltImage:
         """Pack the folder."""
         return self._folder.parcel(scratch)
 
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
+
 
 class ImageFile:
     """An archive that docker save or podman save has written."""
@@ -312,6 +387,13 @@ class ImageFile:
         """Give it as it is."""
         return self._path
 
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
+
 
 class NamedImage:
     """An image in a registry, which the host asks."""
@@ -333,6 +415,13 @@ class NamedImage:
 
     def parcel(self, scratch: Path) -> None:
         """Make nothing."""
+
+    def tree(self, scratch: Path) -> None:
+        """There is none."""
+
+    def own_version(self, _chosen: str | None) -> dict[str, str]:
+        """There is none."""
+        return {}
 
 
 def _packed(found: _sources.Entries, scratch: Path) -> Path:

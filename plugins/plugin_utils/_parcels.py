@@ -8,13 +8,23 @@ import base64
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from ansible_collections.asgi.host.plugins.plugin_utils._origins import Origin
 from ansible_collections.asgi.host.plugins.plugin_utils._specs import Told
 
 # Bytes of a packed source that goes along.
 SMALL = 256 * 1024
 # What is known of a source from one play to the next, where it was too large.
 LARGE = "too large to go along"
+
+
+def tell_version(spec: dict[str, Any], origin: Origin) -> None:
+    """Add to what a host is told of an app the version that its project has from git. Raises SourceError."""
+    if spec["source"]["kind"] == "tree" and (
+        version := origin.own_version(spec["source"].get("requirements"))
+    ):
+        spec["own_version"] = version
 
 
 def small(parcel: Path) -> str | None:
@@ -39,6 +49,7 @@ def changed(told: Told, known: Mapping[str, str]) -> tuple[dict[str, str], dict[
             continue
         with tempfile.TemporaryDirectory(prefix="asgi-host-") as scratch:
             parcel = told.origins[name].parcel(Path(scratch))
+            tell_version(spec, told.origins[name])
             if parcel and (text := small(parcel)):
                 found[name] = text
             elif parcel:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import posixpath
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _archives,
     _error_pages,
     _origins,
+    _project,
     _redirects,
     _settings,
     _sources,
@@ -57,12 +58,23 @@ def host_problems(
     proxy: bool = True,
     proxy_protocol: Sequence[str] = (),
     brings_python: bool = False,
+    projects: Mapping[str, _project.Project] | None = None,
 ) -> list[str]:
-    """What keeps a host with these facts from running these normalized apps, whose releases are to be in ``root``."""
+    """What keeps a host with these facts from running these normalized apps, whose releases are to be in ``root``.
+
+    ``projects`` are the apps' sources by name, as far as the controller has them.
+    """
     found = _apps.host_problems(
         apps, facts, proxy=proxy, proxy_protocol=proxy_protocol, brings_python=brings_python
     )
     found += _apps.places_problems(apps, facts, root)
+    for app in _stages.present(apps):
+        project = (projects or {}).get(app["name"])
+        python = _apps.find_python(app["python"], facts)
+        if project and python and app["server"] != "image":
+            others = [each["version"] for each in _apps.pythons(facts) if each != python]
+            wrong = _project.python_problems(project, python, others)
+            found += [f"asgi_host_apps ({app['name']}): {problem}" for problem in wrong]
     if found or not proxy or _settings.http3(facts):
         return found
     return [
@@ -168,7 +180,7 @@ def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
     """
     archive = app["source"].get("archive")
     try:
-        origin = _origins.origin(app, bases, _plain_key)
+        origin = _origins.origin(app, bases, plain_key)
         if archive and archive.get("path"):
             _archives.fetch(archive, bases)
         origin.describe()
@@ -179,7 +191,7 @@ def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
     return []
 
 
-def _plain_key(path: str) -> bytes:
+def plain_key(path: str) -> bytes:
     """A deploy key that anyone can read. One that ansible-vault encrypted is read where the vault's password is."""
     content = Path(path).read_bytes()
     if content.startswith(b"$ANSIBLE_VAULT;"):

@@ -8,7 +8,6 @@ One task per file and app would cost half a second each; here they become the ar
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -17,6 +17,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _doors,
     _handover,
+    _inspection,
     _outcome,
     _own_tasks,
     _preflight,
@@ -27,6 +28,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _stages,
     _wheels,
 )
+from ansible_collections.asgi.host.plugins.plugin_utils._project import Project
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,18 @@ class Role:
 
     variables: Mapping[str, Any]
     bases: list[str]
+    read_key: Callable[[str], bytes] = _preflight.plain_key
+    """Gives a deploy key's content by its path."""
 
     @cached_property
     def apps(self) -> list[dict[str, Any]]:
         """The apps, complete. Only for an inventory without problems."""
         return _apps.normalize(self.variables["apps"], self.variables["app_defaults"])
+
+    @cached_property
+    def projects(self) -> dict[str, Project]:
+        """What the apps' sources say of themselves, by name. Only for an inventory without problems."""
+        return _inspection.projects(self.apps, self.bases, self.read_key)
 
     def problems(self) -> list[str]:
         """What is wrong with the inventory, or else with the files that it names."""
@@ -98,6 +107,11 @@ class Role:
                 index=given["package_index"],
                 uv_requirements=given["uv_requirements"],
             )
+            or [
+                f"asgi_host_apps ({name}): {problem}"
+                for name, project in self.projects.items()
+                for problem in project.problems
+            ]
         )
 
     @property
@@ -168,6 +182,7 @@ class Role:
             proxy=given["proxy"],
             proxy_protocol=given["proxy_protocol"],
             brings_python=bool(given["python_mirror"] or given["python_downloads"]),
+            projects=self.projects,
         )
 
     def leaves(self, host: Mapping[str, Any]) -> bool:
@@ -228,6 +243,7 @@ class Role:
             "server_pins": given["server_pins"],
             "index": given["package_index"],
             "templates": self.templates,
+            "index_logins": given.get("package_index_logins"),
         }
 
     def base(self, host: dict[str, Any]) -> Tasks:

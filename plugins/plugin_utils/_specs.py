@@ -107,7 +107,11 @@ def tell(
     """
     told = Told()
     own: dict[str, Any] = {}
-    told.private = {"index": common.get("index") or None, "apps": own}
+    told.private = {
+        "index": common.get("index") or None,
+        "logins": common.get("index_logins") or {},
+        "apps": own,
+    }
     for app in apps:
         name = app["name"]
         try:
@@ -206,6 +210,8 @@ def describe(
         "source": {
             "requirements": app["source"].get("requirements") or None,
             **{key: list(app["source"].get(key) or []) for key in ("extras", "groups")},
+            "member": app["source"].get("member") or None,
+            "install": app["source"].get("install", True),
             **source,
         },
         **(
@@ -213,6 +219,7 @@ def describe(
             if app["build"]["commands"]
             else {}
         ),
+        **({"build_env": app["build_env"]} if app["build_env"] else {}),
         "texts": {
             "service": render("systemd/asgi-app@.service.j2", **values),
             "release.conf": render(

@@ -158,6 +158,8 @@ def test_normal_form_of_the_smallest_app() -> None:
             "requirements": None,
             "extras": [],
             "groups": [],
+            "member": None,
+            "install": True,
         },
         "health": [{"path": "/", "status": [200], "timeout": 30, "text": None}],
     }
@@ -239,9 +241,8 @@ def test_defaults_lie_under_every_app() -> None:
     assert (app, defaults) == kept
     assert normal["workers"] == 2
     assert normal["env"] == {"A": "1", "B": "3"}
-    assert normal["source"] == {
-        "path": "../shop", "include": [], "exclude": [], "requirements": None, "extras": ["y"], "groups": []
-    }  # fmt: skip
+    source = _apps.APP_DEFAULTS["source"] | {"path": "../shop", "extras": ["y"]}
+    assert normal["source"] == source
     assert normal["health"] == [{"path": "/health", "status": [204], "timeout": 90, "text": None}]
     assert (normal["proxy"]["body_limit"], normal["proxy"]["read_timeout"]) == ("1m", 5)
     assert normal["tls"]["files"] == {"certificate": "c", "key": "k"}

@@ -10,7 +10,7 @@ with the variable's name and the fix. No message shows a value of ``env``, ``sec
 from .checks import InputError
 from .complete import first_domain, normalize, user_name
 from .defaults import APP_DEFAULTS, YEAR
-from .hosts import find_python, host_problems, missing_pythons, workers
+from .hosts import find_python, host_problems, missing_pythons, pythons, workers
 from .judge import problems
 from .nearest import mistyped, nearest
 from .root import places_problems, root_problems
@@ -28,6 +28,7 @@ __all__ = [
     "normalize",
     "places_problems",
     "problems",
+    "pythons",
     "root_problems",
     "user_name",
     "workers",

@@ -93,6 +93,7 @@ def _complete(app: dict[str, Any], given: Mapping[str, Any], defaults: Mapping[s
         "workers": app["workers"] if app["workers"] in ("auto", "cores") else as_int(app["workers"]),
         "ws_max_size": None if app["ws_max_size"] is None else bytes_of(app["ws_max_size"]),
         "env": {key: scalar(value) for key, value in app["env"].items()},
+        "build_env": {key: scalar(value) for key, value in app["build_env"].items()},
         "secrets": {key: scalar(value) for key, value in app["secrets"].items()},
         "credentials": {
             key: dict(value) if isinstance(value, Mapping) else scalar(value)
@@ -159,7 +160,11 @@ def _without_what_an_image_has(app: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(source: Mapping[str, Any]) -> dict[str, Any]:
-    full = {**source, **{key: list(source[key]) for key in ("include", "exclude", "extras", "groups")}}
+    full = {
+        **source,
+        **{key: list(source[key]) for key in ("include", "exclude", "extras", "groups")},
+        "install": as_bool(source["install"]),
+    }
     if "image" in full:
         image = {key: full["image"].get(key) for key in IMAGE_CHECKS}
         args = image["build_args"] or {}

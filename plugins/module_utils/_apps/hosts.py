@@ -79,7 +79,7 @@ def host_problems(
             by_uv = bool(app["python"]) and not app["python"].startswith("/")
             if brings_python and by_uv:
                 continue
-            has = ", ".join(f"{each['path']} ({each['version']})" for each in _pythons(facts)) or "none"
+            has = ", ".join(f"{each['path']} ({each['version']})" for each in pythons(facts)) or "none"
             wanted = app["python"] or "python3"
             found.append(
                 f"asgi_host_apps ({app['name']}): python: the host has no Python for {wanted} "
@@ -118,7 +118,7 @@ def find_python(wanted: str | None, facts: Mapping[str, Any]) -> dict[str, str] 
 
     The host's own ``python3`` goes before all others; of those, the newest that fits.
     """
-    found = _pythons(facts)
+    found = pythons(facts)
     if not wanted:
         return found[0] if found and found[0]["path"] == (facts.get("python") or {}).get("path") else None
     if wanted.startswith("/"):
@@ -126,7 +126,7 @@ def find_python(wanted: str | None, facts: Mapping[str, Any]) -> dict[str, str] 
     return next((each for each in found if _versions.fits(each["version"], wanted)), None)
 
 
-def _pythons(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+def pythons(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     """The host's own python3, then the others from new to old; only those that run."""
     own = [facts.get("python") or {}]
     others = sorted(

@@ -48,6 +48,8 @@ NOT_OF_AN_IMAGE = {
     "hooks.build": "an image is built by its Dockerfile alone; remove it, and add a RUN there",
     "source.requirements": "the image brings its own; remove it, and install them in the Dockerfile",
     "source.extras": "the image brings its own; remove it, and install them in the Dockerfile",
+    "build_env": "the image is built by its Dockerfile; remove it, and give source.image.build_args",
+    "source.member": "the image brings its own; remove it",
     "source.groups": "the image brings its own; remove it, and install them in the Dockerfile",
 }
 

@@ -108,6 +108,8 @@ _source_keys = keys(
         "requirements": optional(relative("the source", "requirements/prod.txt")),
         "extras": each(pattern(EXTRA, "an extra's name", "give one such as postgres"), "[postgres]"),
         "groups": each(pattern(EXTRA, "a dependency group's name", "give one such as prod"), "[prod]"),
+        "member": optional(pattern(EXTRA, "the name of a workspace's member", "give one such as api")),
+        "install": a_bool,
     },
     example="{path: ../shop}",
 )
@@ -295,6 +297,7 @@ CHECKS: dict[str, Check] = {
     ),
     "groups": each(group, "[redis]"),
     "build": build,
+    "build_env": variables,
     "app_dir": relative("the source", "src", empty=True),
     "python": optional(python),
     "server": one_of(*SERVERS),

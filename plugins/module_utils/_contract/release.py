@@ -124,6 +124,8 @@ class SourceSpec(TypedDict):
     ref: NotRequired[str]
     """The branch or tag that was asked for."""
     requirements: str | None
+    member: str | None
+    install: bool
     extras: list[str]
     groups: list[str]
     package: NotRequired[list[str]]
@@ -179,6 +181,9 @@ class ReleaseSpec(AppSpec):
     static: list[StaticFolder]
     files: dict[str, str]
     build: NotRequired[BuildCommands]
+    build_env: NotRequired[dict[str, str]]
+    own_version: NotRequired[dict[str, str]]
+    """The project's ``name`` and its ``version`` from git, for builds that ask git for it."""
     own_files: NotRequired[str]
     """The digest of the app's plain files."""
 

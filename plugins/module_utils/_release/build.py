@@ -12,7 +12,7 @@ import shutil
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,15 @@ from .. import _progress
 from .._private import without_passwords
 from .._process import CommandError, run
 from .._trees import TreeError
-from .._versions import fits
-from . import ledger, requirements, tree
+from . import indexes, ledger, own_version, requirements, tree
+from .inputs import BuildError, Inputs, wheel_path
+from .inputs import find as find_inputs
 from .paths import App, Release
 from .requirements import canonical, named
 from .workshop import Workshop
 from .workshop import forget as forget_builds
+
+__all__ = ["BuildError", "Inputs", "wheel_path"]
 
 # The server's packages, with the oldest versions that know everything a release's process file relies on.
 OLDEST_SERVER = {
@@ -51,12 +54,12 @@ TRIES, PAUSE = 3, 3.0
 MARK = "environment.digest"
 # How uv begins to say that requirements do not go together.
 UNSOLVED = "No solution found"
+NOT_BUILT = (
+    "\nThe project itself could not be built. An app that is served from its folder needs no package of it: set "
+    "source: {install: false}, and only its dependencies are installed."
+)
 # A line of a lock that names a version, and nothing else.
 PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==")
-
-
-class BuildError(Exception):
-    """The source cannot be built; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,14 @@ class Tools:
     """Whether to ask the index anew for what the cache knows."""
     shop: Workshop | None = None
     """The sandbox that uv runs in."""
+    logins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By name or host, the logins of further indexes."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What builds are told."""
+    addresses: tuple[str, ...] = ()
+    """Further indexes of requirement files, which have no name."""
+    own_version: Mapping[str, str] = field(default_factory=dict)
+    """What the build of the project itself is told beside that."""
 
     @property
     def workshop(self) -> Workshop:
@@ -83,12 +94,14 @@ class Tools:
 
     @property
     def private(self) -> bool:
-        """Whether the index is asked with a password."""
-        return bool(self.index) and without_passwords(self.index or "") != self.index
+        """Whether an index is asked with a password."""
+        return bool(self.logins) or (bool(self.index) and without_passwords(self.index or "") != self.index)
 
     def run(self, *argv: str, nameless: bool = False) -> str:
         """Run uv; raises CommandError. It asks the index with its password, if it has one, unless ``nameless``."""
         env = {
+            **self.env,
+            **({} if nameless else indexes.environment(self.logins, self.addresses)),
             **UV_ENVIRONMENT,
             "UV_CACHE_DIR": str(self.workshop.cache),
             "UV_PYTHON_DOWNLOADS": "never",
@@ -160,89 +173,6 @@ def server_choices(
     return [[*fixed, *rest], first, last]
 
 
-def wheel_path(release: Release, source: Mapping[str, Any]) -> Path:
-    """Where a release keeps the wheel that is its source."""
-    return release.folder / "wheel" / str(source["wheel"])
-
-
-@dataclass
-class Inputs:
-    """What the resolver is given: requirement files of the source, and single requirements."""
-
-    files: list[Path]
-    lines: list[str]
-    options: list[str]
-    project: bool
-    within: tuple[Path, ...] = ()
-    """The folders that the files, and what they include, must be in: root reads them."""
-    folder: str = ""
-    """The project's folder inside the source; empty where it is the source itself."""
-
-    def read(self) -> requirements.Requirements:
-        """What the files ask for. Raises requirements.UnreadableError."""
-        return requirements.read(self.files, self.within)
-
-    def names(self) -> set[str]:
-        """The projects that the app itself names."""
-        return named(self.lines) | self.read().names
-
-    def from_source(self) -> bool:
-        """Whether some of what is installed is built from the source itself."""
-        return self.project or self.read().local
-
-    def digest(self, *more: str) -> str:
-        """A digest of the inputs; ``more`` is what else decides what is installed."""
-        # A wheel lies in its release; the digest of its content is in `more`.
-        lines = [line.partition(" @ file:")[0] for line in self.lines]
-        place = [self.folder] if self.folder else []
-        whole = json.dumps([self.read().texts, lines, self.options, self.project, *place, *more])
-        return hashlib.sha256(whole.encode()).hexdigest()
-
-
-def find_inputs(release: Release, spec: Mapping[str, Any], tools: Tools) -> Inputs:
-    """What the app needs, by ``source.requirements``, else uv.lock, else requirements.txt, else pyproject.toml."""
-    source, wanted = release.source, spec["source"]
-    lines = [*wanted.get("package", []), *spec["requirements"]]
-    if wanted["kind"] == "wheel":
-        extras = f"[{','.join(wanted['extras'])}]" if wanted.get("extras") else ""
-        lines.append(f"{wanted['project']}{extras} @ {wheel_path(release, wanted).as_uri()}")
-    if wanted["kind"] != "tree":
-        return Inputs([], lines, [], project=False)
-    path = requirements.choose(source, wanted.get("requirements"))
-    if path and not path.is_file():
-        raise BuildError(
-            f"source.requirements: the source has no file {wanted['requirements']}; name one that it has"
-        )
-    home = requirements.project_of(source, wanted.get("requirements"))
-    folder = "" if home == source else str(home.relative_to(source))
-    project_file = home / "pyproject.toml"
-    within = (release.folder.resolve(), source.resolve())
-    project = project_file.is_file() and "build-system" in requirements.table_of(project_file, within)
-    options = [f"--extra={extra}" for extra in wanted.get("extras", [])]
-    groups = [f"--group={group}" for group in wanted.get("groups", [])]
-    if path and path.name == "uv.lock":
-        needs = requirements.table_of(path, within).get("requires-python", "")
-        if not fits(spec["python"]["version"], needs):
-            raise BuildError(
-                f"uv.lock needs Python {needs}, and the app would run on {spec['python']['version']} "
-                f"({spec['python']['path']}); set python to one that fits, or lock for this one"
-            )
-        exported = release.folder / "uv-lock.txt"
-        output = tools.workshop.write(exported.name, "")
-        tools.run(
-            "export", "--quiet", "--frozen", "--no-header", "--no-emit-project", "--no-default-groups",
-            "--no-editable", f"--project={home}", f"--output-file={output}", *options, *groups,
-            nameless=True,
-        )  # fmt: skip
-        exported.write_text(tools.workshop.read(exported.name), encoding="utf-8")
-        return Inputs([exported], lines, [], project, within, folder)
-    if path is None:
-        return Inputs([], lines, [], project, within)
-    if path.name != "pyproject.toml":
-        options = []
-    return Inputs([path], lines, [*options, *groups], project, within, folder)
-
-
 def make(
     release: Release,
     spec: Mapping[str, Any],
@@ -255,9 +185,20 @@ def make(
     ``others`` are complete releases whose lock, or whose whole virtualenv by hard links, serves again when their
     inputs were the same. Raises BuildError.
     """
+    told = {key: spec[key] for key in ("build_env", "own_version") if spec.get(key)}
+    version: Mapping[str, str] = told.get("own_version", {})
     try:
-        inputs = find_inputs(release, spec, tools)
+        inputs = find_inputs(release, spec, lambda project, options: _export(tools, project, options))
         wanted = inputs.read()
+        tools = replace(
+            tools,
+            env={
+                **told.get("build_env", {}),
+                **own_version.variables(version, alone=wanted.local),
+            },
+            own_version=own_version.variables(version, alone=True),
+            addresses=tuple(indexes.addresses(wanted.options)),
+        )
         pins, own = spec["server_pins"], spec["server_requirements"]
         oldest = OLDEST_MANAGER if spec["server"] == "uvicorn" else OLDEST_SERVER
         by_content = inputs.from_source() or spec["source"]["kind"] == "wheel"
@@ -267,6 +208,7 @@ def make(
             python["version"],
             tools.uv,
             *([_content(release, spec)] if by_content else []),
+            *([json.dumps(told, sort_keys=True)] if told else []),
         )
         if not _again(release, digest, tools, others):
             folder, moved = _working_copy(release, inputs, tools.workshop)
@@ -282,6 +224,17 @@ def make(
     (release.venv / ".lock").unlink(missing_ok=True)
     (release.folder / MARK).write_text(digest, encoding="utf-8")
     return digest
+
+
+def _export(tools: Tools, project: Path, options: Sequence[str]) -> str:
+    """What the uv.lock of a project holds, as a requirements file. Raises CommandError."""
+    shop = tools.workshop
+    output = shop.write("uv-lock.txt", "")
+    tools.run(
+        "export", "--quiet", "--frozen", "--no-header", "--no-emit-project", "--no-default-groups",
+        "--no-editable", f"--project={project}", f"--output-file={output}", *options, nameless=True,
+    )  # fmt: skip
+    return shop.read("uv-lock.txt")
 
 
 def _content(release: Release, spec: Mapping[str, Any]) -> str:
@@ -319,13 +272,13 @@ def _working_copy(release: Release, inputs: Inputs, shop: Workshop) -> tuple[Pat
     That is the source, or a copy where something is built from it: build backends write beside what they build.
     """
     if not inputs.from_source():
-        return release.source / inputs.folder, inputs
+        return release.source / inputs.place, inputs
     copy = shop.copy(release.source, "project", live=release.source.is_symlink())
     files = [
         copy / path.relative_to(release.source) if path.is_relative_to(release.source) else path
         for path in inputs.files
     ]
-    return copy / inputs.folder, replace(inputs, files=files)
+    return copy / inputs.place, replace(inputs, files=files)
 
 
 def _fill(
@@ -343,24 +296,37 @@ def _fill(
         venv = str(tools.workshop.venv)
         _progress.step("resolve", app=app)
         tools.run("venv", "--quiet", "--relocatable", "--clear", f"--python={python}", venv, nameless=True)
-        text = _resolve(release, _Resolver(inputs, wanted, folder, tools), choices)
+        resolver = _Resolver(inputs, wanted, folder, tools)
+        text = _resolve(release, resolver, choices)
         _progress.step("install", app=app)
         try:
-            _install(wanted, folder, tools, text)
+            _install(wanted, folder, tools, text, resolver.sources(text))
             break
         except CommandError as error:
             if not left or "there is no version of" not in error.output:
                 raise
         time.sleep(PAUSE)
         tools = replace(tools, refresh=True)
-    if inputs.project:
-        _progress.step("project", app=app)
-    if inputs.project and release.source.is_symlink():
+    if not inputs.project:
+        return
+    _progress.step("project", app=app)
+    tools = replace(tools, env={**tools.env, **tools.own_version})
+    project = folder / inputs.built
+    if release.source.is_symlink():
         # Backends write beside what they build, and the folder is not theirs; a change of its code is to be seen.
-        _install_local(tools, folder, ["."], f"--editable={folder}")
-        tools.workshop.say_otherwise("venv", str(folder), str(release.source.resolve() / inputs.folder))
-    elif inputs.project:
-        _install_local(tools, folder, ["."], str(folder))
+        _install_project(tools, folder, inputs.built, f"--editable={project}")
+        live = release.source.resolve() / inputs.place
+        tools.workshop.say_otherwise("venv", str(folder), str(live))
+    else:
+        _install_project(tools, folder, inputs.built, str(project))
+
+
+def _install_project(tools: Tools, folder: Path, place: str, what: str) -> None:
+    try:
+        _install_local(tools, folder, [place], what)
+    except CommandError as error:
+        error.output += NOT_BUILT
+        raise
 
 
 class _Resolver:
@@ -370,6 +336,11 @@ class _Resolver:
         self.tools, self.folder, self._shop = tools, folder, tools.workshop
         self._direct = named(inputs.lines) | wanted.names
         self._direct -= set(OLDEST_SERVER)
+        self._indexes, self._pinned = inputs.indexes, dict(inputs.pinned)
+        annotate = ["--emit-index-annotation"] if inputs.indexes else []
+        own = [each for each in inputs.indexes if not (each.default and tools.index)]
+        asked = [] if tools.wheels else indexes.asked(own, locked=bool(inputs.pinned))
+        self.asked = "" if tools.wheels else indexes.words(own, locked=bool(inputs.pinned))
         lines = self._shop.write("lines.in", "".join(f"{line}\n" for line in inputs.lines))
         self._ask = [
             "pip",
@@ -383,7 +354,16 @@ class _Resolver:
             *map(str, inputs.files),
             str(lines),
             *inputs.options,
+            *annotate,
+            *asked,
         ]
+
+    def sources(self, text: str) -> str:
+        """The file that says which of a lock's packages come from a further index; empty where none does."""
+        if self.tools.wheels:
+            return ""
+        content = indexes.project(self._pinned, self._indexes, named(text.splitlines()))
+        return str(self._shop.write("indexes/pyproject.toml", content)) if content else ""
 
     def alone(self, *options: str) -> list[str]:
         """What the app itself names, as it would get it without a server. Raises CommandError."""
@@ -396,7 +376,10 @@ class _Resolver:
         # uv would keep to the versions of a lock that is there.
         lock = self._shop.write(LOCK, "")
         self.tools.resolve(*self._ask, str(server), *options, f"--output-file={lock}")
-        return self._shop.read(LOCK)
+        text, found = indexes.split(self._shop.read(LOCK), self._indexes)
+        # What a lock of the project says goes before what the resolver has found.
+        self._pinned = {**found, **self._pinned}
+        return text
 
 
 def _resolve(release: Release, resolver: _Resolver, choices: Sequence[Sequence[str]]) -> str:
@@ -424,7 +407,7 @@ def _resolve(release: Release, resolver: _Resolver, choices: Sequence[Sequence[s
             _unresolved(
                 error,
                 "The app's own requirements cannot be met; change them (server_requirements only changes what "
-                "comes beside).",
+                f"comes beside).{resolver.asked}",
             )
         ) from error
     constraints = resolver.tools.workshop.write("constraints.txt", "".join(f"{line}\n" for line in kept))
@@ -439,7 +422,7 @@ def _resolve(release: Release, resolver: _Resolver, choices: Sequence[Sequence[s
         _unresolved(
             failures[0],
             "The app's requirements and its server's do not go together; name a server that does in "
-            "server_requirements, or change the app's requirements.",
+            f"server_requirements, or change the app's requirements.{resolver.asked}",
         )
     )
 
@@ -462,12 +445,15 @@ def _write_lock(release: Release, text: str, folder: Path) -> str:
     return text
 
 
-def _install(wanted: requirements.Requirements, folder: Path, tools: Tools, text: str) -> None:
-    """Install what the lock holds; with the hashes that the app gives, from where it says."""
+def _install(
+    wanted: requirements.Requirements, folder: Path, tools: Tools, text: str, sources: str = ""
+) -> None:
+    """Install what the lock holds; with the hashes that the app gives, from where it, or the file ``sources``, says."""
     write = tools.workshop.write
     options = write("options.txt", "".join(f"{line}\n" for line in wanted.options))
     hashed = write("hashed.txt", "".join(f"{line}\n" for line in wanted.hashed))
-    more = (f"--directory={folder}", f"--requirement={options}", f"--constraint={hashed}")
+    more = [f"--directory={folder}", f"--requirement={options}", f"--constraint={hashed}"]
+    more += [f"--requirement={sources}"] if sources else []
     if tools.private:
         lines = text.splitlines(keepends=True)
         local = [line for line in lines if line.startswith(("./", "/", "file:")) or "@ file:" in line]

@@ -13,7 +13,7 @@ from typing import Any
 from .. import _words
 from .._contract.release import AppPrivate, ReleaseSpec
 from .._private import mask, of_an_app, without_passwords
-from . import build, environment, frontends, ledger, live, reasons
+from . import build, environment, frontends, inputs, ledger, live, reasons
 from .candidate import Candidate
 from .gate import Gate
 from .images.gate import ContainerGate
@@ -62,6 +62,7 @@ class AppContext:
                 spec["source"].get("extras", []),
                 spec["source"].get("groups", []),
                 spec["source"].get("requirements"),
+                *inputs.choices(spec),
             ],
             "interpreter": spec["python"],
             "settings": [

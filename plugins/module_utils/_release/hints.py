@@ -22,6 +22,15 @@ NO_INDEX = re.compile(
     r"Temporary failure in name resolution",
     re.IGNORECASE,
 )
+# How uv says that an index has refused to answer.
+NO_LOGIN = re.compile(
+    r"lack of valid authentication credentials|40[13] (?:Unauthorized|Forbidden)", re.IGNORECASE
+)
+# How setuptools-scm, hatch-vcs and pdm-backend say that they know no version.
+NO_VERSION = re.compile(
+    r"unable to detect version|Cannot find the version from SCM|does not seem to be a Git repository|Unable to determine version",
+    re.IGNORECASE,
+)
 # With the words that uv has for a build backend of a package which the kernel killed.
 NO_MEMORY = re.compile(
     r"out of memory|MemoryError|oom-kill|Cannot allocate memory|signal: 9 \(SIGKILL\)", re.IGNORECASE
@@ -142,6 +151,17 @@ def _of_build(text: str) -> str:
         return (
             "git could not get a requirement from its repository: check its address and version, that the host reaches "
             "it, and that it asks for no password.\n"
+        )
+    if NO_VERSION.search(text):
+        return (
+            "The project has its version from git, and its source comes without a repository or a tag: deploy it by source.git "
+            "or from a checkout, or say the version in build_env: {SETUPTOOLS_SCM_PRETEND_VERSION: '1.4.0'} "
+            "(PDM_BUILD_SCM_VERSION for pdm-backend).\n"
+        )
+    if NO_LOGIN.search(text):
+        return (
+            "An index asks for a login: give it in asgi_host_package_index_logins, by the index's name or host, or that of "
+            "the usual index in the address asgi_host_package_index.\n"
         )
     if toolchain := _of_toolchain(text):
         return toolchain

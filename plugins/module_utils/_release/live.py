@@ -21,7 +21,7 @@ from typing import Any
 
 from .. import _trees
 from .._files import NEW, write_atomically
-from . import requirements
+from . import locks, requirements
 from .paths import App, Release
 
 
@@ -31,19 +31,16 @@ def dependencies(folder: Path, wanted: Mapping[str, Any]) -> str:
     ``wanted`` is the app's ``source``. Raises requirements.UnreadableError, OSError.
     """
     chosen = requirements.choose(folder, wanted.get("requirements"))
-    home = requirements.project_of(folder, wanted.get("requirements"))
+    locked = chosen is not None and (chosen.name == "uv.lock" or locks.is_foreign(chosen))
+    home = requirements.home_of(folder, chosen, foreign=locked)
     project = home / "pyproject.toml"
     texts: dict[str, list[str]] = {}
     within = (folder.resolve(),)
     if chosen and chosen.is_file():
-        own = (
-            [requirements.text_of(chosen, within)]
-            if chosen.name == "uv.lock"
-            else requirements.read([chosen], within).texts
-        )
+        own = [requirements.text_of(chosen, within)] if locked else requirements.read([chosen], within).texts
         texts[chosen.name] = own
     built = project.is_file() and "build-system" in requirements.table_of(project, within)
-    if built or (chosen and chosen.name == "uv.lock"):
+    if built or locked:
         for path in (project, home / "setup.py", home / "setup.cfg"):
             if path.is_file():
                 texts[path.name] = [requirements.text_of(path, within)]

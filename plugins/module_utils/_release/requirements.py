@@ -14,19 +14,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from .._toml import Table, UnreadableError
+
+__all__ = ["UnreadableError"]
+
 INCLUDE = re.compile(r"(?:(-[rc])\s*=?|--(requirement|constraint)(?:\s|=))\s*(?P<target>\S.*)")
 EDITABLE = re.compile(r"(?:-e\s*|--editable(?:\s|=)\s*)\S")
 FIND_LINKS = re.compile(r"(?:-f\s*|--find-links(?:\s|=)\s*)(?P<target>\S.*)")
 ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+# The files that name the dependencies of a source, the most exact first.
+USUAL = (
+    "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt", "pyproject.toml",
+    "setup.py", "setup.cfg",
+)  # fmt: skip
+PROJECT = re.compile(
+    rb"^\s*\[+\s*(project|build-system|dependency-groups|tool\.poetry)\b|^\s*project\.", re.MULTILINE
+)
 # What a file begins with that says how it is encoded; uv and pip go by it too.
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
-# Files that belong to the project in whose folder they lie; a requirements file may lie anywhere.
-OF_A_PROJECT = ("uv.lock", "pyproject.toml")
-
-
-class UnreadableError(Exception):
-    """A file that cannot be read for what it must be; the message names it and the fix."""
+# The files that stand at the top of a project, which need not be the top of the source.
+OF_A_PROJECT = ("pyproject.toml", "setup.py", "setup.cfg", "uv.lock")
 
 
 def canonical(name: str) -> str:
@@ -96,18 +104,29 @@ class Requirements:
             self.names |= named([line])
 
 
-def project_of(source: Path, named_file: str | None) -> Path:
-    """The folder of the project: that of the lock or the project file that is named, else the source itself."""
-    path = source / (named_file or "")
-    return path.parent if path.name in OF_A_PROJECT else source
+def home_of(source: Path, chosen: Path | None, *, foreign: bool) -> Path:
+    """The folder of the project: that of its lock or project file; ``foreign`` says that it is another tool's lock.
+
+    A requirements file may lie anywhere in the source.
+    """
+    return chosen.parent if chosen and (foreign or chosen.name in OF_A_PROJECT) else source
 
 
 def choose(source: Path, named_file: str | None) -> Path | None:
     """The file of a source that names its dependencies, which may be missing where it is named; None without one."""
     if named_file:
         return source / named_file
-    usual = (source / name for name in ("uv.lock", "requirements.txt", "pyproject.toml"))
-    return next((path for path in usual if path.is_file()), None)
+    return next((path for name in USUAL if (path := source / name).is_file() and _says_something(path)), None)
+
+
+def _says_something(path: Path) -> bool:
+    """Whether a file may name dependencies: a pyproject.toml may hold the settings of tools alone."""
+    if path.name != "pyproject.toml":
+        return True
+    try:
+        return bool(PROJECT.search(path.read_bytes()))
+    except OSError:
+        return True  # said where it is read
 
 
 def read(paths: Sequence[Path], within: Sequence[Path] = ()) -> Requirements:
@@ -181,14 +200,11 @@ def _is_local(line: str) -> bool:
 
 
 def _project(table: Mapping[str, Any], found: Requirements) -> None:
-    project, tool = table.get("project", {}), table.get("tool", {}).get("uv", {})
-    for line in project.get("dependencies", []):
+    whole = Table("pyproject.toml", table)
+    project, sources = whole.table("project"), whole.table("tool", "uv", "sources")
+    for line in project.texts("dependencies"):
         found.add(line, constrains=False)
-    origins = [
-        each
-        for source in tool.get("sources", {}).values()
-        for each in (source if isinstance(source, list) else [source])
-    ]
+    origins = [each for name in sources for each in sources.tables(name)]
     found.local |= any("path" in each or "workspace" in each for each in origins)
     # A build backend says what they are, from wherever it likes.
-    found.local |= "dependencies" in project.get("dynamic", [])
+    found.local |= "dependencies" in project.texts("dynamic")
