@@ -193,7 +193,7 @@ def wanted(root: Path, digest: str, **more: Any) -> Deployment:
     """A deployment of a source with this digest."""
     spec: Any = {
         "name": "shop", "state": "present", "root": str(root), "user": "asgi-shop", "by": "a@b", "host": "localhost", "domains": [],
-        "root_path": "", "health": [], "shared": [], "groups": [],
+        "root_path": "", "health": [], "shared": [], "groups": [], "live": None,
         "hooks": {"build": [], "migrate": [], "after": [], "after_failure": "keep"}, "strategy": "overlap",
         "warm_up": 0, "watch": {"seconds": 0, "errors": 5}, "keep_warm": False, "static": [],
         "app_dir": "", "python": {"path": "/usr/bin/python3", "version": "3.11.2"}, "requirements": [],

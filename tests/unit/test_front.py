@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.module_utils import _self_test
 from ansible_collections.asgi.host.plugins.module_utils._apps import frontend, site_keys
 from ansible_collections.asgi.host.plugins.module_utils._release import assets, frontends
 from ansible_collections.asgi.host.plugins.module_utils._release.build import BuildError
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
+from ansible_collections.asgi.host.plugins.module_utils._self_test import probe
+from ansible_collections.asgi.host.plugins.module_utils._self_test.model import Door
+from ansible_collections.asgi.host.plugins.module_utils._self_test.request import NoViewError
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _doors,
     _error_pages,
@@ -129,13 +131,13 @@ def test_self_test_of_a_site_with_passwords(monkeypatch: pytest.MonkeyPatch, sta
 
     def ask(*_args: object) -> dict[str, Any]:
         if status != 200:
-            raise _self_test.NoViewError("refused", status)
+            raise NoViewError("refused", status)
         return {}
 
-    monkeypatch.setattr(_self_test, "_ask", ask)
-    door = _self_test.Door("shop", "shop.example.com", ["/"], password=True)
-    place = _self_test._Place("here", ("127.0.0.1", 1), None, 1.0)
-    assert len(_self_test._path(door, "/", {}, place)) == found
+    monkeypatch.setattr(probe, "ask", ask)
+    door = Door("shop", "shop.example.com", ["/"], password=True)
+    place = probe.Place("here", ("127.0.0.1", 1), None, 1.0)
+    assert len(probe._path(door, "/", {}, place)) == found
 
 
 @pytest.mark.parametrize("password", ["sesame", "grün und blau", "x" * 200, 'a"b\\c:d', "$6$"])

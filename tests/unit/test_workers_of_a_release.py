@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _groups
 from ansible_collections.asgi.host.plugins.module_utils._release.candidate import Candidate, RefusedError
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
+from ansible_collections.asgi.host.plugins.module_utils._release.runtime.choice import runtime_of
 from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _preflight, _specs
 from ansible_collections.asgi.host.plugins.plugin_utils._render import render
 
@@ -102,7 +103,8 @@ def test_group_that_the_host_lacks_is_refused_before_anything_is_done() -> None:
 
 def test_group_that_no_package_has_brought_ends_a_release_before_it_is_built(tmp_path: Path) -> None:
     release = App(tmp_path, "shop", "asgi-shop").release("1")
-    candidate = Candidate(release, {**told(groups=["asgi-host-has-none"])}, {})
+    spec: Any = told(groups=["asgi-host-has-none"])
+    candidate = Candidate(release, spec, {}, runtime_of(release.app, spec, {}))
     with pytest.raises(
         RefusedError, match="groups: the host has no group asgi-host-has-none; name the Debian"
     ):
