@@ -14,8 +14,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release import assets, 
 from ansible_collections.asgi.host.plugins.module_utils._release.build import BuildError
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
 from ansible_collections.asgi.host.plugins.module_utils._self_test import probe
-from ansible_collections.asgi.host.plugins.module_utils._self_test.model import Door
-from ansible_collections.asgi.host.plugins.module_utils._self_test.request import NoViewError
+from ansible_collections.asgi.host.plugins.module_utils._self_test.model import Door, NoViewError
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _doors,
     _error_pages,
