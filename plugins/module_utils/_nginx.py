@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ._contract.steps import Step
 from ._process import CommandError, run
 
 CONFIGURATION = Path("/etc/nginx/nginx.conf")
@@ -45,11 +44,11 @@ def account(configuration: Path = CONFIGURATION) -> Account:
     return Account(user, str(built.get("group", "nogroup" if user == "nobody" else user)))
 
 
-def filled(step: Mapping[str, Any]) -> Mapping[str, Any]:
+def filled(step: Step) -> Step:
     """A step with the names of nginx's account in place of what stands for them."""
     text = json.dumps(step)
     if USER not in text and GROUP not in text:
         return step
     own = account()
-    found: dict[str, Any] = json.loads(text.replace(USER, own.user).replace(GROUP, own.group))
+    found: Step = json.loads(text.replace(USER, own.user).replace(GROUP, own.group))
     return found

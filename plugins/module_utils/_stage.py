@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from . import _nginx, _progress, _trees
+from ._contract.steps import Step
 from ._files import gid_of, let_pass, lets_pass, owned_as, point_link, uid_of, write_atomically
 from ._process import CommandError, run, succeeds
 
@@ -65,7 +66,7 @@ class Stage:
     _part: Part = ()
     _checked: bool = False
 
-    def carry_out(self, steps: Sequence[Mapping[str, Any]]) -> Outcome:
+    def carry_out(self, steps: Sequence[Step]) -> Outcome:
         """Bring the steps about. Raises StageError, having undone the files, when one fails.
 
         Each has one of ``line`` (what of a file matches ``pattern`` becomes ``to``), ``file`` (with ``content``, or
@@ -103,7 +104,7 @@ class Stage:
         self._tell_quick()
         return self.outcome
 
-    def _do(self, step: Mapping[str, Any]) -> None:
+    def _do(self, step: Step) -> None:
         step = _nginx.filled(step)
         kind = next(key for key in KINDS if key in step)
         getattr(self, f"_{kind}")(step)
@@ -122,9 +123,7 @@ class Stage:
                 ]
         self._undo = kept
 
-    def _leave_out_what_fails(
-        self, check: Mapping[str, Any], before: Sequence[Mapping[str, Any]], error: Exception
-    ) -> bool:
+    def _leave_out_what_fails(self, check: Step, before: Sequence[Step], error: Exception) -> bool:
         """Leave the parts out without which a check succeeds; False where no part is to blame, and then all are out.
 
         The part that the check names goes first. One part alone is the usual case; where leaving out any one does not
@@ -158,7 +157,7 @@ class Stage:
         self.outcome.left.update({part: reasons[part] for part in waiting})
         return True
 
-    def _failure(self, check: Mapping[str, Any]) -> str | None:
+    def _failure(self, check: Step) -> str | None:
         """What a check says now; None where it succeeds."""
         try:
             run(check["command"])
@@ -166,7 +165,7 @@ class Stage:
             return _reason(check, error)
         return None
 
-    def _again(self, part: Part, steps: Sequence[Mapping[str, Any]]) -> None:
+    def _again(self, part: Part, steps: Sequence[Step]) -> None:
         """Do the steps of a part once more."""
         self._part = part
         for step in steps:
@@ -194,7 +193,7 @@ class Stage:
                 self._tell(_progress.several(verb, paths, all_of_them=self.dry))
         self._quick.clear()
 
-    def _file(self, step: Mapping[str, Any]) -> None:
+    def _file(self, step: Step) -> None:
         path, secret = Path(step["file"]), "private" in step
         content = (self.private[step["private"]] if secret else step["content"]).encode()
         mode = int(step.get("mode", "0644"), 8)
@@ -226,7 +225,7 @@ class Stage:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content, mode=mode, uid=uid, gid=gid)
 
-    def _line(self, step: Mapping[str, Any]) -> None:
+    def _line(self, step: Step) -> None:
         """Change one line of a file of somebody else's, and nothing where there is none that matches."""
         path = Path(step["line"])
         try:
@@ -252,7 +251,7 @@ class Stage:
         shutil.copy2(path, backup)
         self.outcome.backups.append(str(backup))
 
-    def _folder(self, step: Mapping[str, Any]) -> None:
+    def _folder(self, step: Step) -> None:
         path, mode = Path(step["folder"]), int(step.get("mode", "0755"), 8)
         if self.dry and not path.is_dir():
             self._note(str(path), "make")
@@ -284,7 +283,7 @@ class Stage:
         seen = path.stat()
         return (seen.st_uid, seen.st_gid) == (uid, gid) and lets_pass(path, passer)
 
-    def _owned(self, step: Mapping[str, Any]) -> None:
+    def _owned(self, step: Step) -> None:
         path = Path(step["owned"])
         try:
             uid, gid = uid_of(step["owner"]), gid_of(step["owner"])
@@ -299,7 +298,7 @@ class Stage:
         if not self.dry:
             _trees.give(path, uid, gid)
 
-    def _link(self, step: Mapping[str, Any]) -> None:
+    def _link(self, step: Step) -> None:
         path, target = Path(step["link"]), step["target"]
         if "where" in step and not Path(step["where"]).exists():
             return
@@ -310,7 +309,7 @@ class Stage:
             self._can_undo(path)
             point_link(path, target)
 
-    def _absent(self, step: Mapping[str, Any]) -> None:
+    def _absent(self, step: Step) -> None:
         path = Path(step["absent"])
         if not path.is_symlink() and not path.exists():
             return
@@ -325,12 +324,12 @@ class Stage:
             self._can_undo(path)
             path.unlink()
 
-    def _notice(self, step: Mapping[str, Any]) -> None:
+    def _notice(self, step: Step) -> None:
         """Say something when a file under one of ``when`` changed in this call."""
         if any(done.startswith(prefix) for prefix in step["when"] for done in self.outcome.changed):
             self.outcome.notices.append(step["notice"])
 
-    def _command(self, step: Mapping[str, Any]) -> None:
+    def _command(self, step: Step) -> None:
         """Run a command when a file under one of ``when`` changed in this call, or ``unless`` does not hold."""
         due = any(done.startswith(prefix) for prefix in step.get("when", []) for done in self.outcome.changed)
         if not due and "creates" in step:
@@ -360,13 +359,13 @@ class Stage:
                 self._note(what)
 
 
-def _name(step: Mapping[str, Any]) -> str:
+def _name(step: Step) -> str:
     """What a step is about, in a message."""
     kinds = ("name", "line", "file", "folder", "link", "absent", "command")
-    return str(next(step[key] for key in kinds if step.get(key)))
+    return str(next(value for key in kinds if (value := step.get(key))))
 
 
-def _reason(step: Mapping[str, Any], error: Exception) -> str:
+def _reason(step: Step, error: Exception) -> str:
     """Why a step failed, in words."""
     if isinstance(error, KeyError):
         return f"the host has no {error}"

@@ -62,6 +62,9 @@ from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: 
 
 # isort: split
 from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _words
+from ansible_collections.asgi.host.plugins.module_utils._contract.answers import AppAnswer
+from ansible_collections.asgi.host.plugins.module_utils._contract.release import ReleaseSpec
+from ansible_collections.asgi.host.plugins.module_utils._contract.steps import Step
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import converge, hints, rollback, units
@@ -158,25 +161,28 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
 
 
 def only_new(
-    apps: list[dict[str, Any]],
-    found: dict[str, Any],
+    apps: list[ReleaseSpec],
+    found: dict[str, AppAnswer],
     due: dict[str, list[str]],
     parcels: dict[str, str],
-) -> list[dict[str, Any]]:
+) -> list[ReleaseSpec]:
     """The apps that need a new release of a source that is here, where that is all there is to do; else none."""
-    left = [app for app in apps if not as_wanted(found.get(app["name"], {}))]
-    new = [
-        app for app in left if app["name"] in parcels and found.get(app["name"], {}).get("status") == "needed"
-    ]
+    left = [app for app in apps if not as_wanted(found.get(app["name"]))]
+    new = [app for app in left if app["name"] in parcels and is_needed(found.get(app["name"]))]
     return new if len(new) == len(left) and not (due["base"] or due["sites"]) else []
 
 
-def as_wanted(found: dict[str, Any]) -> bool:
-    """Whether nothing is to be done about an app that was found so."""
-    return found.get("status") == "current" and not found.get("unsynced")
+def as_wanted(found: AppAnswer | None) -> bool:
+    """Whether nothing is to be done about an app that was found so; None where it could not be looked at."""
+    return found is not None and found["status"] == "current" and not found.get("unsynced")
 
 
-def lacking(steps: list[dict[str, Any]], private: dict[str, Any]) -> list[str]:
+def is_needed(found: AppAnswer | None) -> bool:
+    """Whether an app that was found so gets a new release."""
+    return found is not None and found["status"] == "needed"
+
+
+def lacking(steps: list[Step], private: dict[str, str]) -> list[str]:
     """The steps of a stage that are due; what cannot be told is."""
     try:
         return Stage(dry=True, private=private).carry_out(steps).changed
@@ -185,10 +191,11 @@ def lacking(steps: list[dict[str, Any]], private: dict[str, Any]) -> list[str]:
 
 
 def look_at_apps(
-    apps: list[dict[str, Any]], private: dict[str, Any], tools: Tools
-) -> tuple[dict[str, Any], list[str]]:
+    apps: list[ReleaseSpec], private: Any, tools: Tools
+) -> tuple[dict[str, AppAnswer], list[str]]:
     """What there is to say of each app, and all that is to be done about them."""
-    found, reasons = {}, []
+    found: dict[str, AppAnswer] = {}
+    reasons: list[str] = []
     for app in apps:
         name, own = app["name"], private.get("apps", {}).get(app["name"], {})
         try:
@@ -201,7 +208,7 @@ def look_at_apps(
             reasons.append(_words.unexpected(name, error, own))
             continue
         if not as_wanted(found[name]):
-            reasons += [f"{name}: {reason}" for reason in found[name]["reasons"] or ["its live folder"]]
+            reasons += [f"{name}: {reason}" for reason in found[name].get("reasons") or ["its live folder"]]
     return found, reasons
 
 
@@ -325,7 +332,7 @@ def serving(context: AppContext) -> str | None:
     return active.id if active else None
 
 
-def act(context: AppContext, app: dict[str, Any], params: Arguments, *, dry: bool) -> dict[str, Any]:
+def act(context: AppContext, app: ReleaseSpec, params: Arguments, *, dry: bool) -> AppAnswer:
     """Do for one app what is asked. Raises DeployError, CommandError, OSError."""
     if params["mode"] == "rollback":
         if app["state"] == "absent":

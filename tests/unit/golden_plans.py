@@ -138,6 +138,13 @@ def _both(hashes: Mapping[str, str | None]) -> str:
 
 
 def _plan(inventory: str, suite: str, facts: dict[str, Any]) -> dict[str, dict[str, str]]:
+    return _hashed(*told(inventory, suite, facts))
+
+
+def told(
+    inventory: str, suite: str, facts: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, str]], dict[str, Any]]:
+    """What a host with these facts is told for an inventory, what of it must not be shown, and by app digests and details."""
     with tempfile.TemporaryDirectory(prefix="asgi-host-plans-") as folder:
         place = Path(folder)
         (place / "tests").symlink_to(ROOT / "tests")
@@ -153,19 +160,18 @@ def _plan(inventory: str, suite: str, facts: dict[str, Any]) -> dict[str, dict[s
             mock.patch("getpass.getuser", return_value="ops"),
             mock.patch("socket.gethostname", return_value="controller"),
         ):
-            told = role.tell(facts, None)
-            if told.failures:
-                raise AssertionError(told.failures)
-            everything = role.everything(facts, told, {})
+            specs = role.tell(facts, None)
+            if specs.failures:
+                raise AssertionError(specs.failures)
+            everything = role.everything(facts, specs, {})
             private = unwrap(everything["private"])
             parts, details = {}, {}
             for spec in everything["apps"]:
-                context = AppContext(
-                    {**spec, "root": folder}, private["apps"][spec["name"]], Tools("uv", None)
-                )
+                here: Any = {**spec, "root": folder}
+                context = AppContext(here, private["apps"][spec["name"]], Tools("uv", None))
                 parts[spec["name"]] = context.wanted_parts()
                 details[spec["name"]] = reasons.details(context.app, spec, context.private)
-    return _hashed(everything, private, parts, details)
+    return everything, private, parts, details
 
 
 def _variables(inventory: str, suite: str) -> dict[str, Any]:

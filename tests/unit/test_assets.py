@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._apps import normalize, problems
+from ansible_collections.asgi.host.plugins.module_utils._contract.release import StaticFolder
 from ansible_collections.asgi.host.plugins.module_utils._release import assets, paths
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
 from ansible_collections.asgi.host.plugins.plugin_utils import _stages
 from ansible_collections.asgi.host.plugins.plugin_utils._render import hidden_files
 from test_sites import host
 
-FOLDERS = [{"url": "/shop/static/", "path": "static"}]
+FOLDERS: list[StaticFolder] = [{"url": "/shop/static/", "path": "static"}]
 DAY = 24 * 3600.0
 
 
@@ -35,7 +36,7 @@ def release(app: paths.App, name: str, **files: str) -> Release:
     return made
 
 
-def keep(made: Release, folders: list[dict[str, str]] | None = None) -> None:
+def keep(made: Release, folders: list[StaticFolder] | None = None) -> None:
     assets.keep(made, FOLDERS if folders is None else folders, os.getgid())
 
 

@@ -36,7 +36,7 @@ class Host:
 
     def share(self, path: str, data: str | None = None) -> None:
         item = {"path": path, "data": data or path}
-        spec: dict[str, Any] = {"shared": [item]}
+        spec: Any = {"shared": [item]}
         runtime = runtime_of(self.release.app, spec, {})
         candidate.Candidate(self.release, spec, {}, runtime)._share()
 

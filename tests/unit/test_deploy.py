@@ -176,13 +176,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 class Deployment(AppContext):
     """One app with its verbs, so that a test reads as a story."""
 
-    def deploy(self, archive: Path | None) -> dict[str, Any]:
+    def deploy(self, archive: Path | None) -> Any:
         return deploy.deploy(self, archive)
 
-    def look(self, *, dry: bool) -> dict[str, Any]:
+    def look(self, *, dry: bool) -> Any:
         return (converge.inspect if dry else converge.apply)(self)
 
-    def rollback(self, identity: str | None, *, dry: bool = False) -> dict[str, Any]:
+    def rollback(self, identity: str | None, *, dry: bool = False) -> Any:
         return (rollback.inspect if dry else rollback.apply)(self, identity)
 
     def remove(self, *, purge: bool, dry: bool) -> list[str]:
@@ -191,9 +191,9 @@ class Deployment(AppContext):
 
 def wanted(root: Path, digest: str, **more: Any) -> Deployment:
     """A deployment of a source with this digest."""
-    spec = {
+    spec: Any = {
         "name": "shop", "state": "present", "root": str(root), "user": "asgi-shop", "by": "a@b", "host": "localhost", "domains": [],
-        "root_path": "", "health": [], "shared": [],
+        "root_path": "", "health": [], "shared": [], "live": None,
         "hooks": {"build": [], "migrate": [], "after": [], "after_failure": "keep"}, "strategy": "overlap",
         "warm_up": 0, "watch": {"seconds": 0, "errors": 5}, "keep_warm": False, "static": [],
         "app_dir": "", "python": {"path": "/usr/bin/python3", "version": "3.11.2"}, "requirements": [],
@@ -209,7 +209,7 @@ def wanted(root: Path, digest: str, **more: Any) -> Deployment:
         "check": [],
         **more,
     }  # fmt: skip
-    private = {"env": {}, "secrets": {"S": "hush-hush"}, "credentials": {}}
+    private: Any = {"env": {}, "secrets": {"S": "hush-hush"}, "credentials": {}}
     return Deployment(spec, private, build.Tools(uv="uv", index=None))
 
 

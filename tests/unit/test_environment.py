@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _private
+from ansible_collections.asgi.host.plugins.module_utils._contract.release import AppPrivate
 from ansible_collections.asgi.host.plugins.module_utils._release import environment
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
 
@@ -48,7 +49,7 @@ def test_tokens_are_filled_and_other_braces_left() -> None:
 
 
 def test_credentials_are_files_of_their_own() -> None:
-    private = {"env": {"A": "1"}, "secrets": {"B": "2"}, "credentials": {"token": "3"}}
+    private: AppPrivate = {"env": {"A": "1"}, "secrets": {"B": "2"}, "credentials": {"token": "3"}}
     files = environment.wanted_files(RELEASE, private, [], "k")
     assert files == {"environment": 'A="1"\nASGI_HOST_VIEW_KEY="k"\nB="2"\n', "credentials/token": "3"}
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from ansible_collections.asgi.host.plugins.module_utils._contract.release import HealthCheck
 from ansible_collections.asgi.host.plugins.module_utils._release import gate, units
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
 
-CHECK = {"path": "/healthz", "status": [200], "timeout": 5, "text": None}
+CHECK: HealthCheck = {"path": "/healthz", "status": [200], "timeout": 5, "text": None}
 
 
 class Handler(BaseHTTPRequestHandler):

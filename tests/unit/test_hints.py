@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._release import hints
@@ -10,7 +11,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release.build import Bu
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
 
 APP = App(Path("/"), "shop", "asgi-shop")
-SPEC = {"root_path": "/api", "health": [{"path": "/api/healthz"}, {"path": "/other"}]}
+SPEC: Any = {"root_path": "/api", "health": [{"path": "/api/healthz"}, {"path": "/other"}]}
 
 
 @pytest.mark.parametrize(

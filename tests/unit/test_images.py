@@ -35,10 +35,15 @@ def complete(**keys: Any) -> dict[str, Any]:
     return _apps.normalize([app])[0]
 
 
-def described(app: dict[str, Any]) -> dict[str, Any]:
+def described(app: dict[str, Any]) -> Any:
     """What the module is told of it."""
     common = {"root": "/srv/asgi", "host": HOST, "server_pins": ["gunicorn==27.0.1"]}
     return _specs.describe(app, common, _origins.origin(app, ["."]), by="a@b")
+
+
+def secret(app: dict[str, Any]) -> Any:
+    """What must not be shown of it."""
+    return _specs.private(app, ["."])
 
 
 @pytest.fixture
@@ -130,7 +135,7 @@ def test_variables_and_secrets(release: Release) -> None:
         secrets={"KEY": "one\ntwo"},
         credentials={"token": "sesame"},
     )
-    files = container.secret_files(release, described(app), _specs.private(app, ["."]))
+    files = container.secret_files(release, described(app), secret(app))
     assert set(files) == {"environment", "container.env", "credentials/token"}
     lines = files["container.env"].splitlines()
     assert "DATA=/var/lib/asgi/shop/x" in lines
@@ -149,7 +154,7 @@ def test_unit_of_an_image(release: Release) -> None:
     app = complete(
         secrets={"KEY": "hush\nhush"}, command=["gunicorn", "--bind=$X", "a b"], sandbox={"network": "none"}
     )
-    text = container.unit_text(release, described(app), _specs.private(app, ["."]))
+    text = container.unit_text(release, described(app), secret(app))
     assert "hush" not in text
     start = next(line for line in text.splitlines() if line.startswith("ExecStart=/"))
     for wanted in (

@@ -357,7 +357,7 @@ def test_only_code_is_brought_at_once(
     found: dict[str, Any], due: dict[str, list[str]], new: list[str]
 ) -> None:
     """The source of shop came along; blog's is not here, and what else is due comes in an order of its own."""
-    apps = [{"name": "shop"}, {"name": "blog"}]
+    apps: Any = [{"name": "shop"}, {"name": "blog"}]
     assert [app["name"] for app in module.only_new(apps, found, due, {"shop": "H4sI"})] == new
 
 

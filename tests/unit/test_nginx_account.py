@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _host, _nginx
+from ansible_collections.asgi.host.plugins.module_utils._contract.steps import Step
 from ansible_collections.asgi.host.plugins.module_utils._nginx import Account
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 
@@ -50,11 +51,12 @@ def test_no_nginx_to_ask_is_debians(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_steps_are_told_the_account_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_nginx, "account", lambda: Account("nginx", "web"))
-    step = {"file": "/x", "content": f"SocketGroup={_nginx.GROUP}\n", "when": ["/"]}
+    step: Step = {"file": "/x", "content": f"SocketGroup={_nginx.GROUP}\n", "when": ["/"]}
     assert _nginx.filled(step) == {"file": "/x", "content": "SocketGroup=web\n", "when": ["/"]}
-    command = {"command": ["setfacl", "-m", f"u:{_nginx.USER}:x"]}
+    command: Step = {"command": ["setfacl", "-m", f"u:{_nginx.USER}:x"]}
     assert _nginx.filled(command) == {"command": ["setfacl", "-m", "u:nginx:x"]}
-    assert _nginx.filled(other := {"command": ["true"]}) is other
+    other: Step = {"command": ["true"]}
+    assert _nginx.filled(other) is other
 
 
 def test_host_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:

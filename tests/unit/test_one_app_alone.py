@@ -25,7 +25,7 @@ def _no_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
-def spec(tmp_path: Path, name: str) -> dict[str, Any]:
+def spec(tmp_path: Path, name: str) -> Any:
     return {"name": name, "root": str(tmp_path), "user": "x", "state": "present"}
 
 

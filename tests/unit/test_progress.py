@@ -321,7 +321,7 @@ def test_step_has_words(step: str) -> None:
 
 def stage(folder: Path, *, dry: bool, told: bool = True) -> list[str]:
     """What a stage says of files and a command."""
-    steps: list[dict[str, Any]] = [
+    steps: Any = [
         {"folder": str(folder / "made"), "owner": "root", "group": "root"},
         *({"link": str(folder / f"link{number}"), "target": "/nowhere"} for number in range(6)),
         {"command": ["true"], "when": [str(folder)], "check": True, "do": "check it"},
@@ -343,15 +343,16 @@ def test_stage_says_the_same_dry_and_done(tmp_path: Path) -> None:
 
 
 def test_what_was_taken_back_is_not_said(tmp_path: Path) -> None:
-    steps: list[dict[str, Any]] = [
+    steps: Any = [
         {"link": str(tmp_path / "link"), "target": "/nowhere", "part": ["shop"]},
         {"command": ["false"], "unless": ["false"], "part": ["shop"], "name": "refused"},
     ]
     with notes.noted(None) as taken:
         Stage(dry=False, told=True).carry_out(steps)
     assert taken.taken == []
+    whole: Any = {**steps[1], "part": []}
     with pytest.raises(StageError):
-        Stage(dry=False, told=True).carry_out([{**steps[1], "part": []}])
+        Stage(dry=False, told=True).carry_out([whole])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import _stages
 OWNER = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 
 
-def file(path: Path, content: str, **more: Any) -> dict[str, Any]:
+def file(path: Path, content: str, **more: Any) -> Any:
     return {"file": str(path), "content": content, **OWNER, **more}
 
 
@@ -40,7 +40,7 @@ def test_folder_of_an_earlier_version_is_shut_for_others_and_passable_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "shop").mkdir(mode=0o755)
-    step = {"folder": str(tmp_path / "shop"), "mode": "0750", "passable_for": "www-data", **OWNER}
+    step: Any = {"folder": str(tmp_path / "shop"), "mode": "0750", "passable_for": "www-data", **OWNER}
     assert Stage(dry=True).carry_out([step]).changed
     assert Stage(dry=False).carry_out([step]).changed
     assert (tmp_path / "shop").stat().st_mode & 0o777 == 0o750
@@ -59,7 +59,7 @@ def test_folder_of_an_earlier_version_is_shut_for_others_and_passable_for_one(
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
-    steps = [file(tmp_path / "a", "x\n"), {"folder": str(tmp_path / "b"), **OWNER}]
+    steps: Any = [file(tmp_path / "a", "x\n"), {"folder": str(tmp_path / "b"), **OWNER}]
     outcome = Stage(dry=True).carry_out(steps)
     assert len(outcome.changed) == 2
     assert list(tmp_path.iterdir()) == []
@@ -68,7 +68,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
 def test_failed_check_puts_every_file_back(tmp_path: Path) -> None:
     old = tmp_path / "old.conf"
     old.write_text("# asgi.host: before\n")
-    steps = [
+    steps: Any = [
         file(old, "# asgi.host: after\n"),
         file(tmp_path / "new.conf", "x\n"),
         {"command": ["false"], "when": [str(tmp_path)], "check": True, "name": "the check"},
@@ -81,12 +81,18 @@ def test_failed_check_puts_every_file_back(tmp_path: Path) -> None:
 
 def test_command_that_may_fail_undoes_nothing_and_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.conf"
-    fails = {"command": ["sh", "-c", "echo why; exit 1"], "unless": ["false"], "may_fail": True, "name": "it"}
+    fails: Any = {
+        "command": ["sh", "-c", "echo why; exit 1"],
+        "unless": ["false"],
+        "may_fail": True,
+        "name": "it",
+    }
     outcome = Stage(dry=False).carry_out([file(path, "# asgi.host\n"), fails])
     assert outcome.failures == ["why"]
     assert outcome.changed == [str(path)]
     assert path.exists()
-    outcome = Stage(dry=False).carry_out([{**fails, "command": ["true"]}])
+    passes: Any = {**fails, "command": ["true"]}
+    outcome = Stage(dry=False).carry_out([passes])
     assert (outcome.failures, outcome.changed) == ([], ["it"])
     assert Stage(dry=True).carry_out([fails]).changed == ["it"]
 
@@ -107,7 +113,7 @@ def test_foreign_file_is_kept_as_a_backup(tmp_path: Path) -> None:
 
 
 def test_secret_content_is_in_no_diff(tmp_path: Path) -> None:
-    step = {"file": str(tmp_path / "key"), "private": "key", **OWNER}
+    step: Any = {"file": str(tmp_path / "key"), "private": "key", **OWNER}
     outcome = Stage(dry=False, private={"key": "hush-hush"}).carry_out([step])
     assert (tmp_path / "key").read_text() == "hush-hush"
     assert "hush" not in str(outcome.diff)
@@ -115,10 +121,10 @@ def test_secret_content_is_in_no_diff(tmp_path: Path) -> None:
 
 def test_command_runs_when_due_and_not_else(tmp_path: Path) -> None:
     made = tmp_path / "made"
-    step = {"command": ["touch", str(made)], "creates": str(made)}
+    step: Any = {"command": ["touch", str(made)], "creates": str(made)}
     assert Stage(dry=False).carry_out([step]).changed == [str(made)]
     assert Stage(dry=False).carry_out([step]).changed == []
-    held = {"command": ["false"], "unless": ["true"]}
+    held: Any = {"command": ["false"], "unless": ["true"]}
     assert Stage(dry=False).carry_out([held]).changed == []
 
 
@@ -130,7 +136,7 @@ def test_unknown_owner_is_named(tmp_path: Path) -> None:
 def test_folder_that_holds_something_stays_if_it_must_be_empty(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     (folder / "kept").mkdir(parents=True)
-    step = {"absent": str(folder), "if_empty": True}
+    step: Any = {"absent": str(folder), "if_empty": True}
     assert Stage(dry=False).carry_out([step]).changed == []
     (folder / "kept").rmdir()
     assert Stage(dry=False).carry_out([step]).changed == [str(folder)]
@@ -138,18 +144,18 @@ def test_folder_that_holds_something_stays_if_it_must_be_empty(tmp_path: Path) -
 
 
 def test_link_only_where_a_file_says_so(tmp_path: Path) -> None:
-    step = {"link": str(tmp_path / "link"), "target": "/nowhere", "where": str(tmp_path / "mark")}
+    step: Any = {"link": str(tmp_path / "link"), "target": "/nowhere", "where": str(tmp_path / "mark")}
     assert Stage(dry=False).carry_out([step]).changed == []
     (tmp_path / "mark").touch()
     assert Stage(dry=False).carry_out([step]).changed == [str(tmp_path / "link")]
 
 
-def parted(folder: Path, *names: str, refused: str) -> list[dict[str, Any]]:
+def parted(folder: Path, *names: str, refused: str) -> Any:
     """A file for each app, and a check that finds lines of ``refused`` (a script that has the folder as $1)."""
-    steps = [
+    steps: Any = [
         file(folder / f"asgi-app-{name}.conf", f"# asgi.host {name} new\n", part=[name]) for name in names
     ]
-    check = {"command": ["sh", "-c", refused, "sh", str(folder)], "when": [str(folder)], "check": True}
+    check: Any = {"command": ["sh", "-c", refused, "sh", str(folder)], "when": [str(folder)], "check": True}
     return [file(folder / "shared.conf", "# asgi.host\n"), *steps, {**check, "name": "the check"}]
 
 
@@ -171,7 +177,7 @@ def test_part_that_the_check_refuses_is_left_and_the_others_are_brought(
     names = ("d", "b", "a", "c")
     for name in ("a", "b"):
         (tmp_path / f"asgi-app-{name}.conf").write_text(f"# asgi.host {name} old\n")
-    after = {"file": str(tmp_path / "after"), "content": "x", **OWNER, "part": ["b"]}
+    after: Any = {"file": str(tmp_path / "after"), "content": "x", **OWNER, "part": ["b"]}
     outcome = Stage(dry=False).carry_out([*parted(tmp_path, *names, refused=refused), after])
     assert sorted(name for part in outcome.left for name in part) == left
     for name in names:
@@ -195,8 +201,13 @@ def test_check_that_no_part_is_to_blame_for_puts_everything_back(tmp_path: Path)
 
 
 def test_step_that_fails_for_a_part_keeps_none_of_it_and_all_others(tmp_path: Path) -> None:
-    fails = {"command": ["sh", "-c", "echo why; exit 1"], "unless": ["false"], "name": "it", "part": ["a"]}
-    steps = [file(tmp_path / "a1", "x", part=["a"]), fails, file(tmp_path / "a2", "x", part=["a"])]
+    fails: Any = {
+        "command": ["sh", "-c", "echo why; exit 1"],
+        "unless": ["false"],
+        "name": "it",
+        "part": ["a"],
+    }
+    steps: Any = [file(tmp_path / "a1", "x", part=["a"]), fails, file(tmp_path / "a2", "x", part=["a"])]
     outcome = Stage(dry=False).carry_out([*steps, file(tmp_path / "b", "x", part=["b"])])
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     assert outcome.left == {("a",): "it: why"}
@@ -206,8 +217,8 @@ def test_line_of_somebody_elses_file_is_changed_and_put_back(tmp_path: Path) -> 
     path = tmp_path / "nginx.conf"
     theirs = "user www-data;\nevents {\n\tworker_connections 768;\n}\n"
     path.write_text(theirs)
-    there = {**_stages.CONNECTIONS, "line": str(path)}
-    back = {**_stages.CONNECTIONS_BACK, "line": str(path)}
+    there: Any = {**_stages.CONNECTIONS, "line": str(path)}
+    back: Any = {**_stages.CONNECTIONS_BACK, "line": str(path)}
     assert Stage(dry=True).carry_out([there]).changed == [str(path)]
     assert Stage(dry=False).carry_out([there]).changed == [str(path)]
     assert "\tworker_connections 8192; # asgi.host, in place of 768\n" in path.read_text()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from .. import _progress, _words
 from .._files import gid_of
@@ -72,7 +73,9 @@ def keeping_files_of(context: AppContext, *releases: Release | None) -> Callable
 def limit_workers(context: AppContext, release: Release) -> bool:
     """Lower the number of workers to what fits by their measured size; returns whether it was too high."""
     wanted, room = int(context.spec["workers"]["wanted"]), context.spec["workers"]["room"]
-    measured = memory.of(units.state(release.service).main_pid) if room else None
+    if not room:
+        return False
+    measured = memory.of(units.state(release.service).main_pid)
     if measured is None:
         return False
     fitting = min(wanted, measured.fitting(room))
@@ -116,7 +119,8 @@ def going_to(context: AppContext, release: Release, active: Release | None) -> I
     """
     before = ledger.read(release)
     previous = rollback_target(active, release)
-    ledger.update(release, previous=previous, by=context.spec["by"], activated=None, **pending_hooks(context))
+    by, after = context.spec["by"], pending_hooks(context)
+    ledger.update(release, previous=previous, by=by, activated=None, after=after)
     try:
         yield
     except (CommandError, NotProvedError, RefusedError, OSError) as error:
@@ -128,9 +132,9 @@ def going_to(context: AppContext, release: Release, active: Release | None) -> I
         raise DeployError(explain(context, release, error, active)) from error
 
 
-def pending_hooks(context: AppContext) -> dict[str, str | None]:
+def pending_hooks(context: AppContext) -> Literal["pending"] | None:
     """What the ledger says of the hooks that are still to run after the switch."""
-    return {"after": ledger.PENDING if context.spec["hooks"]["after"] else None}
+    return ledger.PENDING if context.spec["hooks"]["after"] else None
 
 
 def run_after_hooks(context: AppContext, release: Release, previous: Release | None) -> None:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from .._contract.release import StaticFolder
 from .paths import App, Release
 
 # A day, and an hour for a page that was loaded while a switch went on.
@@ -32,7 +33,7 @@ def pool(app: App) -> Path:
     return app.folder / "static"
 
 
-def keep(release: Release, folders: Sequence[Mapping[str, str]], group: int) -> None:
+def keep(release: Release, folders: Sequence[StaticFolder], group: int) -> None:
     """Put a release's static files into the pool; ``folders`` have ``url`` and ``path``, ``group`` is nginx's.
 
     Of two files of one name the later one stays: it is for pages that ask for what the current release lacks.

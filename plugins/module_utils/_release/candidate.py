@@ -12,9 +12,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from .. import _progress, _trees, _words
+from .._contract.answers import Migrated
+from .._contract.release import AppPrivate, HookStage, ReleaseSpec
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask
 from .._process import CommandError, run, succeeds
@@ -44,8 +45,8 @@ class Candidate:
     """One release of an app; ``spec`` says what is wanted, ``private`` holds its environment and secrets."""
 
     release: Release
-    spec: Mapping[str, Any]
-    private: Mapping[str, Any]
+    spec: ReleaseSpec
+    private: AppPrivate
     runtime: Runtime
     """What it runs in."""
 
@@ -89,9 +90,15 @@ class Candidate:
 
     def build_virtualenv(self, archive: Path | None, tools: Tools, others: Sequence[Release]) -> None:
         """Fill the folder of a release that runs in a virtualenv, in the sandbox for builds."""
-        python = self.spec["python"]["path"]
-        with Workshop(self.release, python, readable=self._read_by_build(tools)) as shop:
+        with Workshop(self.release, self._python["path"], readable=self._read_by_build(tools)) as shop:
             self._build(archive, replace(tools, shop=shop), others, shop)
+
+    @property
+    def _python(self) -> Mapping[str, str]:
+        """The interpreter of the virtualenv, with its path and version. Raises RefusedError."""
+        if python := self.spec["python"]:
+            return {"path": python["path"], "version": python["version"]}
+        raise RefusedError("python: this host has no interpreter for the app; run site.yml")
 
     def _read_by_build(self, tools: Tools) -> list[str]:
         """What a build reads beside the release's folder."""
@@ -124,7 +131,7 @@ class Candidate:
             self.put_texts()
             self._must_be_readable(self.live.mount)
         try:
-            build.make(self.release, self.spec, tools, self.spec["python"], others)
+            build.make(self.release, self.spec, tools, self._python, others)
         except build.BuildError as error:
             if self.live and self.live.mount and "Permission denied" in str(error):
                 raise build.BuildError(
@@ -303,7 +310,7 @@ class Candidate:
             raise
 
     def hooks(
-        self, stage: str, writable: Sequence[Path] = (), bound: Mapping[Path, Path] | None = None
+        self, stage: HookStage, writable: Sequence[Path] = (), bound: Mapping[Path, Path] | None = None
     ) -> None:
         """Run the commands of a stage in the unit's own sandbox. Raises RefusedError at the first that fails."""
         for hook in environment.fill(self.spec["hooks"][stage], self._tokens()):
@@ -338,7 +345,7 @@ class Candidate:
                     return folder / meant.relative_to(top)
         return meant
 
-    def migrate(self, active: Release | None) -> dict[str, bool]:
+    def migrate(self, active: Release | None) -> Migrated:
         """Run the hooks; returns whether they did, and whether what they changed is this host's own.
 
         A hook that wrote to the app's data folder has its database there, so every host needs it; one that did

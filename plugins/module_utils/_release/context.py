@@ -7,11 +7,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import _words
+from .._contract.release import AppPrivate, ReleaseSpec
 from .._private import mask, without_passwords
 from . import build, environment, ledger, live, reasons
 from .candidate import Candidate
@@ -29,11 +29,12 @@ NAMED = 6
 class AppContext:
     """What every verb of an app works with. ``spec`` says what is wanted, ``private`` holds its environment and secrets."""
 
-    def __init__(self, spec: Mapping[str, Any], private: Mapping[str, Any], tools: build.Tools) -> None:
+    def __init__(self, spec: ReleaseSpec, private: AppPrivate, tools: build.Tools) -> None:
         self.spec = spec
         # Who may ask a registry is no part of what runs.
         self.login = private.get("registry")
-        self.private = {key: value for key, value in private.items() if key != "registry"}
+        self.private: AppPrivate = {**private}
+        self.private.pop("registry", None)
         self.tools = tools
         self.app = App(Path(spec["root"]), spec["name"], spec["user"])
         self.synced: list[str] = []
@@ -115,7 +116,7 @@ class AppContext:
         secret = [
             self.private.get("secrets", {}),
             self.private.get("credentials", {}),
-            (self.login or {}).get("password", ""),
+            self.login["password"] if self.login else "",
             self.tools.index or "",
         ]
         # A secret may hold what is shown by number.

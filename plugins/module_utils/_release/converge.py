@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from .._contract.answers import AppAnswer
 from . import ledger, lock, reasons, remove, repair, repairs, resume, store
 from .context import NAMED, AppContext
 from .errors import BusyError
@@ -18,14 +17,14 @@ QUICK_TIMEOUT_S = 5.0
 LIVE_TIMEOUT_S = 5.0
 
 
-def inspect(context: AppContext, *, patience: float = repair.STILL_HEALTHY_TIMEOUT_S) -> dict[str, Any]:
+def inspect(context: AppContext, *, patience: float = repair.STILL_HEALTHY_TIMEOUT_S) -> AppAnswer:
     """What apply() would do and answer; nothing is changed."""
     if context.spec["state"] == "absent":
         return _removed(remove.inspect(context, purge=context.spec["purge"]))
     return _look(context, patience, repairs.inspect)
 
 
-def apply(context: AppContext, *, patience: float = repair.STILL_HEALTHY_TIMEOUT_S) -> dict[str, Any]:
+def apply(context: AppContext, *, patience: float = repair.STILL_HEALTHY_TIMEOUT_S) -> AppAnswer:
     """Repair the release that serves where it is the wanted one; remove the app where it is to be absent.
 
     It has ``patience`` (seconds) to answer its health checks.
@@ -37,11 +36,11 @@ def apply(context: AppContext, *, patience: float = repair.STILL_HEALTHY_TIMEOUT
     return _look(context, patience, repairs.apply)
 
 
-def _removed(what: list[str]) -> dict[str, Any]:
+def _removed(what: list[str]) -> AppAnswer:
     return {"status": "removed" if what else "current", "reasons": what}
 
 
-def _look(context: AppContext, patience: float, handle: repairs.Handler) -> dict[str, Any]:
+def _look(context: AppContext, patience: float, handle: repairs.Handler) -> AppAnswer:
     active = context.app.active()
     if active is None:
         return {"status": "needed", "reasons": ["no release serves yet"]}
@@ -61,14 +60,14 @@ def _look(context: AppContext, patience: float, handle: repairs.Handler) -> dict
     except BusyError:
         # Whoever is at work looks after it; its candidate is no leftover.
         found = []
-    answer: dict[str, Any] = {
+    answer: AppAnswer = {
         "status": "repaired" if found else "current",
         "reasons": found,
         "release": ledger.read(active),
     }
-    if context.live:
+    if context.live and (wanted := context.spec["live"]):
         # Of code that is about to change there is nothing to say.
-        unsynced = not context.live.holds(context.spec["live"]["digest"])
+        unsynced = not context.live.holds(wanted["digest"])
         answer["unsynced"] = unsynced
         answer["warnings"] = [] if unsynced else _code_that_fails(context, active)
     return answer

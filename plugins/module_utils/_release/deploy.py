@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from .. import _progress
+from .._contract.answers import AppAnswer, Migrated
 from .._process import CommandError
 from . import activate, background, build, ledger, lock, repairs, store, units
 from .candidate import RefusedError
@@ -21,7 +21,7 @@ from .paths import Release
 from .switch import NotProvedError
 
 
-def deploy(context: AppContext, archive: Path | None, *, migrate: bool = True) -> dict[str, Any]:
+def deploy(context: AppContext, archive: Path | None, *, migrate: bool = True) -> AppAnswer:
     """Bring the app to the wanted release; ``archive`` is its source. Raises DeployError.
 
     Without ``migrate`` the hooks of that name are left out: another host of the fleet has run them.
@@ -49,12 +49,10 @@ def deploy(context: AppContext, archive: Path | None, *, migrate: bool = True) -
 
 def _receive(context: AppContext, archive: Path | None) -> None:
     """Bring the live folder to what was sent, if that is another."""
-    if not (archive and context.live):
-        return
-    digest = context.spec["live"]["digest"]
-    if not context.live.holds(digest):
+    live, wanted = context.live, context.spec["live"]
+    if archive and live and wanted and not live.holds(wanted["digest"]):
         shared = [item["path"] for item in context.spec["shared"]]
-        context.synced = context.live.receive(archive, digest, shared) or [str(context.live.folder)]
+        context.synced = live.receive(archive, wanted["digest"], shared) or [str(live.folder)]
 
 
 def _serves_already(context: AppContext, active: Release) -> bool:
@@ -62,12 +60,15 @@ def _serves_already(context: AppContext, active: Release) -> bool:
     return ledger.read(active).get("digest") == context.digest() and store.is_complete(context, active)
 
 
-def _nothing_new(context: AppContext, active: Release) -> dict[str, Any]:
+def _nothing_new(context: AppContext, active: Release) -> AppAnswer:
     """The answer where the wanted release serves; of what was synced the ledger says so."""
     if context.synced:
         ledger.update(active, version=context.spec["source"].get("version", ""), synced=ledger.now())
-    status = "synced" if context.synced else "current"
-    return {"status": status, "reasons": context.synced, "release": ledger.read(active)}
+    return {
+        "status": "synced" if context.synced else "current",
+        "reasons": context.synced,
+        "release": ledger.read(active),
+    }
 
 
 def _clear_the_way(context: AppContext, active: Release | None) -> None:
@@ -82,9 +83,9 @@ def _clear_the_way(context: AppContext, active: Release | None) -> None:
 
 def _go_to_built(
     context: AppContext, release: Release, previous: Release | None, *, migrate: bool
-) -> dict[str, bool]:
+) -> Migrated:
     """Go to a release that is on disk already. Raises DeployError."""
-    migrated: dict[str, bool] = {}
+    migrated: Migrated = {}
     _progress.step("again", release.id, app=context.app.name)
     with activate.going_to(context, release, previous):
         # An earlier version of the role has noted none.
@@ -97,9 +98,9 @@ def _go_to_built(
 
 def _build_and_go(
     context: AppContext, release: Release, previous: Release | None, archive: Path | None, *, migrate: bool
-) -> dict[str, bool]:
+) -> Migrated:
     """Build a release and go to it; one that fails before the switch is removed. Raises DeployError."""
-    migrated: dict[str, bool] = {}
+    migrated: Migrated = {}
     _progress.step("build", release.id, app=context.app.name)
     try:
         _open(context, release)
@@ -108,7 +109,7 @@ def _build_and_go(
         candidate.build(archive, context.tools, others)
         if migrate:
             migrated = candidate.migrate(previous)
-        ledger.update(release, **activate.pending_hooks(context))
+        ledger.update(release, after=activate.pending_hooks(context))
         activate.activate(context, release, previous)
     except (build.BuildError, CommandError, NotProvedError, RefusedError, OSError) as error:
         built = ledger.read(release).get("state", ledger.BUILDING) != ledger.BUILDING

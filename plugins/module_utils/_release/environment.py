@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from .._contract.release import AppPrivate
 from .._files import write_atomically
 from .paths import App, Release
 
@@ -52,9 +53,7 @@ def environment_file(variables: Mapping[str, str]) -> str:
     return "".join(f'{name}="{value.translate(escapes)}"\n' for name, value in sorted(variables.items()))
 
 
-def wanted_files(
-    release: Release, private: Mapping[str, Any], domains: list[str], view: str
-) -> dict[str, str]:
+def wanted_files(release: Release, private: AppPrivate, domains: list[str], view: str) -> dict[str, str]:
     """The secret files of a release by their path below its secrets' folder; ``view`` is the app's view key."""
     known = tokens(release, domains)
     variables = fill({**private.get("env", {}), **private.get("secrets", {})}, known)

@@ -11,13 +11,14 @@ import http.client
 import select
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .._answers import whole_within
+from .._contract.ledger import GateEntry
+from .._contract.release import HealthCheck
 from . import units
 from .paths import Release
 
@@ -91,16 +92,21 @@ def ask(path: Path, url: str, host: str, timeout: float, still_there: Callable[[
 class Gate:
     """What an instance must answer before it gets traffic; kept in the ledger, for the way back."""
 
-    checks: Sequence[Mapping[str, Any]]
+    checks: Sequence[HealthCheck]
     """Each with ``path``, ``status`` (a list), ``timeout`` (seconds) and ``text``."""
     host: str
     prefix: str
     warm_up: int = 0
     """Requests to be asked once the checks have passed."""
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> GateEntry:
         """As it stands in the ledger."""
-        return asdict(self)
+        return {
+            "checks": list(self.checks),
+            "host": self.host,
+            "prefix": self.prefix,
+            "warm_up": self.warm_up,
+        }
 
     def passes(self, release: Release, limit: float | None = None) -> None:
         """Every check in turn, each within its own timeout or the shorter ``limit`` (seconds). Raises GateError."""
@@ -124,7 +130,7 @@ class Gate:
             )
 
     def _check(
-        self, release: Release, item: Mapping[str, Any], limit: float, before: int, *, patient: bool = True
+        self, release: Release, item: HealthCheck, limit: float, before: int, *, patient: bool = True
     ) -> None:
         """Wait until one check is answered as it must be; without ``patient`` the first answer counts.
 
@@ -164,7 +170,7 @@ class Gate:
         )
 
 
-def _what_is_wrong(item: Mapping[str, Any], status: int, body: str) -> str:
+def _what_is_wrong(item: HealthCheck, status: int, body: str) -> str:
     """What an answer has that it must not have; empty for a good one."""
     wanted = item["status"]
     if status not in wanted:

@@ -9,10 +9,9 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from .._contract.release import ReleaseSpec
 from . import tracebacks
 from .build import BuildError
 from .paths import App
@@ -74,7 +73,7 @@ def of(
     text: str,
     app: App,
     server: str = "",
-    spec: Mapping[str, Any] | None = None,
+    spec: ReleaseSpec | None = None,
 ) -> str:
     """A sentence with the fix, on a line of its own; empty where the words speak for themselves.
 
@@ -82,7 +81,7 @@ def of(
     """
     if found := _of_both(error, text, app, server):
         return found
-    return _of_build(text) if isinstance(error, BuildError) else _of_run(text, spec or {})
+    return _of_build(text) if isinstance(error, BuildError) else _of_run(text, spec)
 
 
 def is_of_windows(script: Path) -> bool:
@@ -119,7 +118,7 @@ def _of_both(error: BaseException, text: str, app: App, server: str) -> str:
     return ""
 
 
-def _of_run(text: str, spec: Mapping[str, Any]) -> str:
+def _of_run(text: str, spec: ReleaseSpec | None) -> str:
     if READ_ONLY.search(text):
         return (
             "The app writes to its data folder alone; its release and the rest of the host are read-only. Put the file "
@@ -133,7 +132,7 @@ def _of_run(text: str, spec: Mapping[str, Any]) -> str:
             "A process ended as those do that make code in memory (node, torch, other JITs), which the sandbox forbids: "
             "set sandbox: {memory_deny_write_execute: false} if it is one.\n"
         )
-    return _of_path(text, spec)
+    return _of_path(text, spec) if spec else ""
 
 
 def _of_build(text: str) -> str:
@@ -180,7 +179,7 @@ def _of_toolchain(text: str) -> str:
     return ""
 
 
-def _of_path(text: str, spec: Mapping[str, Any]) -> str:
+def _of_path(text: str, spec: ReleaseSpec) -> str:
     """A health check below the mount point is asked there by itself."""
     root = str(spec.get("root_path") or "").rstrip("/")
     for item in spec.get("health") or []:

@@ -6,21 +6,22 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Any
+from typing import Final, Unpack
 
+from .._contract.ledger import LedgerEntry
 from .._files import write_atomically
 from .paths import Release
 
-BUILDING = "building"
-BUILT = "built"
-ACTIVE = "active"
-SUPERSEDED = "superseded"
+BUILDING: Final = "building"
+BUILT: Final = "built"
+ACTIVE: Final = "active"
+SUPERSEDED: Final = "superseded"
 # Taken back after it had served.
-BAD = "bad"
+BAD: Final = "bad"
 # Of hooks.after, from the switch until they have run to their end.
-PENDING = "pending"
+PENDING: Final = "pending"
 # The mode of a release whose source is a live folder; others have none.
-DEVELOPMENT = "development"
+DEVELOPMENT: Final = "development"
 # Of a release that never served.
 UNPROVED = (BUILDING, BUILT)
 
@@ -30,22 +31,22 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def read(release: Release) -> dict[str, Any]:
+def read(release: Release) -> LedgerEntry:
     """The entry; empty where there is none or it was cut off in the middle."""
     try:
-        entry: dict[str, Any] = json.loads(release.ledger.read_text(encoding="utf-8"))
+        entry: LedgerEntry = json.loads(release.ledger.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return entry
 
 
-def write(release: Release, entry: dict[str, Any]) -> None:
+def write(release: Release, entry: LedgerEntry) -> None:
     """Replace the entry."""
     write_atomically(release.ledger, (json.dumps(entry, indent=2, sort_keys=True) + "\n").encode())
 
 
-def update(release: Release, **changes: Any) -> dict[str, Any]:
+def update(release: Release, **changes: Unpack[LedgerEntry]) -> LedgerEntry:
     """Change fields of the entry and return it."""
-    entry = {**read(release), **changes}
+    entry: LedgerEntry = {**read(release), **changes}
     write(release, entry)
     return entry

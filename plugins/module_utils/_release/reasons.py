@@ -7,8 +7,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from .._contract.ledger import LedgerEntry
+from .._contract.release import AppPrivate, ReleaseSpec, SourceSpec
 from . import environment
 from .images import names as image_names
 from .paths import App
@@ -21,7 +23,7 @@ KEPT = 12
 SHOWN = 20
 
 
-def details(app: App, spec: Mapping[str, Any], private: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def details(app: App, spec: ReleaseSpec, private: AppPrivate) -> dict[str, dict[str, str]]:
     """A digest for each thing within a part, by its name; of environment and secrets by the host's own key.
 
     Of the interpreter it is the version.
@@ -53,18 +55,18 @@ def details(app: App, spec: Mapping[str, Any], private: Mapping[str, Any]) -> di
     }
     found["environment"] = {
         f"{kind}.{name}": environment.keyed_digest(app, value)[:KEPT]
-        for kind, values in private.items()
+        for kind, values in cast("Mapping[str, Mapping[str, str]]", private).items()
         for name, value in values.items()
     }
-    found["interpreter"] = {"version": (spec["python"] or {}).get("version", "")}
+    found["interpreter"] = {"version": spec["python"]["version"] if spec["python"] else ""}
     return found
 
 
 def of(
-    entry: Mapping[str, Any],
+    entry: LedgerEntry,
     parts: Mapping[str, str],
     now: Mapping[str, Mapping[str, str]],
-    source: Mapping[str, Any],
+    source: SourceSpec,
 ) -> list[str]:
     """What differs between a release's ``entry`` in the ledger and what is wanted: its ``parts``, and details ``now``."""
     before = entry.get("parts", {})
@@ -77,9 +79,9 @@ def of(
 
 def _within(
     part: str,
-    entry: Mapping[str, Any],
+    entry: LedgerEntry,
     now: Mapping[str, Mapping[str, str]],
-    source: Mapping[str, Any],
+    source: SourceSpec,
 ) -> str:
     """What of a part differs, behind a colon; empty where a release has not noted it."""
     if part == "source":

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from .._contract.answers import AppAnswer
 from . import ledger, lock
 from .activate import going_to, is_in_place, keeping_files_of
 from .context import AppContext
@@ -15,14 +14,14 @@ from .retire import retire_others
 from .switch import Switch
 
 
-def inspect(context: AppContext, identity: str | None) -> dict[str, Any]:
+def inspect(context: AppContext, identity: str | None) -> AppAnswer:
     """Find the release that a rollback would go to, and change nothing. Raises DeployError."""
     with lock.held(context.app, context.spec["by"]):
         active, target = _ends(context, identity)
         return _answer(active, target)
 
 
-def apply(context: AppContext, identity: str | None) -> dict[str, Any]:
+def apply(context: AppContext, identity: str | None) -> AppAnswer:
     """Start an earlier release, prove it, switch to it. Raises DeployError."""
     with lock.held(context.app, context.spec["by"]):
         active, target = _ends(context, identity)
@@ -36,9 +35,8 @@ def apply(context: AppContext, identity: str | None) -> dict[str, Any]:
         return _answer(active, target)
 
 
-def _answer(active: Release, target: Release) -> dict[str, Any]:
-    status = "current" if target == active else "rolled back"
-    return {"status": status, "release": ledger.read(target)}
+def _answer(active: Release, target: Release) -> AppAnswer:
+    return {"status": "current" if target == active else "rolled back", "release": ledger.read(target)}
 
 
 def _ends(context: AppContext, identity: str | None) -> tuple[Release, Release]:

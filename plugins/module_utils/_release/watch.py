@@ -7,11 +7,10 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from .._contract.release import Watch
 from .._process import CommandError, run
 from . import background, units
 from .gate import Gate, GateError
@@ -66,7 +65,7 @@ class AccessLog:
         return 100 * self.errors / self.total if self.errors >= TOO_FEW else 0.0
 
 
-def watch(release: Release, gate: Gate, wanted: Mapping[str, Any]) -> None:
+def watch(release: Release, gate: Gate, wanted: Watch) -> None:
     """Look at a release for ``wanted["seconds"]``; more than ``wanted["errors"]`` percent of 5xx are too many.
 
     nginx keeps lines back for up to 5 s: it is told to write them before, for they are the old release's, and at

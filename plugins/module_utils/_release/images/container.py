@@ -8,8 +8,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from ..._contract.release import AppPrivate, ReleaseSpec
 from ..._files import gid_of, uid_of
 from ..._process import CommandError
 from .. import environment, units
@@ -42,7 +42,7 @@ def first_id(name: str) -> int:
     return FIRST_ID + int(hashlib.sha256(name.encode()).hexdigest(), 16) % FOLDERS * IDS
 
 
-def proposals(spec: Mapping[str, Any]) -> dict[str, str]:
+def proposals(spec: ReleaseSpec) -> dict[str, str]:
     """Variables by which servers keep idle connections longer than nginx does, unless the image sets them."""
     graceful, keepalive = (spec["container"][key] for key in ("graceful_timeout", "keepalive"))
     return {
@@ -54,7 +54,7 @@ def proposals(spec: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def variables(release: Release, spec: Mapping[str, Any], private: Mapping[str, Any]) -> dict[str, str]:
+def variables(release: Release, spec: ReleaseSpec, private: AppPrivate) -> dict[str, str]:
     """The environment of the container beside that of the image itself."""
     data = str(release.app.data)
     known = environment.tokens(release, spec["domains"])
@@ -79,7 +79,7 @@ def _several_lines(values: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if re.search(r"[\r\n]", value)}
 
 
-def secret_files(release: Release, spec: Mapping[str, Any], private: Mapping[str, Any]) -> dict[str, str]:
+def secret_files(release: Release, spec: ReleaseSpec, private: AppPrivate) -> dict[str, str]:
     """The secret files of a release by their path below its secrets' folder.
 
     podman takes each line of container.env as it stands. Values of several lines reach it through systemd's file.
@@ -93,7 +93,7 @@ def secret_files(release: Release, spec: Mapping[str, Any], private: Mapping[str
     return files
 
 
-def run_options(release: Release, spec: Mapping[str, Any], private: Mapping[str, Any]) -> list[str]:
+def run_options(release: Release, spec: ReleaseSpec, private: AppPrivate) -> list[str]:
     """What the app's process and its hooks have in common, as options of ``podman run``."""
     app, known, container = release.app, facts(release), spec["container"]
     first = first_id(app.name)
@@ -116,7 +116,7 @@ def run_options(release: Release, spec: Mapping[str, Any], private: Mapping[str,
     ]  # fmt: skip
 
 
-def unit_text(release: Release, spec: Mapping[str, Any], private: Mapping[str, Any]) -> str:
+def unit_text(release: Release, spec: ReleaseSpec, private: AppPrivate) -> str:
     """The drop-in by which the release's unit runs its image: what Quadlet would write, in the release's own unit."""
     name, container = container_name(release), spec["container"]
     command = environment.fill(spec["command"] or [], environment.tokens(release, spec["domains"]))
@@ -145,7 +145,7 @@ def quoted(word: str) -> str:
 
 
 def run_hook(
-    release: Release, spec: Mapping[str, Any], private: Mapping[str, Any], argv: Sequence[str], timeout: float
+    release: Release, spec: ReleaseSpec, private: AppPrivate, argv: Sequence[str], timeout: float
 ) -> str:
     """Run a command in the image, in place of its ENTRYPOINT and CMD. Raises CommandError."""
     command = [

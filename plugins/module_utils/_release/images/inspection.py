@@ -9,11 +9,12 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ..._contract.ledger import ImageEntry
+from ..._contract.release import ReleaseSpec
 from ..._process import run, succeeds
 from .. import build, tree
 from ..paths import Release
@@ -23,7 +24,7 @@ from .names import LABEL, PODMAN, container_name, tag
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 
 
-def inspected(release: Release, spec: Mapping[str, Any]) -> dict[str, Any]:
+def inspected(release: Release, spec: ReleaseSpec) -> ImageEntry:
     """What the ledger notes of the image. Raises BuildError for one that must not or cannot run."""
     found = json.loads(run([PODMAN, "image", "inspect", tag(release)]))[0]
     config = found.get("Config") or {}

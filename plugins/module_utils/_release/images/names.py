@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from ..._contract.ledger import ImageEntry
+from ..._contract.release import ReleaseSpec
 from ..._process import CommandError, run
 from .. import ledger
 from ..paths import App, Release
@@ -17,12 +17,12 @@ SKOPEO = "/usr/bin/skopeo"
 LABEL = "asgi.host"
 
 
-def is_image(spec: Mapping[str, Any]) -> bool:
+def is_image(spec: ReleaseSpec) -> bool:
     """Whether an app, as the module is told of it, runs in an image."""
     return bool(spec.get("container"))
 
 
-def settings(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+def settings(spec: ReleaseSpec) -> list[dict[str, object]]:
     """What shapes a container beside what every app has; nothing for an app that runs in none."""
     container = spec.get("container")
     # How long its end may take is in the texts of its unit already.
@@ -47,9 +47,8 @@ def exists(release: Release) -> bool:
     return bool(found) and found == facts(release).get("id")
 
 
-def facts(release: Release) -> dict[str, Any]:
-    found: dict[str, Any] = ledger.read(release).get("image") or {}
-    return found
+def facts(release: Release) -> ImageEntry:
+    return ledger.read(release).get("image") or {}
 
 
 def scratch(app: App) -> Path:

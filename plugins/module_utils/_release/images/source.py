@@ -12,11 +12,11 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ... import _trees
+from ..._contract.release import ImageSource, Login, ReleaseSpec
 from ..._process import CommandError, run
 from .. import build, copies, ledger, units
 from ..paths import App, Release
@@ -41,13 +41,13 @@ BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 IN_BUILD = "/run/asgi-host"
 
 
-def resolved_digest(spec: Mapping[str, Any], auth: Mapping[str, str] | None, active: Release | None) -> str:
+def resolved_digest(spec: ReleaseSpec, auth: Login | None, active: Release | None) -> str:
     """The digest that the tag of an image in a registry stands for now; empty where there is nothing to ask.
 
     With a registry that cannot be asked it is what it was for the ``active`` release.
     """
-    wanted = spec["source"].get("image") or {}
-    if wanted.get("from") != "registry" or wanted["pinned"]:
+    wanted = spec["source"].get("image")
+    if wanted is None or wanted["from"] != "registry" or wanted["pinned"]:
         return ""
     try:
         with authfile(wanted["name"], auth) as options:
@@ -76,7 +76,7 @@ def transport(name: str) -> str:
 
 
 @contextlib.contextmanager
-def authfile(name: str, auth: Mapping[str, str] | None) -> Iterator[list[str]]:
+def authfile(name: str, auth: Login | None) -> Iterator[list[str]]:
     """The options of skopeo for a login, which is in a file that only root reads for as long as that takes."""
     if not auth:
         yield []
@@ -92,10 +92,10 @@ def authfile(name: str, auth: Mapping[str, str] | None) -> Iterator[list[str]]:
 
 def make(
     release: Release,
-    spec: Mapping[str, Any],
+    spec: ReleaseSpec,
     archive: Path | None,
     tools: build.Tools,
-    auth: Mapping[str, str] | None,
+    auth: Login | None,
     asked_for: str,
 ) -> None:
     """Bring the release's image to the host, judge it, and note in the ledger what it is. Raises BuildError."""
@@ -120,7 +120,7 @@ def make(
         raise
 
 
-def _build(release: Release, wanted: Mapping[str, Any], archive: Path, tools: build.Tools) -> None:
+def _build(release: Release, wanted: ImageSource, archive: Path, tools: build.Tools) -> None:
     context = release.folder / "context"
     context.mkdir(mode=0o700)
     try:

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from ..._contract.release import AppPrivate, Login, ReleaseSpec
 from ..images.names import is_image
+from ..live import wanted
 from ..paths import App
 from .development import DevelopmentRuntime
 from .image import ImageRuntime
@@ -15,11 +14,10 @@ from .protocol import Runtime
 from .virtualenv import VirtualenvRuntime
 
 
-def runtime_of(
-    app: App, spec: Mapping[str, Any], private: Mapping[str, Any], login: Mapping[str, str] | None = None
-) -> Runtime:
+def runtime_of(app: App, spec: ReleaseSpec, private: AppPrivate, login: Login | None = None) -> Runtime:
     """The runtime of an app, as the module is told of it; ``login`` is that of the registry of its image."""
     if is_image(spec):
         return ImageRuntime(app, spec, private, login)
-    kind = DevelopmentRuntime if spec.get("live") else VirtualenvRuntime
-    return kind(app, spec, private)
+    if live := wanted(app, spec):
+        return DevelopmentRuntime(app, spec, private, live)
+    return VirtualenvRuntime(app, spec, private)

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from .. import ledger, live, requirements
+from ..._contract.ledger import LedgerEntry
+from .. import ledger, requirements
 from ..errors import DeployError
-from ..live import Live
+from ..live import Live, dependencies
 from ..paths import Release
 from .virtualenv import VirtualenvRuntime
 
@@ -18,22 +18,20 @@ from .virtualenv import VirtualenvRuntime
 class DevelopmentRuntime(VirtualenvRuntime):
     """As a virtualenv; the source is a link to the live folder."""
 
-    @property
-    def _live(self) -> Live:
-        return Live(self.app, self.spec["live"]["mount"])
+    live: Live
 
     def source_digest(self) -> str:
         """Of a folder that is on the host: what decides the virtualenv. The rest may change."""
-        if not self._live.mount:
+        if not self.live.mount:
             return super().source_digest()
         try:
-            return live.dependencies(self._live.folder, self.spec["source"])
+            return dependencies(self.live.folder, self.spec["source"])
         except (requirements.UnreadableError, OSError) as error:
             raise DeployError(
                 f"{self.app.name}: source.mount: {error}\nWhat served before serves as it did."
             ) from error
 
-    def ledger_entry(self) -> dict[str, Any]:
+    def ledger_entry(self) -> LedgerEntry:
         """The mode, by which nobody goes back to it."""
         return {"mode": ledger.DEVELOPMENT}
 
@@ -42,4 +40,4 @@ class DevelopmentRuntime(VirtualenvRuntime):
         release.folder.mkdir(parents=True, mode=0o755)
 
     def _has_source(self, release: Release) -> bool:
-        return self._live.is_source_of(release)
+        return self.live.is_source_of(release)

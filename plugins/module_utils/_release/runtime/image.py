@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import _progress
+from ..._contract.ledger import LedgerEntry
+from ..._contract.release import AppPrivate, Login, ReleaseSpec
 from ..._files import gid_of, uid_of
 from .. import ledger, tree
 from ..build import Tools
@@ -31,9 +33,9 @@ class ImageRuntime:
     def __init__(
         self,
         app: App,
-        spec: Mapping[str, Any],
-        private: Mapping[str, Any],
-        login: Mapping[str, str] | None = None,
+        spec: ReleaseSpec,
+        private: AppPrivate,
+        login: Login | None = None,
     ) -> None:
         self.app, self.spec, self.private, self._login = app, spec, private, login
 
@@ -43,7 +45,7 @@ class ImageRuntime:
         return ContainerGate
 
     @property
-    def settings(self) -> list[dict[str, Any]]:
+    def settings(self) -> list[dict[str, object]]:
         """Those of the container."""
         return names.settings(self.spec)
 
@@ -56,7 +58,7 @@ class ImageRuntime:
         """That of the inventory's source, and of what its tag stands for now."""
         return f"{self.spec['source']['digest']}{self._resolved_digest}"
 
-    def ledger_entry(self) -> dict[str, Any]:
+    def ledger_entry(self) -> LedgerEntry:
         """Nothing yet: what the image is gets known when it is there."""
         return {}
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from ..._contract.ledger import LedgerEntry
+from ..._contract.release import HookStage
 from ..build import Tools
 from ..gate import Gate
 from ..paths import Release
@@ -26,7 +28,7 @@ class Hook:
     """One command of the app's, and what its sandbox lets it do."""
 
     argv: Sequence[str]
-    stage: str
+    stage: HookStage
     writable: Sequence[Path] = ()
     bound: Mapping[Path, Path] = field(default_factory=dict)
     """Folders by the places that they are seen in."""
@@ -40,13 +42,13 @@ class Runtime(Protocol):
         """The gate of a release of this kind."""
 
     @property
-    def settings(self) -> list[dict[str, Any]]:
+    def settings(self) -> list[dict[str, object]]:
         """What shapes the process beside what every app has."""
 
     def source_digest(self) -> str:
         """What stands for the source in the release's identity. Raises DeployError."""
 
-    def ledger_entry(self) -> dict[str, Any]:
+    def ledger_entry(self) -> LedgerEntry:
         """What the ledger notes of a release of this kind beside what it notes of all."""
 
     def make_folder(self, release: Release) -> None:

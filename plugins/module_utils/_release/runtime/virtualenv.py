@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..._contract.ledger import LedgerEntry
+from ..._contract.release import AppPrivate, ReleaseSpec
 from .. import environment, ledger, tree, units
 from ..build import Tools
 from ..gate import Gate
@@ -31,8 +33,8 @@ class VirtualenvRuntime:
     """The runtime of most apps; ``spec`` says what is wanted, ``private`` holds environment and secrets."""
 
     app: App
-    spec: Mapping[str, Any]
-    private: Mapping[str, Any]
+    spec: ReleaseSpec
+    private: AppPrivate
 
     @property
     def gate_kind(self) -> type[Gate]:
@@ -40,7 +42,7 @@ class VirtualenvRuntime:
         return Gate
 
     @property
-    def settings(self) -> list[dict[str, Any]]:
+    def settings(self) -> list[dict[str, object]]:
         """Nothing more."""
         return []
 
@@ -48,7 +50,7 @@ class VirtualenvRuntime:
         """That of the inventory's source."""
         return str(self.spec["source"]["digest"])
 
-    def ledger_entry(self) -> dict[str, Any]:
+    def ledger_entry(self) -> LedgerEntry:
         """Nothing more."""
         return {}
 
