@@ -38,41 +38,54 @@ class CommandError(Exception):
         return f"{self.output}\n{Path(self.argv[0]).name}: {self.status}{silent}".lstrip()
 
 
+class System:
+    """The programs of this host, and so systemd and podman: the one door to them. A test puts a stand-in in its place."""
+
+    def run(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> str:
+        """Run a program, as the function run below says."""
+        try:
+            # Without a module, whose run_command has neither a time limit nor both streams as one.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                list(argv),
+                env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        except OSError as error:
+            raise CommandError(argv, "could not be started", str(error)) from error
+        said = bytearray()
+        until = None if timeout is None else time.monotonic() + timeout
+        with process:
+            try:
+                _read(process, said, until)
+                status = process.wait(_left(until))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise CommandError(
+                    argv, f"still ran after {timeout:.0f} s and was ended", said.decode("utf-8", "replace")
+                ) from None
+            except BaseException:
+                process.kill()
+                raise
+        output = said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+        if status:
+            raise CommandError(argv, end_of(status), output)
+        return output
+
+
+system = System()
+
+
 def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float | None = 900.0) -> str:
     """Run ``argv`` and return its output, both streams together; of more than MOST bytes the end.
 
     ``env`` is laid over this process's environment; ``timeout`` is in seconds, None for no limit.
     Raises CommandError for any end but exit status 0.
     """
-    try:
-        # Without a module, whose run_command has neither a time limit nor both streams as one.
-        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-            list(argv),
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-    except OSError as error:
-        raise CommandError(argv, "could not be started", str(error)) from error
-    said = bytearray()
-    until = None if timeout is None else time.monotonic() + timeout
-    with process:
-        try:
-            _read(process, said, until)
-            status = process.wait(_left(until))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise CommandError(
-                argv, f"still ran after {timeout:.0f} s and was ended", said.decode("utf-8", "replace")
-            ) from None
-        except BaseException:
-            process.kill()
-            raise
-    output = said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    if status:
-        raise CommandError(argv, end_of(status), output)
-    return output
+    return system.run(argv, env=env, timeout=timeout)
 
 
 def _left(until: float | None) -> float | None:

@@ -19,10 +19,10 @@ from .._contract.release import AppPrivate, HookStage, OwnFile, ReleaseSpec
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask, of_an_app
 from .._process import CommandError, run, succeeds
-from . import build, copies, environment, frontends, hints, ledger, live, own_files, tree, units
+from . import build, copies, environment, frontends, hints, ledger, live, own_files, paths, tree, units
 from .build import Tools
 from .live import Live
-from .paths import SYSTEMD, Release
+from .paths import Release
 from .requirements import named
 from .runtime.protocol import Hook, Runtime, TextFile
 from .workshop import Workshop
@@ -59,7 +59,7 @@ class Candidate:
         """The small files of a release that can be put back at any time."""
         files = [(self.release.drop_in, self.spec["texts"]["release.conf"], 0o644)]
         files += [
-            (SYSTEMD / self.release.process(name), text, 0o644)
+            (paths.SYSTEMD / self.release.process(name), text, 0o644)
             for name, text in self.spec["processes"].items()
         ]
         files += [(self.release.folder / name, text, 0o644) for name, text in self.spec["files"].items()]

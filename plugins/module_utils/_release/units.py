@@ -17,9 +17,9 @@ from pathlib import Path
 from .. import _words
 from .._files import write_atomically
 from .._process import KILLED, CommandError, run, succeeds
-from . import tracebacks
+from . import paths, tracebacks
 from .environment import environment_file
-from .paths import SYSTEMD, App, Release
+from .paths import App, Release
 
 RUN = Path("/run")
 JOURNAL_LINES = 40
@@ -132,7 +132,7 @@ def instances(app: App) -> dict[str, UnitState]:
     """The state of every service of an app that systemd has loaded, and of every one enabled at boot, by release."""
     template = f"asgi-{app.name}@"
     names = set(listed(f"{template}*.service", "--all"))
-    names.update(path.name for path in SYSTEMD.glob(f"multi-user.target.wants/{template}*.service"))
+    names.update(path.name for path in paths.SYSTEMD.glob(f"multi-user.target.wants/{template}*.service"))
     return {
         name.removeprefix(template).removesuffix(".service"): state
         for name, state in states(sorted(names)).items()
@@ -141,8 +141,11 @@ def instances(app: App) -> dict[str, UnitState]:
 
 def with_settings(app: App) -> set[str]:
     """The releases whose settings systemd would read, whether their folders are there or not."""
-    paths = [*SYSTEMD.glob(f"asgi-{app.name}@*.service.d"), *SYSTEMD.glob(f"asgi-{app.name}.*@*.service")]
-    return {path.name.partition("@")[2].partition(".service")[0] for path in paths}
+    found = [
+        *paths.SYSTEMD.glob(f"asgi-{app.name}@*.service.d"),
+        *paths.SYSTEMD.glob(f"asgi-{app.name}.*@*.service"),
+    ]
+    return {path.name.partition("@")[2].partition(".service")[0] for path in found}
 
 
 def start(release: Release) -> None:
