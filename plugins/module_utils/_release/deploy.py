@@ -258,7 +258,8 @@ class Deployment:
             if dry:
                 return wrong
             _progress.step("repair", ", ".join(wrong), app=self.app.name)
-            run(["systemctl", "daemon-reload"])
+            units.enable(release)
+            units.reload()
             began = time.time()
             units.start(release)
             if restart:
@@ -433,6 +434,8 @@ class Deployment:
             found.append(f"release {warm} was not kept warm")
             if not dry:
                 units.start(previous)
+        if found and not dry:
+            units.reload()
         left = images.left_behind(self.app) if images.is_one(self.spec) else []
         found += [f"the image {name} was left behind" for name in left]
         if left and not dry:
@@ -613,6 +616,7 @@ class Deployment:
             return f"{what}It still serves: the earlier release {previous.id} does not work either: {error}"
         ledger.update(release, state=ledger.BAD, reason=reason.partition("\n")[0])
         units.stop(release, wait=False)
+        units.reload()
         background.only(previous)
         return f"{what}Release {previous.id} serves again."
 
@@ -625,6 +629,7 @@ class Deployment:
             if runs and not kept and active and identity != active.id:
                 # Streams have the graceful timeout; nothing else is left, so there is nothing to wait for.
                 units.stop(self.app.release(identity), wait=False)
+        units.reload()
         if active:
             background.only(active)
         if previous and previous.ledger.is_file() and previous != active:
