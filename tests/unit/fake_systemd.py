@@ -52,6 +52,8 @@ class FakeSystemd:
         if verb == "list-units":
             loaded = [*map(_service, self.instances), *self.processes]
             return "\n".join(name for name in loaded if fnmatch.fnmatchcase(name, names[0]))
+        if verb == "daemon-reload":
+            self.calls.append(verb)
         for name in names:
             self._change(verb, name)
         self._link_what_starts_at_boot()

@@ -126,3 +126,41 @@ def test_directive_ends_where_systemd_ends_it(tmp_path: Path, separator: str) ->
     text = f"[Service]\nWorkingDirectory=/srv/x{separator}PrivateUsers=no\nPrivateTmp=yes\n"
     found = units.sandbox([text], release)
     assert found == [f"WorkingDirectory=/srv/x{separator}PrivateUsers=no", "PrivateTmp=yes"]
+
+
+def test_what_starts_at_boot_is_read_from_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """systemd tells what it knew at its last reload, which a deploy has only once, at its end."""
+    wants = tmp_path / "multi-user.target.wants"
+    wants.mkdir()
+    monkeypatch.setattr(paths, "SYSTEMD", tmp_path)
+    said = {
+        "asgi-shop@new.service": "disabled",
+        "asgi-shop@old.service": "enabled",
+        "asgi-shop@masked.service": "masked",
+    }
+    text = "\n\n".join(
+        f"Id={unit}\nActiveState=active\nUnitFileState={state}" for unit, state in said.items()
+    )
+    monkeypatch.setattr(units, "run", lambda argv: text)
+    for name in ("new", "masked"):
+        (wants / f"asgi-shop@{name}.service").symlink_to("../asgi-shop@.service")
+    enabled = [unit for unit, state in units.states_now(list(said)).items() if state.enabled]
+    assert enabled == ["asgi-shop@new.service"]
+
+
+@pytest.mark.parametrize("already", [False, True])
+def test_enabling_and_disabling_reload_nothing(monkeypatch: pytest.MonkeyPatch, *, already: bool) -> None:
+    calls: list[list[str]] = []
+
+    def run(argv: list[str], **_: object) -> str:
+        calls.append(argv)
+        return ""
+
+    monkeypatch.setattr(units, "run", run)
+    seen = units.UnitState("inactive", already, 0, 0)
+    monkeypatch.setattr(units, "states_now", lambda names: dict.fromkeys(names, seen))
+    units.start(RELEASE)
+    units.stop(RELEASE)
+    verbs = ["enable", "start", "start", "disable", "stop"]
+    assert [argv[1] for argv in calls] == verbs[1 if already else 0 :]
+    assert all("--no-reload" in argv for argv in calls if argv[1] in ("enable", "disable"))

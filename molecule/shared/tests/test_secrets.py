@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import time
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from targets import Target
 
 # Where many apps have secrets, and hooks that get them.
 pytestmark = pytest.mark.scenario("full")
+# Seconds that the kernel's time stamps may lag behind the clock, and more.
+CLOCK_MARGIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Sown:
 
     values: dict[str, str]
     run: Run
+    since: float
+    """Seconds of the epoch, a moment before the secrets were made. The hosts are containers: they have this clock."""
 
     def shapes(self) -> list[str]:
         """Each secret as it is, and as the usual encodings would show it."""
@@ -35,10 +40,18 @@ class Sown:
                 found.add(base64.b64encode(b"\0" * shift + value.strip().encode())[4:-4].decode())
         return sorted(shape for shape in found if len(shape) >= 12)
 
+    def written(self, *where: str) -> str:
+        """A search for the files in which these secrets can be: a write sets a file's ctime, and nobody sets that back."""
+        return (
+            f"find {' '.join(where)} -type f -newerct @{self.since:.0f} -print0 2>/dev/null "
+            "| xargs -0 -r grep -l -a -F -f /root/.patterns 2>/dev/null || true"
+        )
+
 
 @pytest.fixture(scope="module")
 def sown(all_targets: list[Target], tmp_path_factory: pytest.TempPathFactory) -> Sown:
     """A converge at -vvv --diff that brings new secrets, and with them a new release of the probe."""
+    since = time.time() - CLOCK_MARGIN_S
     values = {
         "SOWN_SECRET": f"sown-{secrets.token_hex(12)} $HOME 'q' \"d\" # @ %",
         "sown": f"kept-{secrets.token_hex(12)}\n",
@@ -53,7 +66,7 @@ def sown(all_targets: list[Target], tmp_path_factory: pytest.TempPathFactory) ->
     run = converge(
         all_targets, "-vvv", "--diff", inventory=changed_inventory(folder, all_targets, change=change)
     )
-    return Sown(values, run)
+    return Sown(values, run, since)
 
 
 def on_host(target: Target, sown: Sown, command: str) -> str:
@@ -61,6 +74,14 @@ def on_host(target: Target, sown: Sown, command: str) -> str:
     patterns = "\n".join(sown.shapes()) + "\n"
     script = f"umask 077; cat > /root/.patterns; {command}; rm -f /root/.patterns"
     return target.run(script, stdin=patterns)
+
+
+def everywhere(sown: Sown) -> str:
+    """The search of the whole host, in files that are not root's alone."""
+    places = (
+        "/ -xdev -path /proc -prune -o -path /sys -prune -o -size -20000k \\( -perm /044 -o ! -user root \\)"
+    )
+    return sown.written(places)
 
 
 def test_secrets_reached_the_app(target: Target, sown: Sown) -> None:
@@ -72,7 +93,11 @@ def test_secrets_reached_the_app(target: Target, sown: Sown) -> None:
 
 def test_search_finds_what_is_there(target: Target, sown: Sown) -> None:
     """In root's own files, where they must be: the search itself works."""
-    assert "/etc/asgi/probe" in on_host(target, sown, "grep -r -l -F -f /root/.patterns /etc/asgi || true")
+    assert "/etc/asgi/probe" in on_host(target, sown, sown.written("/etc/asgi"))
+    # As the search of the whole host goes, with a file that anybody may read.
+    target.run("install -m 644 /dev/null /var/opt/leak")
+    leak = f"head -n 1 /root/.patterns > /var/opt/leak; {everywhere(sown)}; rm /var/opt/leak"
+    assert on_host(target, sown, leak).split() == ["/var/opt/leak"]
 
 
 def test_not_in_the_output_of_ansible(sown: Sown) -> None:
@@ -108,17 +133,12 @@ def test_not_in_any_command_line(target: Target, sown: Sown) -> None:
 
 def test_not_in_a_file_that_others_read(target: Target, sown: Sown) -> None:
     """On the whole host, in files that are not root's alone."""
-    command = (
-        "find / -xdev -path /proc -prune -o -path /sys -prune -o -type f -size -20000k "
-        "\\( -perm /044 -o ! -user root \\) -print0 | xargs -0 -r grep -l -F -f /root/.patterns 2>/dev/null || true"
-    )
-    assert on_host(target, sown, command) == ""
+    assert on_host(target, sown, everywhere(sown)) == ""
 
 
 def test_not_left_behind_by_ansible(target: Target, sown: Sown) -> None:
     """Neither in temporary folders nor in anyone's home."""
-    command = "grep -r -l -F -f /root/.patterns /tmp /var/tmp /home /root/.ansible /run 2>/dev/null || true"
-    found = on_host(target, sown, command).split()
+    found = on_host(target, sown, sown.written("/tmp", "/var/tmp", "/home", "/root/.ansible", "/run")).split()
     # Where systemd keeps the credentials of a running unit, for that unit alone.
     assert [path for path in found if not path.startswith("/run/credentials/")] == []
 
@@ -131,4 +151,4 @@ def test_files_of_secrets_are_roots_alone(target: Target) -> None:
 
 def test_releases_hold_no_secret(target: Target, sown: Sown, tmp_path: Path) -> None:
     """A release is what others may read."""
-    assert on_host(target, sown, "grep -r -l -F -f /root/.patterns /srv/asgi || true") == ""
+    assert on_host(target, sown, sown.written("/srv/asgi")) == ""

@@ -254,6 +254,7 @@ def test_umask_of_a_session_does_not_matter(raid: Raid) -> None:
     )
 
 
+@pytest.mark.in_turn(0)
 def test_what_an_earlier_run_left_unreadable_is_healed(raid: Raid) -> None:
     """As runs of an earlier version did under such a umask: tool, folders, code and virtualenv."""
     release = "$(readlink -f /srv/asgi/raider/current)"

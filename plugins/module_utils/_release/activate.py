@@ -96,6 +96,7 @@ def _take_back(context: AppContext, release: Release, previous: Release | None, 
         return f"{what}It still serves: the earlier release {previous.id} does not work either: {error}"
     ledger.update(release, state=ledger.BAD, reason=reason.partition("\n")[0])
     units.stop(release, wait=False)
+    units.reload()
     background.only(previous)
     return f"{what}Release {previous.id} serves again."
 

@@ -191,8 +191,6 @@ class Candidate:
         """Write the small files, and have systemd know them."""
         for path, text, mode in self.text_files():
             self.put(path, text, mode)
-        # systemd-run and the service itself must know the drop-in.
-        run(["systemctl", "daemon-reload"])
 
     def _run_build_hooks(self) -> None:
         """Run the hooks on a copy of the source that is the app's user's, and take what they left by a copy of root's.

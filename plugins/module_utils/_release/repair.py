@@ -92,7 +92,7 @@ def socket_defects(release: Release) -> Iterator[Repair]:
 
 def _stop(release: Release) -> None:
     # A service whose drop-in was gone is none to systemd, and could not be stopped.
-    run(["systemctl", "daemon-reload"])
+    units.reload()
     run(["systemctl", "stop", release.socket, release.service])
 
 
@@ -125,7 +125,8 @@ def _app(
 
 def _start(context: AppContext, release: Release, wrong: list[str], *, restart: bool) -> None:
     _progress.step("repair", ", ".join(wrong), app=context.app.name)
-    run(["systemctl", "daemon-reload"])
+    units.enable(release)
+    units.reload()
     began = time.time()
     units.start(release)
     if restart:
@@ -163,7 +164,7 @@ def _processes(context: AppContext, release: Release, stale: list[str]) -> Itera
 
 def _start_processes(context: AppContext, release: Release, stale: list[str], began: float) -> None:
     _progress.step("processes", app=context.app.name)
-    run(["systemctl", "daemon-reload"])
+    units.reload()
     try:
         background.stop_for_now(stale)
         background.start(release)

@@ -21,6 +21,7 @@ def retire_others(context: AppContext, previous: Release | None) -> None:
         if _runs(state) and not kept and active and identity != active.id:
             # Streams have the graceful timeout; nothing else is left, so there is nothing to wait for.
             units.stop(context.app.release(identity), wait=False)
+    units.reload()
     if active:
         background.only(active)
     if previous and previous.ledger.is_file() and previous != active:
@@ -48,13 +49,22 @@ def strays(context: AppContext, active: Release) -> Iterator[Repair]:
     for identity, state in units.instances(app).items():
         if identity in (active.id, warm.id if warm else None) or not _runs(state):
             continue
-        stop = partial(units.stop, app.release(identity), wait=False)
-        yield Repair([f"release {identity} ran beside it"], stop)
+        yield Repair([f"release {identity} ran beside it"], partial(_stop, app.release(identity)))
     if processes := background.others(active):
         yield Repair([f"{unit} ran beside it" for unit in processes], partial(background.stop, processes))
     if warm and not units.state(warm.service).enabled:
-        yield Repair([f"release {warm.id} was not kept warm"], partial(units.start, warm))
+        yield Repair([f"release {warm.id} was not kept warm"], partial(_keep_warm, warm))
     yield from context.runtime.left_behind()
+
+
+def _stop(release: Release) -> None:
+    units.stop(release, wait=False)
+    units.reload()
+
+
+def _keep_warm(release: Release) -> None:
+    units.start(release)
+    units.reload()
 
 
 def _runs(state: units.UnitState) -> bool:

@@ -57,6 +57,7 @@ class UnitState:
 
     active: str
     enabled: bool
+    """Whether it starts at boot, by the links on disk: what systemd remembers of them is as of its last reload."""
     restarts: int
     main_pid: int
     since: float = 0.0
@@ -95,6 +96,7 @@ def states_now(units: Sequence[str]) -> dict[str, UnitState]:
     """
     asked = "Id,ActiveState,UnitFileState,NRestarts,MainPID,ActiveEnterTimestampMonotonic"
     text = run(["systemctl", "show", f"--property={asked}", *units])
+    boot = {path.name for path in paths.SYSTEMD.glob("*.wants/asgi-*")}
     found = {}
     for block in text.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -102,7 +104,7 @@ def states_now(units: Sequence[str]) -> dict[str, UnitState]:
             continue
         found[values["Id"]] = UnitState(
             active=values.get("ActiveState", ""),
-            enabled=values.get("UnitFileState") == "enabled",
+            enabled=values["Id"] in boot and not values.get("UnitFileState", "").startswith("masked"),
             restarts=int(values.get("NRestarts") or 0),
             main_pid=int(values.get("MainPID") or 0),
             since=int(values.get("ActiveEnterTimestampMonotonic") or 0) / 1e6,
@@ -148,10 +150,25 @@ def with_settings(app: App) -> set[str]:
     return {path.name.partition("@")[2].partition(".service")[0] for path in found}
 
 
+def reload() -> None:
+    """Have systemd read all units anew: what it has loaded, and what is wanted at boot.
+
+    In this while it does nothing else, and it starts every generator: once for a deploy is enough. A unit that it has not
+    loaded yet it reads from disk when it is first asked for it.
+    """
+    run(["systemctl", "daemon-reload"])
+
+
+def enable(release: Release) -> None:
+    """Have the release start at boot; a running systemd knows of it from its next reload on."""
+    if not all(seen.enabled for seen in states_now([release.socket, release.service]).values()):
+        run(["systemctl", "enable", "--quiet", "--no-reload", release.socket, release.service])
+
+
 def start(release: Release) -> None:
     """Enable the release at boot and start it: the socket first, so that it is systemd who holds it."""
     _await_end(release)
-    run(["systemctl", "enable", "--quiet", release.socket, release.service])
+    enable(release)
     run(["systemctl", "start", release.socket])
     # What was started has not imported the app yet; whether it works is the gate's question.
     run(["systemctl", "start", "--no-block", release.service])
@@ -170,7 +187,7 @@ def _await_end(release: Release) -> None:
 
 def restart(release: Release) -> None:
     """Restart the service; the socket stays, and requests wait in its backlog."""
-    run(["systemctl", "daemon-reload"])
+    reload()
     run(["systemctl", "restart", "--no-block", release.service])
 
 
@@ -191,7 +208,7 @@ def pause(release: Release) -> None:
 
 def stop(release: Release, *, wait: bool = True) -> None:
     """Stop the release gracefully and take it out of the boot. Without ``wait`` systemd goes on by itself."""
-    run(["systemctl", "disable", "--quiet", release.socket, release.service])
+    run(["systemctl", "disable", "--quiet", "--no-reload", release.socket, release.service])
     argv = ["systemctl", "stop", *([] if wait else ["--no-block"]), release.socket, release.service]
     _stop(release, argv)
 
