@@ -128,6 +128,14 @@ class Folder:
         _sent.must_be_whole(found)
         return found
 
+    def problems(self) -> list[str]:
+        """Patterns to include that bring nothing, each with its key: what they name was not built yet, say."""
+        return [
+            f"source.include[{number}]: brings no file of {self._folder}; build what it names first, correct it, or name "
+            "a database, a key or a .env file by its own name"
+            for number in self._selection.unmatched()
+        ]
+
     def not_sent(self) -> str:
         """What is left out though nobody excluded it, in words; empty where there is nothing."""
         return _sent.in_words(self._selection.left_out(), self._folder)

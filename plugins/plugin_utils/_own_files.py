@@ -75,7 +75,11 @@ class Contents:
         kind = "template" if "template" in item else "file"
         try:
             path = str(locate(item[kind], self._bases))
-            return self._rendered(path) if kind == "template" else _controller.read_key(self._action._loader, path)
+            return (
+                self._rendered(path)
+                if kind == "template"
+                else _controller.read_key(self._action._loader, path)
+            )
         except (SourceError, AnsibleError, OSError, ValueError) as error:
             raise SourceError(f"{key}.{kind}: {' '.join(str(error).split())}") from error
 

@@ -205,13 +205,14 @@ def _folder_problems(app: dict[str, Any], bases: list[str]) -> list[str]:
         folder = _sources.locate(source["path"], bases)
         if not folder.is_dir():
             return [f"source.path: {folder} is a file; give the folder that holds the app"]
-        found = _origins.Folder(source["path"], bases, source["include"], source["exclude"]).entries()
+        origin = _origins.Folder(source["path"], bases, source["include"], source["exclude"])
+        found = origin.entries()
+        problems = origin.problems()
     except _sources.UnfitError as error:
         return [f"source.path: {error}"]
     except _sources.SourceError:
         return []  # told by the task that needs it
     sent = {name for name, _path in found}
-    problems = []
     app_dir, chosen = app["app_dir"].strip("/"), source.get("requirements")
     if not (folder / app_dir).is_dir():
         problems.append(f"app_dir: {folder} has no folder {app_dir}; name one that it has")

@@ -36,6 +36,7 @@ class Selection:
 
     def __init__(self, folder: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._lines = list(include)
         self._include, self._exclude = Patterns(include), Patterns(exclude)
         self._guarded: list[str] = []
         self._tracked: set[str] = set()
@@ -50,6 +51,15 @@ class Selection:
             names += [name for name in self._reached() if name not in known and self._is_brought(name)]
         found = [(name, self._folder / name) for name in sorted(names, key=_order)]
         return [(name, path) for name, path in found if is_entry(self._folder, path)]
+
+    def unmatched(self) -> list[int]:
+        """The numbers of the patterns to ``include`` by which nothing is sent."""
+        names = [name for name, _path in self.entries]
+        return [
+            number
+            for number, line in enumerate(self._lines)
+            if not line.startswith("!") and not any(map(Patterns([line]).match, names))
+        ]
 
     def left_out(self) -> list[str]:
         """What lies in the folder and is not sent, though nobody excluded it; without what any tool leaves behind."""

@@ -110,6 +110,7 @@ def make(
     for name, text in (files or {"requirements.txt": "pyyaml\n"}).items():
         (release.source / name).parent.mkdir(parents=True, exist_ok=True)
         (release.source / name).write_text(text)
+    python = {"path": "/usr/bin/python3", "version": "3.11.2"}
     source = {"kind": "tree", "digest": digest, "requirements": named}
     spec = {
         "source": source,
@@ -117,9 +118,8 @@ def make(
         "server_pins": ["gunicorn==23"],
         "server": "gunicorn",
         "server_requirements": None,
+        "python": python,
     }
-    python = {"path": "/usr/bin/python3", "version": "3.11.2"}
-    spec["python"] = python
     with NearWorkshop(release, folder / "build") as shop:
         return build.make(release, spec, replace(tools, shop=shop), python, others)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import json
 import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -210,3 +214,17 @@ def test_what_does_not_fit_is_not_copied(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(copies, "must_fit", lambda *_: (source / "hole").write_text("it grows meanwhile"))
     take(source, tmp_path / "grown")
     assert (tmp_path / "grown" / "hole").read_text() == "it gr"
+
+
+def test_warnings_about_a_module_are_no_answer(tmp_path: Path) -> None:
+    """The unit's standard error is the line that its answers go by: Python 3.12 and newer warn of many a package."""
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "a.py").write_text("x = 1 is 1\n")
+    order = {name: str(tmp_path / name) for name in ("from", "to", "as")}
+    orders = json.dumps({"do": "compile", **order, "strict": True}) + "\n"
+    argv = [sys.executable, "-I", "-S", "-c", inspect.getsource(bench)]
+    done = subprocess.run(
+        argv, input=orders, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
+    assert json.loads(done.stdout) == {"status": 0, "output": ""}
+    assert list((tmp_path / "to").rglob("*.pyc"))

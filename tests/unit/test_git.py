@@ -205,7 +205,7 @@ def test_submodule_of_the_same_server_is_fetched_by_the_deploy_key(
     monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
     (tmp_path / "key").write_text("key\n")
     given = {"repo": f"ssh://git@git.example.com{repository}", "key_file": str(tmp_path / "key")}
-    made = _git.Repository(given, ["."], lambda path: Path(path).read_bytes())  # type: ignore[arg-type]
+    made = _git.Repository(given, ["."], lambda path: Path(path).read_bytes())
     assert (made.checkout(made.commit()) / "lib" / "version").is_file()
     asked = (tmp_path / "asked").read_text().splitlines()
     assert len([line for line in asked if str(lib) in line]) >= 1
@@ -230,7 +230,7 @@ def test_addresses_of_the_same_server(
     repository: Path, tmp_path: Path, repo: str, url: dict[str, str]
 ) -> None:
     (tmp_path / "key").write_text("key\n")
-    made = _git.Repository({"repo": repo, "key_file": str(tmp_path / "key")}, ["."], lambda _path: b"")  # type: ignore[arg-type]
+    made = _git.Repository({"repo": repo, "key_file": str(tmp_path / "key")}, ["."], lambda _path: b"")
     assert {key: value for key, value in made._guards().items() if key.startswith("url.")} == url
     without = _git.Repository({"repo": repo}, ["."], lambda _path: b"")
     assert not [key for key in without._guards() if key.startswith("url.")]

@@ -118,6 +118,9 @@ def test_configuration_of_an_unpacked_checkout_starts_nothing(
     (project / ".git" / "info" / "attributes").write_text(f"*.py filter={name}\n")
     touch(project)
     assert version(project) == "1.4"
+    source = _origins.Folder(str(project), ["."], include=["*.log"])
+    assert [name for name, _path in source.entries()] == [".gitattributes", "main.py"]
+    assert source.not_sent() == ""
     assert not ran.exists()
     subprocess.run(["git", "-C", str(project), "status"], check=True, capture_output=True)
     assert ran.exists()
@@ -135,7 +138,21 @@ def test_objects_that_lack_are_not_fetched(project: Path, program: Path, ran: Pa
     tree = git(project, "rev-parse", "HEAD^{tree}")
     (project / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
     version(project)
+    assert _origins.Folder(str(project), ["."]).entries()
     assert not ran.exists()
+
+
+def test_files_are_those_of_the_folder_whatever_it_configures(project: Path, tmp_path: Path) -> None:
+    git(project, "config", "core.worktree", str(tmp_path))
+    (tmp_path / "secret").write_text("x")
+    assert [name for name, _path in _origins.Folder(str(project), ["."]).entries()] == ["main.py"]
+
+
+def test_further_worktree_of_a_repository_is_a_checkout(project: Path, tmp_path: Path) -> None:
+    (project / ".git" / "info" / "exclude").write_text("*.log\n")
+    git(project, "worktree", "add", "-q", str(tmp_path / "second"))
+    (tmp_path / "second" / "x.log").write_text("x")
+    assert [name for name, _path in _origins.Folder(str(tmp_path / "second"), ["."]).entries()] == ["main.py"]
 
 
 def submodule(repository: Path, url: str) -> None:

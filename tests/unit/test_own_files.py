@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, of_an_app
@@ -19,12 +20,13 @@ from ansible_collections.asgi.host.plugins.module_utils._release import own_file
 from ansible_collections.asgi.host.plugins.plugin_utils import _own_files, _specs
 from ansible_collections.asgi.host.plugins.plugin_utils._sources import SourceError
 
+
 @pytest.fixture(autouse=True)
 def _without_collections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside of a play Ansible finds its own plugins by their short names alone."""
-    find = _own_files.lookup_loader.get
+    find: Any = lookup_loader.get
     monkeypatch.setattr(
-        _own_files.lookup_loader, "get", lambda name, **more: find(name.removeprefix("ansible.builtin."), **more)
+        lookup_loader, "get", lambda name, **more: find(name.removeprefix("ansible.builtin."), **more)
     )
 
 
@@ -96,7 +98,11 @@ def test_app_without_files_is_told_as_before(tmp_path: Path) -> None:
 
 
 def test_values_of_a_secret_file_are_in_no_message(tmp_path: Path) -> None:
-    given = app(tmp_path, {"path": "a", "content": SETTINGS, "secret": True}, {"path": "b", "content": "x = 'openopen'"})
+    given = app(
+        tmp_path,
+        {"path": "a", "content": SETTINGS, "secret": True},
+        {"path": "b", "content": "x = 'openopen'"},
+    )
     found = contents(tmp_path).of(given)
     said = "line 3: DATABASES = {'default': {'PASSWORD': \"hunter2hunter2\", 'HOST': 'db'}}\nno hunter2hunter2, t0ken-of-the-shop"
     masked = mask(f"{said} import os openopen", of_an_app({"files": found}))
@@ -107,7 +113,13 @@ def test_values_of_a_secret_file_are_in_no_message(tmp_path: Path) -> None:
 
 
 def secret(content: str) -> dict[str, Any]:
-    return {"content": base64.b64encode(content.encode()).decode(), "mode": 0o640, "secret": True, "raw": False, "hidden": []}
+    return {
+        "content": base64.b64encode(content.encode()).decode(),
+        "mode": 0o640,
+        "secret": True,
+        "raw": False,
+        "hidden": [],
+    }
 
 
 def plain(content: str, *, raw: bool = False) -> dict[str, Any]:

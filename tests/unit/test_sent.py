@@ -129,6 +129,13 @@ def test_what_tools_leave_goes_where_a_pattern_spells_it_out(plain: Path) -> Non
     assert not [name for name in names(plain, [".git/", "*"]) if name.startswith(".git/")]
 
 
+def test_pattern_that_brings_nothing_is_named(checkout: Path) -> None:
+    patterns = ["dist/", "web/dist/", "!x", "data/", "/app.py"]
+    assert Selection(checkout, patterns).unmatched() == [1, 3]
+    found = _origins.Folder(str(checkout), ["."], include=patterns).problems()
+    assert [line.partition(":")[0] for line in found] == ["source.include[1]", "source.include[3]"]
+
+
 def test_submodule_and_nested_checkout_go_along(checkout: Path, tmp_path: Path) -> None:
     lib = tmp_path / "lib"
     lib.mkdir()
