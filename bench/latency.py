@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from math import ceil, floor, nan
 from typing import Any
 
-# Seconds of one point of the line: the longest wait of the requests that were sent in it.
+# Seconds of one step of the line.
 BIN = 0.05
 LINE, LOST, NEW = "#2a6f97", "#d00000", "#2b9348"
 
 
 def longest(requests: list[list[float]], start: float, end: float) -> tuple[list[float], list[float]]:
-    """The longest wait in each bin, in milliseconds; a bin without a request has none."""
+    """For each bin the longest wait of the requests that were under way in it, in milliseconds.
+
+    A stall is a step as long as it lasted. A bin in which nothing was under way is no number, which is a gap in a line: a
+    line to the next one would tell of waits that nobody had.
+    """
     bins: dict[int, float] = {}
     for began, wait in requests:
-        place = int((began - start) / BIN)
-        bins[place] = max(bins.get(place, 0.0), wait * 1000)
-    places = sorted(place for place in bins if start + place * BIN <= end)
-    return [start + place * BIN for place in places], [bins[place] for place in places]
+        for place in range(floor((began - start) / BIN), floor((began + wait - start) / BIN) + 1):
+            bins[place] = max(bins.get(place, 0.0), wait * 1000)
+    places = range(ceil((end - start) / BIN))
+    return [start + place * BIN for place in places], [bins.get(place, nan) for place in places]
 
 
 def panel(axes: Any, result: dict[str, Any], start: float, end: float) -> None:
     """One deploy: the line, what was lost, when it was asked for, and when the new version answered."""
     times, waits = longest(result["requests"], start, end)
-    axes.plot(times, waits, color=LINE, linewidth=1)
+    axes.plot(times, waits, color=LINE, linewidth=1, drawstyle="steps-post")
     # One mark for each bin with a loss: thousands on one spot would show no more.
     lost = sorted({round(moment / BIN) * BIN for moment in result["lost_at"] if moment <= end})
     axes.plot(lost, [2] * len(lost), "|", color=LOST, markersize=9, alpha=0.6)

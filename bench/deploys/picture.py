@@ -17,6 +17,13 @@ from pages import fill
 from pictures import save
 
 MAKER = "bench/deploys/picture.py"
+# What each contender can and cannot do at all, whatever a run of it shows: by the beginning of its name.
+CAN = {
+    "asgi.host": "brings code, dependencies, Python and settings at once;\nrefuses what does not pass its health checks, and keeps the earlier version",
+    "gunicorn: HUP": "brings code alone, and no dependency, Python or setting with it;\nrefuses nothing, and keeps no earlier version",
+    "gunicorn: restart": "refuses nothing, and keeps no earlier version",
+    "uvicorn: HUP": "brings code alone, and no dependency, Python or setting with it;\nrefuses no code that answers wrongly, and keeps no earlier version",
+}
 KINDS = {"good": "code that works", "broken": "code that does not import"}
 
 
@@ -49,6 +56,8 @@ def main() -> None:
     for row, (name, kinds) in zip(all_axes, runs.items(), strict=True):
         for axes, kind in zip(row, KINDS, strict=True):
             panel(axes, kinds[kind], -2, end)
+        words = next(words for beginning, words in CAN.items() if name.startswith(beginning))
+        row[1].text(0.99, 0.8, words, transform=row[1].transAxes, ha="right", va="top", fontsize=8)
         row[0].set_ylabel(f"{name}\n\nlongest wait, ms", fontsize=9)
     for axes, title in zip(all_axes[0], KINDS.values(), strict=True):
         axes.set_title(f"Deploy of {title}", fontsize=11)
@@ -56,7 +65,7 @@ def main() -> None:
         axes.set_xlabel("seconds after the deploy was asked for")
     figure.text(
         0.5, 0.005,
-        "dotted: the deploy is asked for; dashed green: the new version answers; red: lost requests. "
+        "dotted: the deploy is asked for; dashed green: the new version answers; red: lost requests; a gap: nothing was answered. "
         "GET with keep-alive and POST on new connections, through nginx with TLS.",
         ha="center", fontsize=8,
     )  # fmt: skip

@@ -105,7 +105,7 @@ class ActionModule(ActionBase):
         leaves = self._role.leaves(host)
         if leaves:
             due = {"base": [], **due, "leave": ["what all apps share"]}
-        if words := self._selection.refusal(due):
+        if not leaves and (words := self._selection.refusal(due, compared=answer["compared"])):
             return {"failed": True, "msg": words}
         apps = self._new(host) if due.get("base") else answer["apps"]
         there = {name: app for name, app in apps.items() if app["status"] != "removed"}
@@ -123,7 +123,14 @@ class ActionModule(ActionBase):
             parts = " and ".join(sorted(self._selection.parts))
             words = f"this run is for {parts} alone; due as well: {', '.join(left)}"
             _controller.say(self, self._task_vars, words)
-        return result if result["due"] else self._settled(result, answer, everything)
+        if not self._selection.whole:
+            # Of a host that loses its last app nothing more was asked.
+            gone = [app["name"] for app in self._role.apps] if leaves else sorted(apps.keys() - there.keys())
+            for name in gone:
+                _controller.say(self, self._task_vars, "it is removed by a run without tags", name)
+        if result["due"] or not answer["compared"]:
+            return result
+        return self._settled(result, answer, everything)
 
     def _select(self) -> _parts.Selection:
         """The parts of the host that this run is for."""

@@ -41,9 +41,12 @@ class Selection:
         """The parts in which something is due and that are not selected."""
         return [part for part, stage in PARTS.items() if part not in self.parts and found.get(stage)]
 
-    def refusal(self, found: Mapping[str, Any]) -> str:
-        """Why the selected parts cannot be brought about; empty where they can. The rest needs the system part."""
-        if "system" in self.parts or not found.get("base") or not self.due(found):
+    def refusal(self, found: Mapping[str, Any], *, compared: bool = True) -> str:
+        """Why the selected parts cannot be brought about; empty where they can. The rest needs the system part.
+
+        Where the host was not ``compared``, nobody knows whether they are due.
+        """
+        if "system" in self.parts or not found.get("base") or (compared and not self.due(found)):
             return ""
         chosen = " and ".join(PREFIX + part for part in sorted(self.parts))
         reasons = ", ".join(map(str, found["base"]))

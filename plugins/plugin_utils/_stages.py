@@ -428,7 +428,7 @@ def proxy(
     checked = _by_address.checks(apps)
     wanted, private = sites(apps, bases)
     parts = {app["name"]: [each["name"] for each in site["apps"]] for site in wanted for app in site["apps"]}
-    values = {
+    values: dict[str, Any] = {
         "host": host,
         "http2_directive": http2,
         "http3": any(site["http3"] for site in wanted),

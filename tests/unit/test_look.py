@@ -481,3 +481,42 @@ def test_each_play_gives_the_public_result(host: Host, tmp_path: Path) -> None:
             }
         }
     }
+
+
+def test_part_of_a_run_on_a_host_that_was_not_compared_is_refused(host: Host, tmp_path: Path) -> None:
+    """Nobody knows then whether the part is due."""
+    host.facts = {**FACTS, "missing_packages": ["nginx"]}
+    found = play(host, tmp_path, tags=["asgi_host_releases"])
+    assert found["failed"]
+    assert (
+        "asgi_host_releases: the system part of this host is not as it must be (the package nginx)"
+        in found["msg"]
+    )
+    assert play(host, tmp_path, tags=["asgi_host_system"])["due"] == {"base": ["the package nginx"]}
+
+
+def test_part_of_a_run_removes_nothing_and_says_so(host: Host, tmp_path: Path) -> None:
+    apps = [
+        {"name": "shop", "app": "shop.main:app", "source": {"path": "shop"}},
+        {"name": "old", "state": "absent"},
+    ]
+    host.due = {"base": [], "releases": ["old: its folder"], "sites": []}
+    host.more = {
+        "apps": {
+            "shop": {"status": "current", "reasons": [], "release": {"id": "1-a"}},
+            "old": {"status": "removed", "reasons": ["its folder"]},
+        }
+    }
+    found = play(host, tmp_path, tags=["asgi_host_releases"], apps=apps)
+    assert not found["removes"]
+    assert "old: it is removed by a run without tags" in host.said[-1]
+    assert list(found["ansible_facts"]["asgi_host"]["apps"]) == ["shop"]
+    assert play(host, tmp_path, apps=apps)["removes"]
+
+
+def test_last_app_stays_in_a_part_of_a_run(host: Host, tmp_path: Path) -> None:
+    found = play(host, tmp_path, tags=["asgi_host_nginx"], apps=[{"name": "shop", "state": "absent"}])
+    assert (found["due"], found["removes"]) == ({}, False)
+    assert "shop: it is removed by a run without tags" in host.said[-1]
+    whole = play(host, tmp_path, apps=[{"name": "shop", "state": "absent"}])
+    assert "leave" in whole["due"]
