@@ -125,7 +125,7 @@ def test_worker_counts_under_its_number(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "prometheus_client", library)
     own = of_metrics()
     own["_count_as"](3)
-    assert values.ValueClass() == 3  # type: ignore[misc]
+    assert values.ValueClass() == 3
     own["_counts_no_more"](3)
     assert dead == [3]
 
