@@ -101,12 +101,12 @@ def _paths(code: Code, module: Module, found: Django) -> None:
             found.media = Said(folder, where(module, node))
     if not found.database:
         _database(code, module, found)
-    if any("django.contrib.gis" in str(getattr(each, "value", "")) for each in ast.walk(module.tree) if isinstance(each, ast.Constant)):
+    if any("django.contrib.gis" in str(getattr(each, "value", "")) for each in module.nodes if isinstance(each, ast.Constant)):
         found.geo = module.path
 
 
 def _database(code: Code, module: Module, found: Django) -> None:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if not isinstance(node, ast.Dict):
             continue
         keys = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)}
@@ -188,8 +188,8 @@ def _urls(code: Code, path: str, prefix: str, depth: int) -> list[tuple[str, str
     if module is None or depth > 3:
         return []
     found: list[tuple[str, str]] = []
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Call) or callee(node).rpartition(".")[2] not in ("path", "re_path", "url") or len(node.args) < 2:
+    for node in module.calls:
+        if callee(node).rpartition(".")[2] not in ("path", "re_path", "url") or len(node.args) < 2:
             continue
         text = code.text(node.args[0], module)
         if text is None:
