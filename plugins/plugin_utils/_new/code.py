@@ -21,14 +21,23 @@ class Module:
     path: str
     root: str
     tree: ast.Module
+    nodes: list[ast.AST]
+    """All of the tree."""
     imports: dict[str, str] = field(default_factory=dict)
     """What a name stands for, with dots."""
     assigned: dict[str, ast.expr] = field(default_factory=dict)
     """The last value of each name at its top, conditions and the like included."""
+    plain: dict[str, str] = field(default_factory=dict)
+    """The first plain string of each."""
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     """The modules from which it takes all names."""
+
+    @cached_property
+    def calls(self) -> list[ast.Call]:
+        """Every call."""
+        return [node for node in self.nodes if isinstance(node, ast.Call)]
 
     @property
     def name(self) -> str:
@@ -55,7 +64,7 @@ class Code:
         for path in self.project.python:
             tree = self.project.tree(path)
             if tree is not None:
-                found[path] = _module(path, self.root_of(path), tree)
+                found[path] = _module(path, self.root_of(path), tree, self.project.nodes(path))
         return found
 
     def imported(self, name: str) -> int:
@@ -67,8 +76,7 @@ class Code:
         """How often absolute imports begin with each name."""
         tops: Counter[str] = Counter()
         for path in self.project.python:
-            tree = self.project.tree(path)
-            for node in ast.walk(tree) if tree else ():
+            for node in self.project.nodes(path):
                 if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     tops[node.module.partition(".")[0]] += 1
                 elif isinstance(node, ast.Import):
@@ -173,7 +181,7 @@ class Code:
         """The values of the attributes of all classes, by name."""
         found: dict[str, list[ast.expr]] = {}
         for module in self.modules.values():
-            for each in ast.walk(module.tree):
+            for each in module.nodes:
                 if isinstance(each, ast.ClassDef):
                     for name, value in _assignments(each.body):
                         found.setdefault(name, []).append(value)
@@ -205,7 +213,8 @@ class Code:
 
     def _of_name(self, name: str, module: Module, depth: int) -> str | None:
         if name in module.assigned:
-            return self.text(module.assigned[name], module, depth + 1)
+            text = self.text(module.assigned[name], module, depth + 1)
+            return module.plain.get(name) if text is None else text
         found = self.resolve(module, name)
         return self.text(found[0].assigned.get(found[1]), found[0], depth + 1) if found else None
 
@@ -235,12 +244,12 @@ def name_of(node: ast.expr) -> str:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
-def _module(path: str, root: str, tree: ast.Module) -> Module:
-    found = Module(path, root, tree)
+def _module(path: str, root: str, tree: ast.Module, nodes: list[ast.AST]) -> Module:
+    found = Module(path, root, tree, nodes)
     package = dotted(path, root).split(".")
     if not path.endswith("/__init__.py"):
         package = package[:-1]
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for each in node.names:
                 found.imports[each.asname or each.name.partition(".")[0]] = each.name if each.asname else each.name.partition(".")[0]
@@ -252,7 +261,10 @@ def _module(path: str, root: str, tree: ast.Module) -> Module:
                     found.stars.append(start)
                 else:
                     found.imports[each.asname or each.name] = f"{start}.{each.name}" if start else each.name
-    found.assigned.update(_assignments(tree.body))
+    for name, value in _assignments(tree.body):
+        found.assigned[name] = value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            found.plain.setdefault(name, value.value)
     for statement in _flat(tree.body):
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             found.functions[statement.name] = statement

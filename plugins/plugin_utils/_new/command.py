@@ -36,7 +36,6 @@ class Written:
     marked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     vault: str = ""
-    vault_is_new: bool = False
 
 
 def prepare(given: Mapping[str, Any], folder: Path) -> Written:
@@ -121,9 +120,8 @@ def words(written: Written, folder: Path, playbook: str) -> str:
         lines += [f"  {each}" for each in written.marked]
     inventory = _short(str(written.inventory), folder)
     lines.append("Next:")
-    options = ""
     if written.vault:
         lines.append(f"  ansible-vault encrypt {_short(written.vault, folder)}")
-        options = " --ask-vault-pass"
+    options = " --ask-vault-pass" if written.vault or any(written.inventory.rglob("vault*.yml")) else ""
     lines.append(f"  ansible-playbook {playbook} -i {inventory}{options}")
     return "\n".join(lines)

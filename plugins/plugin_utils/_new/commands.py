@@ -47,6 +47,9 @@ class Command:
     @property
     def serves(self) -> bool:
         """Whether it starts a web server."""
+        if self.program in ("fastapi", "litestar", "quart"):
+            # Their tools do more than serve.
+            return not {"run", "dev"}.isdisjoint(self.words) and "workers" not in self.words
         return self.program in SERVERS or "runserver" in self.words[:3]
 
     @property

@@ -101,12 +101,12 @@ def _paths(code: Code, module: Module, found: Django) -> None:
             found.media = Said(folder, where(module, node))
     if not found.database:
         _database(code, module, found)
-    if any("django.contrib.gis" in str(getattr(each, "value", "")) for each in ast.walk(module.tree) if isinstance(each, ast.Constant)):
+    if any("django.contrib.gis" in str(getattr(each, "value", "")) for each in module.nodes if isinstance(each, ast.Constant)):
         found.geo = module.path
 
 
 def _database(code: Code, module: Module, found: Django) -> None:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if not isinstance(node, ast.Dict):
             continue
         keys = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)}
@@ -187,21 +187,40 @@ def _urls(code: Code, path: str, prefix: str, depth: int) -> list[tuple[str, str
     module = code.modules.get(path)
     if module is None or depth > 3:
         return []
-    found: list[tuple[str, str]] = []
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Call) or callee(node).rpartition(".")[2] not in ("path", "re_path", "url") or len(node.args) < 2:
-            continue
-        text = code.text(node.args[0], module)
-        if text is None:
-            continue
-        if callee(node).rpartition(".")[2] != "path":
-            text = text.lstrip("^").rstrip("$")
-        target = node.args[1]
-        if isinstance(target, ast.Call) and callee(target).rpartition(".")[2] == "include":
-            inner = code.text(target.args[0], module) if target.args else None
-            found += _urls(code, code.find(inner, module.root), prefix + text, depth + 1) if inner else []
-        elif name_of(target).endswith("site.urls"):
-            found.append((f"/{prefix}{text}login/", where(module, node)))
-        elif re.fullmatch(r"[\w/.-]*", prefix + text):
-            found.append((f"/{prefix}{text}", where(module, node)))
-    return found
+    lists = [each.value for each in module.nodes if isinstance(each, (ast.Assign, ast.AugAssign, ast.AnnAssign)) and each.value and "urlpatterns" in _targets(each)]
+    return [found for each in lists for found in _patterns(code, module, each, prefix, depth)]
+
+
+def _targets(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> set[str]:
+    return {name_of(each) for each in (node.targets if isinstance(node, ast.Assign) else [node.target])}
+
+
+def _patterns(code: Code, module: Module, node: ast.expr, prefix: str, depth: int) -> list[tuple[str, str]]:
+    """The paths of a list of patterns: one that is written out, a name of one, or several that are added."""
+    if depth > 5:
+        return []
+    if isinstance(node, ast.Name) and node.id in module.assigned:
+        return _patterns(code, module, module.assigned[node.id], prefix, depth + 1)
+    if isinstance(node, ast.BinOp):
+        return [*_patterns(code, module, node.left, prefix, depth), *_patterns(code, module, node.right, prefix, depth)]
+    if isinstance(node, (ast.Starred, ast.IfExp)):
+        return _patterns(code, module, node.value if isinstance(node, ast.Starred) else node.body, prefix, depth)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [found for each in node.elts for found in _patterns(code, module, each, prefix, depth)]
+    if not isinstance(node, ast.Call) or callee(node).rpartition(".")[2] not in ("path", "re_path", "url") or len(node.args) < 2:
+        return []
+    text = code.text(node.args[0], module)
+    if text is None:
+        return []
+    if callee(node).rpartition(".")[2] != "path":
+        text = text.lstrip("^").rstrip("$")
+    target = node.args[1]
+    if isinstance(target, ast.Call) and callee(target).rpartition(".")[2] == "include" and target.args:
+        inner = code.text(target.args[0], module)
+        if inner:
+            return _urls(code, code.find(inner, module.root), prefix + text, depth + 1)
+        given = target.args[0].elts[0] if isinstance(target.args[0], ast.Tuple) and target.args[0].elts else target.args[0]
+        return _patterns(code, module, given, prefix + text, depth + 1)
+    if name_of(target).endswith("site.urls"):
+        return [(f"/{prefix}{text}login/", where(module, node))]
+    return [(f"/{prefix}{text}", where(module, node))] if re.fullmatch(r"[\w/.-]*", prefix + text) else []

@@ -70,8 +70,8 @@ def find(code: Code, ways: Ways, project_table: Mapping[str, Any]) -> Entry | No
 def wsgi_only(code: Code) -> str:
     """Where a project makes an app of WSGI, for a refusal; empty where it does not."""
     for module in code.modules.values():
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and (kind := WSGI.get(_full(module, callee(node)))):
+        for node in module.calls:
+            if (kind := WSGI.get(_full(module, callee(node)))):
                 return f"{where(module, node)} makes an app of {kind}"
     return ""
 
@@ -165,8 +165,8 @@ def _needs_nothing(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 def _inside_another(module: Module, name: str) -> bool:
     """Whether an app is mounted into another of its module."""
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and callee(node).rpartition(".")[2] in ("mount", "Mount", "ASGIApp", "include_app"):
+    for node in module.calls:
+        if callee(node).rpartition(".")[2] in ("mount", "Mount", "ASGIApp", "include_app"):
             given = [*node.args, *(word.value for word in node.keywords)]
             if any(isinstance(each, ast.Name) and each.id == name for each in given) and not callee(node).startswith(f"{name}."):
                 return True
@@ -234,8 +234,8 @@ def _by_file(code: Code, path: str, why: str, made: list[Made]) -> Entry | None:
 def _by_run(code: Code, made: list[Made]) -> Entry | None:
     """What a script of the project gives to ``uvicorn.run``."""
     for module in sorted(code.modules.values(), key=lambda each: each.path.count("/")):
-        for node in ast.walk(module.tree):
-            if not isinstance(node, ast.Call) or _full(module, callee(node)) not in ("uvicorn.run", "hypercorn.run"):
+        for node in module.calls:
+            if _full(module, callee(node)) not in ("uvicorn.run", "hypercorn.run"):
                 continue
             words = {word.arg: word.value for word in node.keywords if word.arg}
             target = node.args[0] if node.args else words.get("app")
@@ -260,7 +260,7 @@ def settings_named(code: Code, path: str) -> str:
     module = code.modules.get(path)
     if module is None:
         return ""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "DJANGO_SETTINGS_MODULE":

@@ -236,7 +236,8 @@ class _Maker:
     def _variable(
         self, read: settings_names.Read, shown: str | None, said: Said | None, env: dict[str, Line], secret: dict[str, Line], rest: list[str]
     ) -> None:
-        given = values.of(read, domain=self.domain, shown=shown, words=self._words)
+        on_file = self.django is not None and self.django.database is not None
+        given = values.of(read, domain=self.domain, shown=shown, words=self._words, database_is_file=on_file)
         why = f"{read.where}{' must have it' if read.required else ''}" + (f"; {given.why}" if given.why else "")
         plain = given.value is None and not given.marked
         if plain and said and not given.secret and (value := values.usable(said.value)) is not None and self._of_host(read.name, value, read.default):
@@ -372,7 +373,11 @@ class _Maker:
                 if (place := joined(base, folder)) in self.project.folders:
                     static.append((f"/{url.strip('/')}/", self.inside(place), where))
                     break
+        moved = "{data}" in (line.value for line in self.made.app.get("env", {}).values())
         for path, where in self.ways.kept.items():
+            if moved and path == "data":
+                # A variable says that it is elsewhere.
+                continue
             if not self.project.has(path) and path not in self.project.folders:
                 shared.setdefault(self.inside(path), where)
         # A folder inside of another outlives a release with that one.
@@ -425,7 +430,7 @@ class _Maker:
                 return found
             home = next((route for route in urls if route.path == "/"), None)
             login = next((route for route in urls if re.search(r"login/?$", route.path)), None)
-            if not home and not login and (found := routes.spoken(self.code, self.entry)):
+            if found := routes.spoken(self.code, self.entry):
                 return found
             best = home or login or next(iter(urls), None)
             return Said(best.path, best.where) if best else None

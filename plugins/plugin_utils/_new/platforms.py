@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What files of platforms say: a Procfile, Fly's fly.toml, Kamal's deploy.yml."""
+"""What files of platforms say: a Procfile, Fly's fly.toml, Kamal's deploy.yml, supervisord's programs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def read(project: Project) -> Ways:
     _procfile(project, found)
     _fly(project, found)
     _kamal(project, found)
+    _supervisor(project, found)
     return found
 
 
@@ -85,3 +86,18 @@ def _kamal(project: Project, found: Ways) -> None:
         _, _, inside = str(each).partition(":")
         if match := re.match(r"/(?:app|code|srv)/([\w./-]+)", inside):
             found.kept[match.group(1).strip("/")] = f"{where}: volumes"
+
+
+def _supervisor(project: Project, found: Ways) -> None:
+    """Programs of supervisord, which images run several processes by."""
+    for path in project.named(r"supervisor[\w.-]*\.(?:conf|ini)"):
+        name = ""
+        for number, line in enumerate(project.text(path).splitlines(), 1):
+            if match := re.match(r"\[program:([\w-]+)\]", line):
+                name = match.group(1)
+            elif line.startswith("["):
+                name = ""
+            elif name and (match := re.match(r"command\s*=\s*(.+)", line)) and "%(" not in line:
+                calls = commands.split(match.group(1), f"{path}:{number}", project)
+                if calls and not calls[-1].serves and calls[-1].program not in ("uwsgi", "nginx", "cron"):
+                    found.processes.setdefault(name, Said(calls[-1], f"{path}:{number}"))

@@ -75,6 +75,7 @@ class Project:
         self.folder = folder
         self._texts: dict[str, str | None] = {}
         self._trees: dict[str, ast.Module | None] = {}
+        self._nodes: dict[str, list[ast.AST]] = {}
 
     @cached_property
     def files(self) -> list[str]:
@@ -131,6 +132,13 @@ class Project:
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 self._trees[path] = None
         return self._trees[path]
+
+    def nodes(self, path: str) -> list[ast.AST]:
+        """Every node of a Python file's tree."""
+        if path not in self._nodes:
+            tree = self.tree(path)
+            self._nodes[path] = list(ast.walk(tree)) if tree else []
+        return self._nodes[path]
 
     def toml(self, path: str) -> dict[str, Any]:
         """A TOML file's table; empty where there is none."""

@@ -19,6 +19,7 @@ HEALTHY = re.compile(
 )
 # Of several paths, the one that says most.
 ORDER = ("healthz", "health", "healthcheck", "health-check", "livez", "live", "heartbeat", "ping", "alive", "up", "ready", "readyz", "status")
+INCLUDES = ("include_router", "register_blueprint", "mount")
 VERBS = ("get", "route", "api_route", "head", "add_api_route", "add_route", "Route", "add_url_rule")
 
 
@@ -66,9 +67,7 @@ def _routes(code: Code, module: Module) -> Iterator[tuple[str, str, ast.AST]]:
     """Owner, path and place of each route of a module; the owner of a bare ``@get`` or ``Route`` is empty."""
     controllers = _controllers(code, module)
     inside = {id(each): path for node, path in controllers for each in ast.walk(node)}
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Call):
-            continue
+    for node in module.calls:
         owner, _, verb = callee(node).rpartition(".")
         if verb not in VERBS or (not owner and verb not in ("Route", "get")):
             continue
@@ -84,7 +83,7 @@ def _routes(code: Code, module: Module) -> Iterator[tuple[str, str, ast.AST]]:
 def spoken(code: Code, entry: Entry) -> Said | None:
     """A path of health that the app's own file has as a plain string: of a middleware, for instance."""
     module = code.modules.get(entry.path)
-    for node in ast.walk(module.tree) if module else ():
+    for node in module.nodes if module else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 2 and HEALTHY.fullmatch(node.value):
             return Said(node.value, f"{entry.path}:{node.lineno}")
     return None
@@ -118,10 +117,11 @@ def _prefixes(code: Code, entry: Entry) -> dict[tuple[str, str], list[str]]:
                 if at and at[0].path == start.path and at[1] in apps:
                     found[module.path, name] = [""]
     _factories(code, start, found)
+    including = [(module, calls) for module in code.modules.values() if (calls := [node for node in module.calls if callee(node).rpartition(".")[2] in INCLUDES])]
     for _ in range(6):
         before = sum(map(len, found.values()))
-        for module in code.modules.values():
-            _included(code, module, found)
+        for module, calls in including:
+            _included(code, module, calls, found)
         if before == sum(map(len, found.values())):
             break
     return found
@@ -139,9 +139,7 @@ def _names_of_app(module: Module, entry: Entry) -> set[str]:
 
 def _factories(code: Code, start: Module, found: dict[tuple[str, str], list[str]]) -> None:
     """Functions of other files that make the app, or get it to add routes: ``include_routers(app)``."""
-    for node in ast.walk(start.tree):
-        if not isinstance(node, ast.Call):
-            continue
+    for node in start.calls:
         at = code.resolve(start, callee(node)) if callee(node) else None
         function = at[0].functions.get(at[1]) if at else None
         if at is None or function is None:
@@ -160,12 +158,10 @@ def _factories(code: Code, start: Module, found: dict[tuple[str, str], list[str]
                         found.setdefault((router[0].path, router[1]), [_own_prefix(code, router[0], router[1])])
 
 
-def _included(code: Code, module: Module, found: dict[tuple[str, str], list[str]]) -> None:
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Call):
-            continue
+def _included(code: Code, module: Module, calls: list[ast.Call], found: dict[tuple[str, str], list[str]]) -> None:
+    for node in calls:
         owner, _, verb = callee(node).rpartition(".")
-        if verb not in ("include_router", "register_blueprint", "mount") or not node.args or (module.path, owner) not in found:
+        if not node.args or (module.path, owner) not in found:
             continue
         words = {word.arg: word.value for word in node.keywords}
         target = words.get("app") or (node.args[1] if len(node.args) > 1 else None) if verb == "mount" else node.args[0]
@@ -199,8 +195,8 @@ def _own_prefix(code: Code, module: Module, name: str) -> str:
 def openapi(code: Code, entry: Entry) -> Said | None:
     """Where a FastAPI app shows its schema, which every one has unless it says otherwise."""
     for module in _of_entry(code, entry):
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and callee(node).rpartition(".")[2] == "FastAPI":
+        for node in module.calls:
+            if callee(node).rpartition(".")[2] == "FastAPI":
                 if any(word.arg is None for word in node.keywords):
                     return None
                 given = next((word.value for word in node.keywords if word.arg == "openapi_url"), None)
@@ -226,8 +222,8 @@ def static(code: Code, entry: Entry) -> list[tuple[str, str, str]]:
     """Mounts of StaticFiles: URL, folder as the code names it, and where."""
     found = []
     for module in _of_entry(code, entry):
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and callee(node).rpartition(".")[2] in ("mount", "Mount") and len(node.args) > 0:
+        for node in module.calls:
+            if callee(node).rpartition(".")[2] in ("mount", "Mount") and len(node.args) > 0:
                 url = code.text(node.args[0], module)
                 inner = next((each for each in ast.walk(node) if isinstance(each, ast.Call) and callee(each).rpartition(".")[2] == "StaticFiles"), None)
                 if not url or inner is None or url.strip("/") == "":

@@ -85,7 +85,7 @@ def words_of_production(code: Code) -> dict[str, str]:
     """What files of the project call the environment of production, where they call it by one word."""
     found: dict[str, str] = {}
     for path, module in code.modules.items():
-        own = {node.value for node in ast.walk(module.tree) if isinstance(node, ast.Constant) and node.value in ("prod", "production")}
+        own = {node.value for node in module.nodes if isinstance(node, ast.Constant) and node.value in ("prod", "production")}
         if len(own) == 1:
             found[path] = own.pop()
     return found
@@ -94,7 +94,7 @@ def words_of_production(code: Code) -> dict[str, str]:
 def _tested(module: Module) -> set[str]:
     """Variables that the code looks for before it reads them: ``if "X" in os.environ``."""
     found = set()
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Compare) and any(isinstance(each, (ast.In, ast.NotIn)) for each in node.ops):
             if isinstance(node.left, ast.Constant) and isinstance(node.left.value, str) and name_of(node.comparators[0]).endswith("environ"):
                 found.add(node.left.value)
@@ -107,7 +107,7 @@ def _helpers(code: Code) -> set[str]:
     functions = [
         (module, node, next(each.arg for each in node.args.args if each.arg not in ("self", "cls")))
         for module in code.modules.values()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.FunctionDef) and any(each.arg not in ("self", "cls") for each in node.args.args)
     ]
     calls = [(module, node.name, name, list(_with_name(node, name))) for module, node, name in functions]
@@ -169,8 +169,8 @@ def _kind(module: Module, made: ast.expr | None) -> str:
 def _calls(code: Code, module: Module, helpers: set[str]) -> Iterator[Read]:
     fallbacks = _fallbacks(module)
     imported = _imported_readers(code, module)
-    depends = {id(each) for node in ast.walk(module.tree) if isinstance(node, ast.If) for part in (node.body, node.orelse) for below in part for each in ast.walk(below)}
-    for node in ast.walk(module.tree):
+    depends = {id(each) for node in module.nodes if isinstance(node, ast.If) for part in (node.body, node.orelse) for below in part for each in ast.walk(below)}
+    for node in module.nodes:
         first = _first(node)
         if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
             if isinstance(node, ast.Call) and callee(node).partition(".")[2] in ("db", "cache", "email", "db_url", "dj_db_url") and not node.args and _reads(module, node):

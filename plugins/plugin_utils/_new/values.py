@@ -57,15 +57,15 @@ def made(name: str) -> str:
     return secrets.token_urlsafe(48)
 
 
-def of(read: Read, *, domain: str, shown: str | None = None, words: Mapping[str, str] | None = None) -> Given:
+def of(read: Read, *, domain: str, shown: str | None = None, words: Mapping[str, str] | None = None, database_is_file: bool = False) -> Given:
     """What a variable gets.
 
     ``shown`` is what an example or a compose file gives it, for a developer's machine; ``words`` are what files of the
-    project call the environment of production.
+    project call the environment of production. Where the database is a file, nobody needs the login of another.
     """
     name, upper = read.name, read.name.upper()
     if is_secret(name, read.kind, read.default):
-        return _secret(read, shown)
+        return _secret(read, None if database_is_file else shown)
     if known := _known(read, upper, domain, words or {}):
         return known
     if re.search(r"(?:^|_)(?:DATA_(?:DIR|PATH|ROOT|FOLDER)|DATADIR)$", upper) and not read.kind.startswith("int"):
