@@ -115,6 +115,7 @@ class Candidate:
     def _take_image(self, archive: Path | None, tools: build.Tools) -> None:
         _progress.step("image", app=self.release.app.name)
         images.make(self.release, self.spec, archive, tools, self.login, self.asked)
+        frontends.must_hold_pages(self.release, self.spec["static"])
         self._put_texts()
         ledger.update(
             self.release, state=ledger.BUILT, locked="", source_stamp=tree.stamp(self.release.source)
