@@ -524,7 +524,11 @@ def proxy(
         },
         # nginx has let go of it by now.
         *(step for step in pair if "absent" in step),
-        *_pages_and_passwords_of_before(apps, plan, failed),
+        *(
+            {**step, **({"part": parts[name]} if name in parts else part_of.get(name, {}))}
+            for name, step in _pages_and_passwords_of_before(apps, plan, failed)
+        ),
+        *({"absent": folder, "if_empty": True} for folder in (_error_pages.FOLDER, _passwords.FOLDER)),
         *(
             {"absent": f"{NGINX}/asgi/tls/{app['name']}", **part_of.get(app["name"], {})}
             for app in gone
@@ -548,20 +552,20 @@ def proxy(
 
 def _pages_and_passwords_of_before(
     apps: list[dict[str, Any]], plan: _handover.Plan, failed: list[str]
-) -> list[dict[str, Any]]:
-    """Take away what nginx has read for an app and reads no more."""
+) -> list[tuple[str, dict[str, Any]]]:
+    """The steps that take away what nginx has read for an app and reads no more, each with the app's name."""
     left = {app["name"] for site in plan.write for app in site["apps"]}
     paged = _error_pages.wanted([app for app in present(apps) if app["domains"]])
-    steps = []
+    steps: list[tuple[str, dict[str, Any]]] = []
     for app in apps:
         if app["name"] in failed or (
             app["state"] == "present" and app["domains"] and app["name"] not in left
         ):
             continue
         if app["state"] == "absent" or not (app["domains"] and app["proxy"]["basic_auth"]):
-            steps.append(_passwords.leaves(app))
+            steps.append((app["name"], _passwords.leaves(app)))
         if app["name"] not in paged:
-            steps.append(_error_pages.leaves(app))
+            steps.append((app["name"], _error_pages.leaves(app)))
     return steps
 
 

@@ -15,7 +15,7 @@ from ansible_collections.asgi.host.plugins.module_utils._contract.release import
 from ansible_collections.asgi.host.plugins.module_utils._release import assets, paths
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
 from ansible_collections.asgi.host.plugins.plugin_utils import _stages
-from ansible_collections.asgi.host.plugins.plugin_utils._render import hidden_files
+from ansible_collections.asgi.host.plugins.plugin_utils._frontend import hidden_files
 from test_sites import host
 
 FOLDERS: list[StaticFolder] = [{"url": "/shop/static/", "path": "static"}]
@@ -246,5 +246,5 @@ def test_links_are_looked_at_from_what_is_roots(path: str, links: str) -> None:
     ],
 )
 def test_hidden_files_by_what_comes_after_the_url(url: str, asked: str, hidden: bool) -> None:
-    pattern = hidden_files(url, {"root_path": "/shop"}).strip('"')
+    pattern = hidden_files(f"/shop{url}").strip('"')
     assert bool(re.search(pattern, asked)) is hidden

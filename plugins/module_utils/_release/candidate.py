@@ -156,7 +156,6 @@ class Candidate:
             _progress.step("build_hooks", app=self.release.app.name)
             self._run_build_hooks()
         self._must_hold_the_app(root)
-        frontends.must_hold_pages(self.release, self.spec["static"])
         if not self.live:
             build.compile_source(self.release, shop)
             shop.close()

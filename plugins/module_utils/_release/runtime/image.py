@@ -14,7 +14,7 @@ from ... import _progress
 from ..._contract.ledger import LedgerEntry
 from ..._contract.release import AppPrivate, Login, ReleaseSpec
 from ..._files import gid_of, uid_of
-from .. import ledger, tree
+from .. import frontends, ledger, tree
 from ..build import Tools
 from ..gate import Gate
 from ..images import cleanup, container, names, source
@@ -93,6 +93,7 @@ class ImageRuntime:
         release = candidate.release
         _progress.step("image", app=self.app.name)
         source.make(release, self.spec, archive, tools, self._login, self._resolved_digest)
+        frontends.must_hold_pages(release, self.spec["static"])
         candidate.put_texts()
         ledger.update(release, state=ledger.BUILT, locked="", source_stamp=tree.stamp(release.source))
 
