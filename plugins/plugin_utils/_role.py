@@ -105,6 +105,7 @@ class Role:
                 for name, project in self.projects.items()
                 for problem in project.problems
             ]
+            or _inspection.without_key(self.apps, self.projects, given.get("package_index_logins") or {})
         )
 
     @property
@@ -123,7 +124,9 @@ class Role:
         """What the host is asked about itself."""
         return {
             "packages": _stages.packages(
-                self.apps, self.variables["build_packages"], proxy=self.variables["proxy"]
+                self.apps,
+                [*self.variables["build_packages"], *(["git"] if self._fetches() else [])],
+                proxy=self.variables["proxy"],
             ),
             "interpreters": _preflight.interpreters(self.apps),
             "folders": _preflight.mounts(self.apps),
@@ -131,6 +134,10 @@ class Role:
             "names": sorted(app["name"] for app in _stages.present(self.apps)),
             **({"wheels": _stages.WHEELS} if self.variables["wheels"] else {}),
         }
+
+    def _fetches(self) -> bool:
+        """Whether a requirement comes from a repository, for which uv needs git."""
+        return any(_inspection.repositories(app, self.projects) for app in _stages.present(self.apps))
 
     def host_problems(self, host: dict[str, Any]) -> list[str]:
         """What keeps a host with these facts from it."""

@@ -19,6 +19,7 @@ from typing import Any
 from .. import _progress
 from .._private import without_passwords
 from .._process import CommandError, run
+from .._toml import Table
 from .._trees import TreeError
 from . import indexes, ledger, own_version, requirements, tree
 from .inputs import BuildError, Inputs, wheel_path
@@ -494,10 +495,10 @@ def _bring_backend(tools: Tools, project: Path) -> None:
     needs = ["setuptools>=40.8.0"]
     with contextlib.suppress(CommandError, tomllib.TOMLDecodeError):
         relative = (project / "pyproject.toml").relative_to(tools.workshop.scratch)
-        said = (
-            tomllib.loads(tools.workshop.read(str(relative))).get("build-system", {}).get("requires", needs)
+        table = Table("pyproject.toml", tomllib.loads(tools.workshop.read(str(relative)))).table(
+            "build-system"
         )
-        needs = [str(each) for each in said]
+        needs = table.texts("requires") if "requires" in table else needs
     if not needs:
         return
     wanted = tools.workshop.write("backend.txt", "".join(f"{line}\n" for line in needs))

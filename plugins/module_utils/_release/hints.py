@@ -146,12 +146,28 @@ def _of_run(text: str, spec: Mapping[str, Any]) -> str:
 
 
 def _of_build(text: str) -> str:
+    return _of_asking(text) or _of_toolchain(text) or _of_index(text)
+
+
+def _of_index(text: str) -> str:
+    # A hook or the app may say the same of its database.
+    if NO_INDEX.search(text):
+        return (
+            "The package index cannot be reached from the host: try again when it is up, or name another with "
+            "asgi_host_package_index.\n"
+        )
+    return ""
+
+
+def _of_asking(text: str) -> str:
+    """What git and indexes want to know."""
     if NO_GIT.search(text):
         return "A requirement comes from a repository (git+https), and the host has no git: set packages: [git].\n"
     if GIT_FAILED.search(text):
         return (
             "git could not get a requirement from its repository: check its address and version, that the host reaches "
-            "it, and that it asks for no password.\n"
+            "it, and that it asks for no password "
+            "(one that does gets it from asgi_host_package_index_logins, by its host).\n"
         )
     if NO_VERSION.search(text):
         return (
@@ -163,14 +179,6 @@ def _of_build(text: str) -> str:
         return (
             "An index asks for a login: give it in asgi_host_package_index_logins, by the index's name or host, or that of "
             "the usual index in the address asgi_host_package_index.\n"
-        )
-    if toolchain := _of_toolchain(text):
-        return toolchain
-    # A hook or the app may say the same of its database.
-    if NO_INDEX.search(text):
-        return (
-            "The package index cannot be reached from the host: try again when it is up, or name another with "
-            "asgi_host_package_index.\n"
         )
     return ""
 
