@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils import _versions
 from ansible_collections.asgi.host.plugins.module_utils._release import inputs, locks, poetry, requirements
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table, UnreadableError
-from ansible_collections.asgi.host.plugins.plugin_utils import _stale
+from ansible_collections.asgi.host.plugins.plugin_utils import _parsed, _stale
 
 # Files of conda, which brings packages that are not Python's.
 CONDA = ("environment.yml", "environment.yaml", "conda-lock.yml", "pixi.lock", "pixi.toml")
@@ -103,7 +103,7 @@ class _Reader:
                 "source.requirements, or leave source.member out"
             )
         elif member:
-            place = inputs.member_of(Table("uv.lock", requirements.table_of(path)), member)
+            place = inputs.member_of(_parsed.table(path), member)
             pyproject = _pyproject(home / place)
         if foreign or path.name == "uv.lock":
             self._locked(path, pyproject, groups, extras, place)
@@ -127,11 +127,11 @@ class _Reader:
                 "source.requirements (pyproject.toml: the newest versions that fit)"
             )
         if path.name != "uv.lock":
-            known = locks.read(path, groups, extras)
+            known = locks.read(path, groups, extras, table=_stale.table_of(path))
             self._come_from(*known.wanted, *known.versions)
         if path.name == "Pipfile.lock":
             return
-        locked = Table(path.name, requirements.table_of(path))
+        locked = _parsed.table(path)
         if path.name == "uv.lock":
             addresses = (package.table("source").text("git") for package in locked.tables("package"))
             self._come_from(*(f"git+{address}" for address in addresses if address))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import tracebacks
-from .build import BuildError
+from .inputs import BuildError
 from .paths import App
 
 # How uv, pip and the resolver of names say that an index cannot be reached.
@@ -113,6 +113,11 @@ def _of_both(error: BaseException, text: str, app: App, server: str) -> str:
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         free = shutil.disk_usage(app.root).free // 1_000_000
         return f"The disk is full ({free} MB free below {app.root}): make room, or lower keep_releases.\n"
+    if NO_MEMORY.search(text) and isinstance(error, BuildError):
+        return (
+            "A build has three quarters of the host's memory, and that, or what was left of it, was too little: use a host with "
+            "more, or a version of the package that has a wheel.\n"
+        )
     if NO_MEMORY.search(text):
         return (
             "The host, or sandbox.memory_max, has too little memory for it: raise the limit, lower workers, or set "

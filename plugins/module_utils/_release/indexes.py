@@ -154,7 +154,7 @@ def environment(logins: Mapping[str, Mapping[str, str]], addresses: Iterable[str
         variable = re.sub(r"[^A-Z0-9]", "_", name.upper())
         found[f"UV_INDEX_{variable}_USERNAME"] = str(login.get("username", ""))
         found[f"UV_INDEX_{variable}_PASSWORD"] = str(login.get("password", ""))
-    own = [with_login(url, login) for url in addresses if (login := login_of(url, logins))]
+    own = [with_login(url, found_login) for url in addresses if (found_login := login_of(url, logins))]
     rewritten = [
         (f"url.{with_login(f'{scheme}://{host}/', login)}.insteadOf", f"{instead}{host}/")
         for host, login in logins.items()
