@@ -16,6 +16,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _doors,
     _handover,
     _inspection,
+    _logins,
     _outcome,
     _preflight,
     _pythons,
@@ -91,6 +92,7 @@ class Role:
                 f"asgi_host_https_port: {port!r} is not a port; give one from 1 to 65535, such as 8443"
             )
         found += _pythons.problems(given["python_mirror"], given["python_downloads"])
+        found += _logins.problems(given.get("package_index_logins") or {})
         return (
             found
             or _preflight.controller_problems(self.apps, self.bases, given["ca_file"])

@@ -11,6 +11,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release import indexes,
 from ansible_collections.asgi.host.plugins.module_utils._release.indexes import Index
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table, UnreadableError
+from ansible_collections.asgi.host.plugins.plugin_utils import _logins
 
 TORCH = Index("torch", "https://torch.test/whl/cpu", explicit=True)
 OURS = Index("ours", "https://ours.test/simple")
@@ -105,6 +106,29 @@ def test_logins() -> None:
     assert indexes.with_login("https://old@h.test:8443/s", {"username": "a b", "password": "p@/"}) == (
         "https://a%20b:p%40%2F@h.test:8443/s"
     )
+
+
+def test_builds_get_the_logins_that_they_need() -> None:
+    login = {"username": "x", "password": "y"}
+    logins = dict.fromkeys(["torch", "ours.test", "git.test", "other", "other.test"], login)
+    texts = ["a @ git+https://git.test/a.git", "--extra-index-url https://ours.test/simple"]
+    assert list(indexes.needed(logins, [TORCH], texts)) == ["torch", "ours.test", "git.test"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x",
+        {"a": "b"},
+        {"a": {"username": "x"}},
+        {"a": {"username": "x", "password": 7}},
+        {"a": {"username": "x", "password": ""}},
+    ],
+)
+def test_login_that_is_none(value: object) -> None:
+    (problem,) = _logins.problems(value)
+    assert problem.startswith("asgi_host_package_index_logins")
+    assert _logins.problems({"a": {"username": "x", "password": "y"}}) == []
 
 
 def test_version_that_a_build_is_told() -> None:

@@ -198,6 +198,7 @@ def make(
             },
             own_version=own_version.variables(told.get("version") or {}, alone=True),
             addresses=tuple(indexes.addresses(wanted.options)),
+            logins=indexes.needed(tools.logins, inputs.indexes, [*wanted.texts, *inputs.lines]),
         )
         pins, own = spec["server_pins"], spec["server_requirements"]
         oldest = OLDEST_MANAGER if spec["server"] == "uvicorn" else OLDEST_SERVER

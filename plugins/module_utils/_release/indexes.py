@@ -170,6 +170,17 @@ def environment(logins: Mapping[str, Mapping[str, str]], addresses: Iterable[str
     }
 
 
+def needed(
+    logins: Mapping[str, Mapping[str, str]], known: Iterable[Index], texts: Iterable[str]
+) -> dict[str, Mapping[str, str]]:
+    """The logins of those indexes and hosts that an app names; builds of others do not get them."""
+    names = {
+        name for each in known for name in (each.name, urlsplit(each.url).netloc, urlsplit(each.url).hostname)
+    }
+    said = "\n".join(texts)
+    return {name: login for name, login in logins.items() if name in names or ("." in name and name in said)}
+
+
 def login_of(url: str, logins: Mapping[str, Mapping[str, str]]) -> Mapping[str, str] | None:
     """The login of an address, by its host, with the port or without."""
     parts = urlsplit(url)
