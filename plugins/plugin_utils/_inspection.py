@@ -15,7 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
+from ansible_collections.asgi.host.plugins.module_utils._release import indexes
 from ansible_collections.asgi.host.plugins.plugin_utils import (
     _controller,
     _origins,
@@ -43,6 +46,27 @@ def projects(
             if project := _of(app, bases, read_key):
                 found[app["name"]] = project
     return found
+
+
+def repositories(app: Mapping[str, Any], found: Mapping[str, Project]) -> list[str]:
+    """The addresses of git that an app's requirements come from; ``found`` is what projects() has found."""
+    lines = [*app["requirements"], *(app["source"].get("package") or [])]
+    known = found[app["name"]].repositories if app["name"] in found else ()
+    return [*known, *_project.repositories("\n".join(lines))]
+
+
+def without_key(
+    apps: list[dict[str, Any]], found: Mapping[str, Project], logins: Mapping[str, Any]
+) -> list[str]:
+    """The apps with a requirement that asks for a key of ssh, which builds do not have."""
+    return [
+        f"asgi_host_apps ({app['name']}): source: a requirement comes from {without_passwords(address)}, and builds have no "
+        f"key for ssh; give asgi_host_package_index_logins: {{{urlsplit(address).hostname}: {{username: …, password: …}}}} (a "
+        "token of the forge), by which it is fetched over https, or put it into the source or an index"
+        for app in _stages.present(apps)
+        for address in dict.fromkeys(repositories(app, found))
+        if address.startswith("ssh:") and not indexes.login_of(address, logins)
+    ]
 
 
 def _of(app: Mapping[str, Any], bases: list[str], read_key: Callable[[str], bytes]) -> Project | None:
@@ -83,6 +107,6 @@ def _read(path: Path) -> Project | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         needs = [Needs(each["where"], each["shown"], tuple(each["either"])) for each in found["pythons"]]
-        return Project(tuple(found["problems"]), tuple(needs), bool(found["git"]))
+        return Project(tuple(found["problems"]), tuple(needs), tuple(found["repositories"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils import _versions
 from ansible_collections.asgi.host.plugins.module_utils._release import inputs, locks, poetry, requirements
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table, UnreadableError
-from ansible_collections.asgi.host.plugins.plugin_utils import _stale
+from ansible_collections.asgi.host.plugins.plugin_utils import _parsed, _stale
 
 # Files of conda, which brings packages that are not Python's.
 CONDA = ("environment.yml", "environment.yaml", "conda-lock.yml", "pixi.lock", "pixi.toml")
@@ -27,6 +27,8 @@ OF_THE_SERVER = {"uvicorn", "gunicorn", "uvicorn_worker", "click", "h11", "httpt
                  "yaml", "watchfiles", "anyio", "idna"}  # fmt: skip
 # The minor versions of Python 3 that may be named as the fix.
 MINORS = range(9, 20)
+# A requirement that comes from a repository.
+REPOSITORY = re.compile(r"\bgit\+([a-z]+://[^\s;\"',]+)")
 MIRROR = "https://github.com/astral-sh/python-build-standalone/releases/download"
 
 
@@ -51,8 +53,8 @@ class Project:
     problems: tuple[str, ...] = ()
     """What keeps it from being built, each with the key of the app that it is about."""
     pythons: tuple[Needs, ...] = ()
-    git: bool = False
-    """Whether a dependency comes from a repository of git."""
+    repositories: tuple[str, ...] = ()
+    """The addresses of git that dependencies come from."""
 
 
 @dataclass
@@ -61,6 +63,7 @@ class _Reader:
     app: Mapping[str, Any]
     problems: list[str] = field(default_factory=list)
     pythons: list[Needs] = field(default_factory=list)
+    repositories: set[str] = field(default_factory=set)
 
     def read(self) -> Project:
         given = self.app["source"]
@@ -80,7 +83,7 @@ class _Reader:
         return self._done()
 
     def _done(self) -> Project:
-        return Project(tuple(self.problems), tuple(self.pythons))
+        return Project(tuple(self.problems), tuple(self.pythons), tuple(sorted(self.repositories)))
 
     def _read(self, path: Path | None) -> None:
         given = self.app["source"]
@@ -100,12 +103,15 @@ class _Reader:
                 "source.requirements, or leave source.member out"
             )
         elif member:
-            place = inputs.member_of(Table("uv.lock", requirements.table_of(path)), member)
+            place = inputs.member_of(_parsed.table(path), member)
             pyproject = _pyproject(home / place)
         if foreign or path.name == "uv.lock":
             self._locked(path, pyproject, groups, extras, place)
-        elif path.name == "requirements.txt" or path.suffix == ".txt":
-            requirements.read([path])
+        elif path.suffix not in (".py", ".cfg"):
+            self._come_from(*requirements.read([path]).texts)
+            sources = pyproject.table("tool", "uv", "sources")
+            said = (each for name in sources for each in sources.tables(name))
+            self._come_from(*(f"git+{each.text('git')}" for each in said if "git" in each))
         self._range(pyproject, home)
         self._named_python(home)
 
@@ -120,11 +126,20 @@ class _Reader:
                 f"{'; '.join(found[:3])}{more}. Write it anew ({command}) and deploy that, or name another file in "
                 "source.requirements (pyproject.toml: the newest versions that fit)"
             )
+        if path.name != "uv.lock":
+            known = locks.read(path, groups, extras, table=_stale.table_of(path))
+            self._come_from(*known.wanted, *known.versions)
         if path.name == "Pipfile.lock":
             return
-        locked = Table(path.name, requirements.table_of(path))
+        locked = _parsed.table(path)
+        if path.name == "uv.lock":
+            addresses = (package.table("source").text("git") for package in locked.tables("package"))
+            self._come_from(*(f"git+{address}" for address in addresses if address))
         if text := locked.text("requires-python"):
             self._needs(f"requires-python of {path.name}", text)
+
+    def _come_from(self, *texts: str) -> None:
+        self.repositories.update(address for text in texts for address in repositories(text))
 
     def _range(self, pyproject: Table, home: Path) -> None:
         """The range of Pythons that the project names."""
@@ -174,6 +189,11 @@ class _Reader:
                 f"source: it names no dependency (it has none of {', '.join(requirements.USUAL)}), and the app imports "
                 f"{', '.join(lacking)}; add a file that names them, name it in source.requirements, or set requirements"
             )
+
+
+def repositories(text: str) -> list[str]:
+    """The addresses of git in requirements."""
+    return [match[1] for match in REPOSITORY.finditer(text)]
 
 
 def read(source: Path, app: Mapping[str, Any]) -> Project:

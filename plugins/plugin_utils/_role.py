@@ -18,6 +18,7 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _doors,
     _handover,
     _inspection,
+    _logins,
     _outcome,
     _own_tasks,
     _preflight,
@@ -98,6 +99,7 @@ class Role:
         found += _pythons.problems(given["python_mirror"], given["python_downloads"])
         found += self._own[1]
         found += self._template_problems()
+        found += _logins.problems(given.get("package_index_logins") or {})
         return (
             found
             or _preflight.controller_problems(self.apps, self.bases, given["ca_file"])
@@ -112,6 +114,7 @@ class Role:
                 for name, project in self.projects.items()
                 for problem in project.problems
             ]
+            or _inspection.without_key(self.apps, self.projects, given.get("package_index_logins") or {})
         )
 
     @property
@@ -162,7 +165,9 @@ class Role:
         """What the host is asked about itself."""
         return {
             "packages": _stages.packages(
-                self.apps, self.variables["build_packages"], proxy=self.variables["proxy"]
+                self.apps,
+                [*self.variables["build_packages"], *(["git"] if self._fetches() else [])],
+                proxy=self.variables["proxy"],
             ),
             "interpreters": _preflight.interpreters(self.apps),
             "folders": _preflight.mounts(self.apps),
@@ -171,6 +176,10 @@ class Role:
             "names": sorted(app["name"] for app in _stages.present(self.apps)),
             **({"wheels": _stages.WHEELS} if self.variables["wheels"] else {}),
         }
+
+    def _fetches(self) -> bool:
+        """Whether a requirement comes from a repository, for which uv needs git."""
+        return any(_inspection.repositories(app, self.projects) for app in _stages.present(self.apps))
 
     def host_problems(self, host: dict[str, Any]) -> list[str]:
         """What keeps a host with these facts from it."""

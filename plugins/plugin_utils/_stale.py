@@ -14,6 +14,7 @@ from pathlib import Path
 from ansible_collections.asgi.host.plugins.module_utils._release import locks, poetry, requirements
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import canonical
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table
+from ansible_collections.asgi.host.plugins.plugin_utils import _parsed
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -36,6 +37,11 @@ MACHINES: list[dict[str, str]] = [
 ]
 
 
+def table_of(lock: Path) -> Table | None:
+    """A lock in TOML, parsed. Raises UnreadableError."""
+    return None if lock.name == "Pipfile.lock" else _parsed.table(lock)
+
+
 def reasons(
     lock: Path, pyproject: Table, groups: Sequence[str], extras: Sequence[str], place: str
 ) -> list[str]:
@@ -44,7 +50,7 @@ def reasons(
     Raises UnreadableError.
     """
     if lock.name == "uv.lock":
-        return list(_of_uv(Table("uv.lock", requirements.table_of(lock)), pyproject, groups, extras, place))
+        return list(_of_uv(_parsed.table(lock), pyproject, groups, extras, place))
     return list(_of_another(lock, pyproject, groups, extras))
 
 
@@ -67,7 +73,7 @@ def _of_uv(
         *locks.of_extras(project, extras),
         *locks.of_groups(pyproject, groups),
     ]
-    for wanted in _parsed(lines):
+    for wanted in _requirements(lines):
         name = canonical(wanted.name)
         if name not in known:
             yield f"it does not know the dependency {wanted.name}"
@@ -93,7 +99,7 @@ def _versions(packages: Iterable[Table]) -> dict[str, list[str]]:
 
 
 def _of_another(lock: Path, pyproject: Table, groups: Sequence[str], extras: Sequence[str]) -> Iterator[str]:
-    locked = locks.read(lock, groups, extras)
+    locked = locks.read(lock, groups, extras, table=table_of(lock))
     versions: dict[str, list[str]] = {}
     for line in [*locked.versions, *locked.wanted]:
         name, sign, version = line.partition(" ")[0].partition("==")
@@ -104,7 +110,7 @@ def _of_another(lock: Path, pyproject: Table, groups: Sequence[str], extras: Seq
         lines = _of_pipfile(lock.with_name("Pipfile"), groups)
     elif lock.name not in locks.COMMANDS:
         lines = pyproject.table("project").texts("dependencies")
-    for wanted in _parsed(lines):
+    for wanted in _requirements(lines):
         if not any(wanted.marker is None or wanted.marker.evaluate(machine) for machine in MACHINES):
             continue
         name = canonical(wanted.name)
@@ -145,14 +151,14 @@ def _of_poetry(
                 _fits(each, either) for each in has for either in poetry.specifiers(constraint)
             ):
                 yield f"it has {name} {', '.join(has)}, and {constraint} is asked for"
-    metadata = Table("poetry.lock", requirements.table_of(lock)).table("metadata")
+    metadata = _parsed.table(lock).table("metadata")
     yield from _other_pythons(
         metadata.text("python-versions"),
         poetry.python_of(pyproject) or pyproject.table("project").text("requires-python"),
     )
 
 
-def _parsed(lines: Iterable[str]) -> Iterator[Requirement]:
+def _requirements(lines: Iterable[str]) -> Iterator[Requirement]:
     for line in lines:
         try:
             yield Requirement(line.partition(" --hash")[0])

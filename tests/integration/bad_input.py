@@ -890,6 +890,19 @@ CASES: list[Case] = [
         reload=True,
         source={"git": {"repo": "x"}},
     ),
+    _one(
+        "member",
+        ("source.member: 7 is not the name of a workspace's member",),
+        source={"path": "x", "member": 7},
+    ),
+    _one(
+        "install",
+        ("source.install: 'never' is neither true nor false",),
+        source={"path": "x", "install": "never"},
+    ),
+    _one("build_env", ("build_env.CFLAGS: a list",), build_env={"CFLAGS": ["-O2"]}),
+    _one("build_env name", ("build_env", "A-B"), build_env={"A-B": "x"}),
+    _image("with build_env", {"name": NAMED}, "build_env", "build_args", build_env={"A": "x"}),
     _one("mount without reload", ("source.mount:", "set reload: true"), source={"mount": "/vagrant/shop"}),
     _one(
         "mount relative",

@@ -13,6 +13,7 @@ import re
 import subprocess
 import tarfile
 import threading
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -353,13 +354,53 @@ def test_project_with_extras_and_groups(project: Shop, locked: bool) -> None:
 def test_lock_that_does_not_fit_the_interpreter(project: Shop) -> None:
     before = project.answers()
     lock(project)
-    path = project.source / "uv.lock"
-    path.write_text(
-        re.sub(r'^requires-python = ".*"', 'requires-python = ">=3.14"', path.read_text(), flags=re.MULTILINE)
-    )
+    for path in (project.source / "uv.lock", project.source / "pyproject.toml"):
+        text = re.sub(
+            r'^requires-python = ".*"', 'requires-python = ">=3.14"', path.read_text(), flags=re.MULTILINE
+        )
+        path.write_text(text)
     message = project.failed(project.deploy(source={"path": str(project.source)}))
-    assert "uv.lock needs Python >=3.14, and the app would run on 3." in message
+    assert (
+        "python: the project is for Python >=3.14 (requires-python of uv.lock), and the app would run on 3."
+        in message
+    )
+    assert 'python: "3.14" and asgi_host_python_mirror' in message
     unchanged(project, before)
+
+
+def as_of_poetry(lock: str, **other: str) -> str:
+    """A poetry.lock with what a uv.lock holds; of the projects in ``other`` another version, without hashes."""
+    text = ""
+    for package in tomllib.loads(lock)["package"]:
+        name = package["name"]
+        if "registry" not in package["source"] or f'name = "{name}"' in text:
+            continue
+        files = [] if name in other else [file["hash"] for file in package["wheels"]]
+        listed = ", ".join(f'{{hash = "{each}"}}' for each in files)
+        version = other.get(name, package["version"])
+        text += f'[[package]]\nname = "{name}"\nversion = "{version}"\nfiles = [{listed}]\n'
+    return text
+
+
+def test_lock_of_another_tool(project: Shop) -> None:
+    """What poetry.lock says is installed, and one that is older than its project is refused."""
+    lock(project)
+    path = project.source / "poetry.lock"
+    path.write_text(as_of_poetry((project.source / "uv.lock").read_text(), idna="3.10"))
+    (project.source / "uv.lock").unlink()
+    source = {"path": str(project.source)}
+    try:
+        version = project.new_version()
+        project.succeeded(project.deploy(source=source))
+        before = project.answers()
+        assert before["version"] == version
+        assert "idna==3.10\n" in project.target.run(f"cat /srv/asgi/{APP}/current/requirements.lock")
+        path.write_text(path.read_text().replace('"fastapi"', '"another"'))
+        message = project.failed(project.deploy(source=source))
+        assert "poetry.lock is older than pyproject.toml: it does not know the dependency fastapi" in message
+        unchanged(project, before)
+    finally:
+        path.unlink()
 
 
 def test_hashes_of_requirements_are_enforced(shop: Shop) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from .. import _progress
 from .._private import without_passwords
 from .._process import CommandError, run
+from .._toml import Table
 from .._trees import TreeError
 from . import indexes, ledger, own_version, requirements, tree
 from .inputs import BuildError, Inputs, wheel_path
@@ -198,6 +199,7 @@ def make(
             },
             own_version=own_version.variables(version, alone=True),
             addresses=tuple(indexes.addresses(wanted.options)),
+            logins=indexes.needed(tools.logins, inputs.indexes, [*wanted.texts, *inputs.lines]),
         )
         pins, own = spec["server_pins"], spec["server_requirements"]
         oldest = OLDEST_MANAGER if spec["server"] == "uvicorn" else OLDEST_SERVER
@@ -499,10 +501,10 @@ def _bring_backend(tools: Tools, project: Path) -> None:
     needs = ["setuptools>=40.8.0"]
     with contextlib.suppress(CommandError, tomllib.TOMLDecodeError):
         relative = (project / "pyproject.toml").relative_to(tools.workshop.scratch)
-        said = (
-            tomllib.loads(tools.workshop.read(str(relative))).get("build-system", {}).get("requires", needs)
+        table = Table("pyproject.toml", tomllib.loads(tools.workshop.read(str(relative)))).table(
+            "build-system"
         )
-        needs = [str(each) for each in said]
+        needs = table.texts("requires") if "requires" in table else needs
     if not needs:
         return
     wanted = tools.workshop.write("backend.txt", "".join(f"{line}\n" for line in needs))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .._contract.release import ReleaseSpec
 from . import tracebacks
-from .build import BuildError
+from .inputs import BuildError
 from .paths import App
 
 # How uv, pip and the resolver of names say that an index cannot be reached.
@@ -112,6 +112,11 @@ def _of_both(error: BaseException, text: str, app: App, server: str) -> str:
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         free = shutil.disk_usage(app.root).free // 1_000_000
         return f"The disk is full ({free} MB free below {app.root}): make room, or lower keep_releases.\n"
+    if NO_MEMORY.search(text) and isinstance(error, BuildError):
+        return (
+            "A build has three quarters of the host's memory, and that, or what was left of it, was too little: use a host with "
+            "more, or a version of the package that has a wheel.\n"
+        )
     if NO_MEMORY.search(text):
         return (
             "The host, or sandbox.memory_max, has too little memory for it: raise the limit, lower workers, or set "
@@ -145,12 +150,28 @@ def _of_run(text: str, spec: ReleaseSpec | None) -> str:
 
 
 def _of_build(text: str) -> str:
+    return _of_asking(text) or _of_toolchain(text) or _of_index(text)
+
+
+def _of_index(text: str) -> str:
+    # A hook or the app may say the same of its database.
+    if NO_INDEX.search(text):
+        return (
+            "The package index cannot be reached from the host: try again when it is up, or name another with "
+            "asgi_host_package_index.\n"
+        )
+    return ""
+
+
+def _of_asking(text: str) -> str:
+    """What git and indexes want to know."""
     if NO_GIT.search(text):
         return "A requirement comes from a repository (git+https), and the host has no git: set packages: [git].\n"
     if GIT_FAILED.search(text):
         return (
             "git could not get a requirement from its repository: check its address and version, that the host reaches "
-            "it, and that it asks for no password.\n"
+            "it, and that it asks for no password "
+            "(one that does gets it from asgi_host_package_index_logins, by its host).\n"
         )
     if NO_VERSION.search(text):
         return (
@@ -162,14 +183,6 @@ def _of_build(text: str) -> str:
         return (
             "An index asks for a login: give it in asgi_host_package_index_logins, by the index's name or host, or that of "
             "the usual index in the address asgi_host_package_index.\n"
-        )
-    if toolchain := _of_toolchain(text):
-        return toolchain
-    # A hook or the app may say the same of its database.
-    if NO_INDEX.search(text):
-        return (
-            "The package index cannot be reached from the host: try again when it is up, or name another with "
-            "asgi_host_package_index.\n"
         )
     return ""
 

@@ -144,19 +144,47 @@ def addresses(options: Iterable[str]) -> list[str]:
 
 
 def environment(logins: Mapping[str, Mapping[str, str]], addresses: Iterable[str]) -> dict[str, str]:
-    """The variables by which uv gets the ``logins`` of indexes, by the index's name or host.
+    """The variables by which uv and git get ``logins``, by the name of an index or the host of an index or a forge.
 
-    ``addresses`` are those of indexes without a name: of the options of requirement files.
+    ``addresses`` are those of indexes without a name: of the options of requirement files. What git would fetch from such a
+    host by ssh comes by https as well.
     """
     found = {}
     for name, login in logins.items():
         variable = re.sub(r"[^A-Z0-9]", "_", name.upper())
         found[f"UV_INDEX_{variable}_USERNAME"] = str(login.get("username", ""))
         found[f"UV_INDEX_{variable}_PASSWORD"] = str(login.get("password", ""))
-    own = [
-        with_login(url, logins[host]) for url in addresses if (host := urlsplit(url).hostname or "") in logins
+    own = [with_login(url, found_login) for url in addresses if (found_login := login_of(url, logins))]
+    rewritten = [
+        (f"url.{with_login(f'{scheme}://{host}/', login)}.insteadOf", f"{instead}{host}/")
+        for host, login in logins.items()
+        if "." in host
+        for scheme, instead in (("https", "https://"), ("https", "ssh://git@"), ("http", "http://"))
     ]
-    return {**found, **({"UV_INDEX": " ".join(dict.fromkeys(own))} if own else {})}
+    for number, (key, value) in enumerate(rewritten):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return {
+        **found,
+        **({"GIT_CONFIG_COUNT": str(len(rewritten)), "GIT_TERMINAL_PROMPT": "0"} if rewritten else {}),
+        **({"UV_INDEX": " ".join(dict.fromkeys(own))} if own else {}),
+    }
+
+
+def needed(
+    logins: Mapping[str, Mapping[str, str]], known: Iterable[Index], texts: Iterable[str]
+) -> dict[str, Mapping[str, str]]:
+    """The logins of those indexes and hosts that an app names; builds of others do not get them."""
+    names = {
+        name for each in known for name in (each.name, urlsplit(each.url).netloc, urlsplit(each.url).hostname)
+    }
+    said = "\n".join(texts)
+    return {name: login for name, login in logins.items() if name in names or ("." in name and name in said)}
+
+
+def login_of(url: str, logins: Mapping[str, Mapping[str, str]]) -> Mapping[str, str] | None:
+    """The login of an address, by its host, with the port or without."""
+    parts = urlsplit(url)
+    return logins.get(parts.netloc.rpartition("@")[2]) or logins.get(parts.hostname or "")
 
 
 def with_login(url: str, login: Mapping[str, str]) -> str:

@@ -59,14 +59,18 @@ def is_foreign(path: Path) -> bool:
     return path.name in READERS or bool(re.fullmatch(r"pylock\.([^.]+\.)?toml", path.name))
 
 
-def read(path: Path, groups: Sequence[str], extras: Sequence[str], within: Sequence[Path] = ()) -> Locked:
-    """What a lock says, for the project in its folder. Raises UnreadableError."""
+def read(
+    path: Path,
+    groups: Sequence[str],
+    extras: Sequence[str],
+    within: Sequence[Path] = (),
+    table: Table | None = None,
+) -> Locked:
+    """What a lock says, for the project in its folder; ``table`` is its content, if known. Raises UnreadableError."""
     reader = READERS.get(path.name, _pylock)
-    table = (
-        _json(path, within)
-        if path.name == "Pipfile.lock"
-        else Table(path.name, requirements.table_of(path, within))
-    )
+    if path.name == "Pipfile.lock":
+        table = _json(path, within)
+    table = table or Table(path.name, requirements.table_of(path, within))
     file = path.parent / "pyproject.toml"
     pyproject = requirements.table_of(file, within) if file.is_file() else {}
     return reader(table, Table("pyproject.toml", pyproject), groups, extras)

@@ -76,6 +76,11 @@ SANDBOX = (
     "TemporaryFileSystem=/run:ro",
     "BindReadOnlyPaths=-/run/systemd/resolve -/run/resolvconf -/run/NetworkManager/resolv.conf -/run/nscd",
     "TemporaryFileSystem=/var/cache/asgi:ro",
+    # Memory that is shared by name is seen by every process of the host.
+    "TemporaryFileSystem=/dev/shm:mode=1777,nosuid,nodev",
+    # What serves keeps a quarter of the host's memory; of a build that takes more, one process ends and says so.
+    "MemoryMax=75%",
+    "OOMPolicy=continue",
     "KillMode=control-group",
     "KillSignal=SIGKILL",
     "TimeoutStopSec=10",
