@@ -211,11 +211,11 @@ def test_member_of_a_workspace(tmp_path: Path) -> None:
 
 def test_what_an_app_does_not_choose_is_no_part_of_its_release() -> None:
     source: dict[str, Any] = {"member": None, "install": True}
-    assert inputs.choices({"source": source, "build": {"version": {"name": "a", "version": "1"}}}) == []
+    assert inputs.choices({"source": source, "own_version": {"name": "a", "version": "1"}}) == []
     assert inputs.choices({"source": {}}) == []
     for spec in (
         {"source": {"member": "a"}},
         {"source": {"install": False}},
-        {"source": {}, "build": {"env": {"A": "1"}}},
+        {"source": {}, "build_env": {"A": "1"}},
     ):
         assert inputs.choices(spec)
