@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import hosts
+import hosting.record
 from client import Door
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,7 +73,7 @@ class Ground:
         source: Path = HERE / "app",
         module: str = "work",
     ) -> None:
-        found = hosts.load(host)
+        found = hosting.record.load(host)
         if found is None:
             raise RuntimeError(f"{host} is not up: run `tools/hosts.py up {host} --suite trixie`")
         self.host, self.folder, self.ssh_config = host, folder, found.folder / "ssh_config"

@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import hosts
-from hosts import HostError
+from hosting import common, image, record
+from hosting.common import HostError
 
 SUITE = "trixie"
 NAME = "python:3.13-slim"
@@ -44,7 +44,7 @@ print(re.search(rf'^\\s*"{name}"\\s*=\\s*"(.+)"', text, re.M).group(1) + ":" + t
 def recipe(output: Path) -> list[str]:
     """Return the mmdebstrap command that writes the image's root filesystem to ``output``."""
     argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-    argv += [f"--aptopt={option}" for option in hosts.apt_options()]
+    argv += [f"--aptopt={option}" for option in image.apt_options()]
     argv += [
         '--customize-hook=ln -s python3 "$1/usr/bin/python"',
         '--customize-hook=rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
@@ -54,25 +54,25 @@ def recipe(output: Path) -> list[str]:
         SUITE,
         str(output),
     ]
-    return [*argv, *hosts.apt_sources(SUITE)]
+    return [*argv, *image.apt_sources(SUITE)]
 
 
 def archive() -> Path:
     """Return the image's root filesystem, a tar in the cache; made once, in about a minute."""
     digest = hashlib.sha256(json.dumps(recipe(Path("x.tar"))).encode()).hexdigest()[:16]
-    folder = hosts.private_folder(hosts.cache() / "base-image")
+    folder = common.private_folder(common.cache() / "base-image")
     path = folder / f"{digest}.tar"
-    with hosts.lock("base-image"):
+    with common.lock("base-image"):
         if not path.is_file():
-            hosts.say("building the stand-in for a Python base image, once, in about a minute")
+            common.say("building the stand-in for a Python base image, once, in about a minute")
             started = time.monotonic()
             unfinished = folder / "unfinished.tar"
-            hosts.run(recipe(unfinished), seconds=900)
+            common.run(recipe(unfinished), seconds=900)
             for old in folder.glob("*.tar"):
                 if old != unfinished:
                     old.unlink()
             unfinished.replace(path)
-            hosts.say(f"it is ready after {time.monotonic() - started:.0f} s")
+            common.say(f"it is ready after {time.monotonic() - started:.0f} s")
     return path
 
 
@@ -81,7 +81,7 @@ def prepare(name: str) -> str:
 
     Raises HostError.
     """
-    inside = ["podman", "exec", "--interactive", hosts.container(name)]
+    inside = ["podman", "exec", "--interactive", record.container(name)]
     setup = (
         "command -v podman >/dev/null || { apt-get -q update && "
         "DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends podman crun; }\n"
@@ -89,9 +89,9 @@ def prepare(name: str) -> str:
         f"grep -qs {ISOLATION} /etc/environment || echo {ISOLATION} >> /etc/environment\n"
         "echo 'Defaults env_file=/etc/environment' > /etc/sudoers.d/asgi-test-host\n"
     )
-    hosts.run([*inside, "sh", "-ec", setup], stdin=NESTED, seconds=600)
-    full = hosts.run([*inside, "python3", "-c", FULL_NAME, NAME]).stdout.strip()
-    if hosts.run([*inside, "podman", "image", "exists", full], check=False).returncode == 0:
+    common.run([*inside, "sh", "-ec", setup], stdin=NESTED, seconds=600)
+    full = common.run([*inside, "python3", "-c", FULL_NAME, NAME]).stdout.strip()
+    if common.run([*inside, "podman", "image", "exists", full], check=False).returncode == 0:
         return full
     with archive().open("rb") as stream:
         done = subprocess.run(
@@ -116,4 +116,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    hosts.command(main, hosts.say)
+    common.command(main, common.say)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Print the figures of the code by which CONTRIBUTING.md says whether it becomes easier to read; of a commit, with its name."""
 
 from __future__ import annotations

@@ -28,8 +28,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hosting.common
+import hosting.image
+import hosting.record
 import hosts
-from hosts import LOGIN, SUITES, HostError, run
+from hosting.common import LOGIN, HostError, run
+from hosting.image import SUITES
 
 KERNEL = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
@@ -111,7 +115,7 @@ def unsupported() -> str:
 
 def images() -> Path:
     """Return the folder of the images."""
-    return hosts.private_folder(hosts.cache() / "machines" / "images")
+    return hosting.common.private_folder(hosting.common.cache() / "machines" / "images")
 
 
 def modules_version() -> str:
@@ -131,8 +135,8 @@ def additions() -> dict[str, str]:
         "etc/modules-load.d/asgi-host.conf": "ipv6\n",
         "etc/resolv.conf": Path("/etc/resolv.conf").read_text(encoding="utf-8"),
         "etc/fstab": "",
-        "root/.ssh/authorized_keys": hosts.ensure_key(),
-        f"home/{LOGIN}/.ssh/authorized_keys": hosts.ensure_key(),
+        "root/.ssh/authorized_keys": hosting.record.ensure_key(),
+        f"home/{LOGIN}/.ssh/authorized_keys": hosting.record.ensure_key(),
     }
 
 
@@ -147,7 +151,7 @@ def image_recipe(suite: str, staged: Path, output: Path) -> list[str]:
         f'chroot "$1" systemctl mask {" ".join(MASKED)}',
     ]
     more = [f"--include={','.join(PACKAGES)}", *(f"--customize-hook={hook}" for hook in hooks)]
-    return hosts.image_recipe(suite, *more, output=str(output))
+    return hosting.image.image_recipe(suite, *more, output=str(output))
 
 
 def build_image(suite: str) -> Path:
@@ -157,14 +161,14 @@ def build_image(suite: str) -> Path:
     authorities or name servers change.
     """
     recipe = image_recipe(suite, Path("staged"), Path("output"))
-    certificates = [path.read_text(encoding="utf-8") for path in hosts.local_certificates()]
+    certificates = [path.read_text(encoding="utf-8") for path in hosting.image.local_certificates()]
     whole = json.dumps([recipe, additions(), certificates, DISK])
     digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
     image = images() / f"{suite}-{digest}.img"
-    with hosts.lock(f"machine-image-{suite}"):
+    with hosting.common.lock(f"machine-image-{suite}"):
         if image.exists():
             return image
-        log = hosts.private_folder(hosts.cache() / "logs") / f"machine-image-{suite}.log"
+        log = hosting.common.private_folder(hosting.common.cache() / "logs") / f"machine-image-{suite}.log"
         say(f"building the disk of Debian {suite}, once, in about a minute (log: {log})")
         started = time.monotonic()
         scratch = images() / f".{suite}"
@@ -264,10 +268,10 @@ class Machine:
             "ansible_host": self.address,
             "ansible_port": 22,
             "ansible_user": LOGIN,
-            "ansible_ssh_private_key_file": str(hosts.key_file()),
+            "ansible_ssh_private_key_file": str(hosting.record.key_file()),
             "ansible_ssh_common_args": f"{options} -o IdentitiesOnly=yes",
             "ansible_control_path_dir": str(self.folder / "cp"),
-            **hosts.machine_settings(),
+            **hosting.record.machine_settings(),
         }
 
     def ssh(self, script: str, *, check: bool = True, seconds: float = 60) -> str:
@@ -278,7 +282,7 @@ class Machine:
 
 def machine_folder(name: str) -> Path:
     """Return the folder of one machine's files."""
-    return hosts.cache() / "machines" / "hosts" / name
+    return hosting.common.cache() / "machines" / "hosts" / name
 
 
 def load(name: str) -> Machine:
@@ -317,23 +321,23 @@ def free_link() -> int:
 
 def make(name: str, suite: str, like: str = "") -> Machine:
     """Make a machine that is off: its files and its link. Its disk comes when it is switched on first."""
-    with hosts.lock("machines"):
+    with hosting.common.lock("machines"):
         machine = Machine(name, suite, free_link(), like)
-        hosts.write(machine.folder / "machine.json", json.dumps(dataclasses.asdict(machine)) + "\n")
-    hosts.private_folder(machine.folder / "cp")
+        hosting.common.write(machine.folder / "machine.json", json.dumps(dataclasses.asdict(machine)) + "\n")
+    hosting.common.private_folder(machine.folder / "cp")
     if like:
         shutil.copy2(load(like).folder / "host_key.pub", machine.folder / "host_key.pub")
     else:
         image = build_image(suite)
         run(["cp", "--sparse=always", str(image), str(machine.disk)])
         key = run(["debugfs", "-R", "cat /etc/ssh/ssh_host_ed25519_key.pub", str(image)]).stdout
-        hosts.write(machine.folder / "host_key.pub", key)
+        hosting.common.write(machine.folder / "host_key.pub", key)
     kind, key = (machine.folder / "host_key.pub").read_text(encoding="utf-8").split()[:2]
-    hosts.write(machine.folder / "known_hosts", f"{name} {kind} {key}\n")
+    hosting.common.write(machine.folder / "known_hosts", f"{name} {kind} {key}\n")
     settings = {
         "HostName": machine.address,
         "User": "root",
-        "IdentityFile": hosts.key_file(),
+        "IdentityFile": hosting.record.key_file(),
         "IdentitiesOnly": "yes",
         "UserKnownHostsFile": machine.folder / "known_hosts",
         "HostKeyAlias": name,
@@ -343,13 +347,13 @@ def make(name: str, suite: str, like: str = "") -> Machine:
         "LogLevel": "ERROR",
     }
     lines = [f"Host {name}", *(f"  {key} {value}" for key, value in settings.items())]
-    hosts.write(machine.ssh_config, "\n".join(lines) + "\n")
+    hosting.common.write(machine.ssh_config, "\n".join(lines) + "\n")
     return machine
 
 
 def connect(machine: Machine) -> None:
     """Make a machine's tap device, and let its traffic out."""
-    with hosts.lock("machines"):
+    with hosting.common.lock("machines"):
         if not Path("/sys/class/net", machine.tap).exists():
             run(["ip", "tuntap", "add", "dev", machine.tap, "mode", "tap"])
             run(["ip", "address", "add", f"{machine.gateway}/30", "dev", machine.tap])
@@ -363,7 +367,7 @@ def connect(machine: Machine) -> None:
 
 def disconnect(machine: Machine) -> None:
     """Remove a machine's tap device, and with the last machine the rule that let traffic out."""
-    with hosts.lock("machines"):
+    with hosting.common.lock("machines"):
         run(["ip", "link", "delete", machine.tap], check=False)
         if not known():
             run(["iptables", "-t", "nat", "--delete", *MASQUERADE], check=False)
@@ -378,7 +382,7 @@ def power_on(machine: Machine) -> None:
     argv = [
         KERNEL, f"mem={MEMORY}", f"ubd0={disk}", "root=/dev/ubda", "rw", UNSYNCED,
         "con=null", "ssl=null", "con0=null,fd:1",
-        f"umid={machine.name}", f"uml_dir={hosts.private_folder(machine.folder / 'uml')}/", "noreboot",
+        f"umid={machine.name}", f"uml_dir={hosting.common.private_folder(machine.folder / 'uml')}/", "noreboot",
         f"vec0:transport=tap,ifname={machine.tap},depth=64,gro=1",
         f"systemd.hostname={machine.name}", f"asgi.link={machine.gateway},{machine.address}/30",
         "quiet",
@@ -586,4 +590,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    hosts.command(main, say)
+    hosting.common.command(main, say)

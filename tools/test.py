@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import hosts
 import machines
+from hosting.image import PREVIEW, SUITES
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -41,9 +41,9 @@ EVERYTHING = {"ASGI_TURNS": "all", "ASGI_CUTS": "all", "ASGI_CORES": "all"}
 MORE = {
     f"{scenario}-{suite}": (scenario, suite)
     for scenario, suite in (
-        ("default", hosts.PREVIEW),
-        ("door", hosts.PREVIEW),
-        ("collection", hosts.PREVIEW),
+        ("default", PREVIEW),
+        ("door", PREVIEW),
+        ("collection", PREVIEW),
         ("collection", "bookworm"),
     )
 }
@@ -202,14 +202,14 @@ def whole(wanted: Sequence[str]) -> list[Part]:
 def preparations(wanted: Sequence[str]) -> list[Part]:
     """Return what the wanted scenarios would otherwise wait for."""
     answer = []
-    suites = set(hosts.SUITES) if set(wanted) & (set(SCENARIOS) - {"powercut"}) else set()
+    suites = set(SUITES) if set(wanted) & (set(SCENARIOS) - {"powercut"}) else set()
     for name in set(wanted) & set(MORE):
         # The client is always of the newest release.
-        suites |= {hosts.SUITES[-1], MORE[name][1]}
+        suites |= {SUITES[-1], MORE[name][1]}
     for suite in sorted(suites):
         argv = (sys.executable, str(ROOT / "tools" / "hosts.py"), "image", suite, "--prepared")
         answer.append(Part("images", f"image {suite}", argv, counts=False))
-    if {"door", f"door-{hosts.PREVIEW}"} & set(wanted):
+    if {"door", f"door-{PREVIEW}"} & set(wanted):
         answer.append(Part("images", "scanners", (str(ROOT / "tools" / "setup"), "door"), counts=False))
     return answer
 
@@ -412,7 +412,7 @@ def bring(tools: str) -> bool:
 
 def clean_up(groups: Sequence[str]) -> None:
     """Remove hosts that a failed or interrupted scenario left behind."""
-    names = [f"{group}-{end}" for group in groups if group in SCENARIOS for end in (*hosts.SUITES, "client")]
+    names = [f"{group}-{end}" for group in groups if group in SCENARIOS for end in (*SUITES, "client")]
     for name in (name for name in groups if name in MORE):
         names += [name, f"{MORE[name][0]}-client"]
     if names:

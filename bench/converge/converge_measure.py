@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import delay
-import hosts
+import hosting.container
+import hosting.lifecycle
 from converge_check import check, must, quiet
 from converge_peers import PACKAGES, WORKERS, Contender, Peers, contenders, domain, ours, resolved
 from ground import ADVICE, HERE, Command, Ground, Play, rotated, say
@@ -48,7 +49,7 @@ class Site:
     """A host with a number of apps, each by the collection and by the peers."""
 
     def __init__(self, host: str, folder: Path, count: int, requirements: Sequence[str] = ()) -> None:
-        hosts.up(host, SUITE)
+        hosting.lifecycle.up(host, SUITE)
         apps = [{"name": f"shop{number}", "workers": WORKERS} for number in range(1, count + 1)]
         self.ground = Ground(host, folder / host, apps, HERE / "shop", "shop")
         # The image has the authorities of this machine; who has the host need not bring them once more.
@@ -74,11 +75,11 @@ class Site:
 
     def run(self, contender: Contender, prefix: Sequence[str] = ()) -> Play:
         """A run that finds nothing to change, over a connection of its own."""
-        hosts.close_connections(self.ground.host)
+        hosting.container.close_connections(self.ground.host)
         try:
             return quiet(contender.title, contender, prefix)
         finally:
-            hosts.close_connections(self.ground.host)
+            hosting.container.close_connections(self.ground.host)
 
 
 class Disturbance:
@@ -180,7 +181,7 @@ def redeploy(site: Site, key: str) -> dict[str, Any]:
     where = contender.name(ground.names[0])
     common: dict[str, Any] = {"door": ground.door, "domain": where, "path": "/", "pause": 0.02, "clients": 1}
     kept, fresh = Outcome(), Outcome()
-    hosts.close_connections(ground.host)
+    hosting.container.close_connections(ground.host)
     wanted, runs = ground.change(), list[Play]()
     with Load(**common).running(kept), Load(**common, keep_alive=False).running(fresh):
         time.sleep(BEFORE)
@@ -254,14 +255,14 @@ def first_provision(site: Site, folder: Path, rounds: int, others: Disturbance) 
         try:
             fresh = Site(host, folder, 1, site.requirements)
             warm(fresh.ground, cache, places[key])
-            hosts.close_connections(host)
+            hosting.container.close_connections(host)
             each = contenders(Peers(fresh.ground, site.requirements))[key]
             play = must_run(each.title, each.command())
             if fresh.ground.serves_at(each.name("shop1")) != "1":
                 raise RuntimeError(f"{each.title} provisioned a host that does not answer")
             return play.seconds
         finally:
-            hosts.down(host)
+            hosting.lifecycle.down(host)
 
     return in_turn({key: partial(run, key) for key in places}, rounds, others)
 
@@ -278,14 +279,14 @@ def fleet(folder: Path, host: str, count: int, rounds: int, others: Disturbance)
 
         def run(also: Sequence[str]) -> float:
             for name in names:
-                hosts.close_connections(name)
+                hosting.container.close_connections(name)
             play = must_run("the collection", first.command(also=also))
             must(sites[0].all["ours"].changed(play.output) == 0, "the collection", "changed something", play)
             return play.seconds
 
         return in_turn({"one": partial(run, []), "many": partial(run, names[1:])}, rounds, others)
     finally:
-        hosts.down(*names)
+        hosting.lifecycle.down(*names)
 
 
 class Measured:
@@ -302,7 +303,7 @@ class Measured:
 
     def _site(self, suffix: str, count: int, *keys: str) -> Site:
         name = f"{self.asked.host}{suffix}"
-        self.stack.callback(hosts.down, name)
+        self.stack.callback(hosting.lifecycle.down, name)
         made = Site(name, self.folder, count, self.one.requirements if suffix else ())
         made.provision(*keys)
         return made
@@ -332,7 +333,7 @@ class Measured:
         rows["10 near"] = {key: row[f"{key} ten"] for key in ten.all}
         tell(one, "1 near", rows["1 near"])
         tell(ten, "10 near", rows["10 near"])
-        hosts.down(ten.ground.host)
+        hosting.lifecycle.down(ten.ground.host)
         self.save()
         far_row(one, "1", self.asked.rounds, self.found, self.others)
 
@@ -344,7 +345,7 @@ class Measured:
         tell(five, "5 near", row)
         self.save()
         far_row(five, "5", self.asked.rounds, self.found, self.others)
-        hosts.down(five.ground.host)
+        hosting.lifecycle.down(five.ground.host)
 
     def redeploy(self) -> None:
         """A new version of the code."""

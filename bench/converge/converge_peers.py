@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hosts
+import hosting.common
+import hosting.record
 from ground import HERE, ROOT, Command, Ground
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -76,7 +77,7 @@ class Peers:
 
     def __init__(self, ground: Ground, requirements: Sequence[str]) -> None:
         self.ground, self.requirements = ground, requirements
-        found = hosts.load(ground.host)
+        found = hosting.record.load(ground.host)
         if found is None:
             raise RuntimeError(f"{ground.host} is not up")
         self.host = found
@@ -113,8 +114,8 @@ class Peers:
             "way": {
                 "ssh_hostname": address,
                 "ssh_port": port,
-                "ssh_user": hosts.LOGIN,
-                "ssh_key": str(hosts.key_file()),
+                "ssh_user": hosting.common.LOGIN,
+                "ssh_key": str(hosting.record.key_file()),
                 "ssh_known_hosts_file": str(known),
                 "ssh_strict_host_key_checking": "yes",
             },
@@ -171,7 +172,7 @@ class Peers:
                 "rendered": rendered,
             }
         )
-        way = ["ssh", "-F", str(self.ground.ssh_config), "-l", hosts.LOGIN, self.ground.host]
+        way = ["ssh", "-F", str(self.ground.ssh_config), "-l", hosting.common.LOGIN, self.ground.host]
         return Command([*way, "sudo -n bash -s"], stdin=text)
 
     def playbook(self) -> Command:

@@ -8,9 +8,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ._contract.steps import Step
 from ._process import CommandError, run
+
+if TYPE_CHECKING:
+    from ._contract.steps import Step
 
 CONFIGURATION = Path("/etc/nginx/nginx.conf")
 # What steps that are made on the controller may say in place of a name, for the host may have no nginx by then.

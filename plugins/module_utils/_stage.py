@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _nginx, _progress, _trees
-from ._contract.steps import Step
 from ._files import gid_of, let_pass, lets_pass, owned_as, point_link, uid_of, write_atomically
 from ._process import CommandError, run, succeeds
+
+if TYPE_CHECKING:
+    from ._contract.steps import Step
 
 # A file is ours to replace without a backup when its first lines carry this mark.
 MARK = "asgi.host"

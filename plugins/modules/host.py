@@ -53,7 +53,7 @@ import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -62,9 +62,6 @@ from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: 
 
 # isort: split
 from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _words
-from ansible_collections.asgi.host.plugins.module_utils._contract.answers import AppAnswer
-from ansible_collections.asgi.host.plugins.module_utils._contract.release import ReleaseSpec
-from ansible_collections.asgi.host.plugins.module_utils._contract.steps import Step
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, of_an_app, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import converge, hints, rollback, units
@@ -75,6 +72,11 @@ from ansible_collections.asgi.host.plugins.module_utils._release.errors import D
 from ansible_collections.asgi.host.plugins.module_utils._self_test import on_host as self_test
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 from ansible_collections.asgi.host.plugins.module_utils._turns import turn
+
+if TYPE_CHECKING:
+    from ansible_collections.asgi.host.plugins.module_utils._contract.answers import AppAnswer
+    from ansible_collections.asgi.host.plugins.module_utils._contract.release import ReleaseSpec
+    from ansible_collections.asgi.host.plugins.module_utils._contract.steps import Step
 
 Arguments = dict[str, Any]
 # What one line of the journal says of a run.

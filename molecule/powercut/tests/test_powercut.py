@@ -18,7 +18,7 @@ from pathlib import Path
 import machines
 import pytest
 from cutter import Answered, Box, Point, Seen, clone, hashes, listening, make_version
-from hosts import HostError
+from hosting.common import HostError
 
 SEED = os.environ.get("ASGI_MACHINE", "powercut-trixie")
 ALL = os.environ.get("ASGI_CUTS") == "all"

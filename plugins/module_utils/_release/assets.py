@@ -16,9 +16,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .._contract.release import StaticFolder
 from .paths import App, Release
+
+if TYPE_CHECKING:
+    from .._contract.release import StaticFolder
 
 # A day, and an hour for a page that was loaded while a switch went on.
 KEPT_S = 25 * 3600.0

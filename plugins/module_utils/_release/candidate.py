@@ -12,10 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import _groups, _progress, _trees, _words
-from .._contract.answers import Migrated
-from .._contract.release import AppPrivate, HookStage, OwnFile, ReleaseSpec
 from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask, of_an_app
 from .._process import CommandError, run, succeeds
@@ -26,6 +25,10 @@ from .paths import Release
 from .requirements import named
 from .runtime.protocol import Hook, Runtime, TextFile
 from .workshop import Workshop
+
+if TYPE_CHECKING:
+    from .._contract.answers import Migrated
+    from .._contract.release import AppPrivate, HookStage, OwnFile, ReleaseSpec
 
 # Seconds that one hook may take.
 HOOK_TIMEOUT = 1800.0

@@ -8,10 +8,9 @@ import functools
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _words
-from .._contract.release import AppPrivate, ReleaseSpec
 from .._private import mask, of_an_app, without_passwords
 from . import build, environment, frontends, inputs, ledger, live, reasons
 from .candidate import Candidate
@@ -21,6 +20,9 @@ from .live import Live
 from .paths import App, Release
 from .runtime.choice import runtime_of
 from .runtime.protocol import Runtime
+
+if TYPE_CHECKING:
+    from .._contract.release import AppPrivate, ReleaseSpec
 
 # Characters of its digest that a release has in its name.
 NAMED = 6

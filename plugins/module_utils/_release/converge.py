@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
-from .._contract.answers import AppAnswer
+from typing import TYPE_CHECKING
+
 from . import ledger, lock, reasons, remove, repair, repairs, resume, store
 from .context import NAMED, AppContext
 from .errors import BusyError
 from .gate import GateError
 from .paths import Release
+
+if TYPE_CHECKING:
+    from .._contract.answers import AppAnswer
 
 # Seconds that a release which serves has to answer where it is only to be found out whether there is something to do.
 QUICK_TIMEOUT_S = 5.0

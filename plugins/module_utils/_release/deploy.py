@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import _progress
-from .._contract.answers import AppAnswer, Migrated
 from .._process import CommandError
 from . import activate, background, build, ledger, lock, repairs, store, units
 from .candidate import RefusedError
@@ -19,6 +19,9 @@ from .context import AppContext
 from .errors import DeployError
 from .paths import Release
 from .switch import NotProvedError
+
+if TYPE_CHECKING:
+    from .._contract.answers import AppAnswer, Migrated
 
 
 def deploy(context: AppContext, archive: Path | None, *, migrate: bool = True) -> AppAnswer:

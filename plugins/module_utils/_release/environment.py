@@ -9,11 +9,13 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._contract.release import AppPrivate
 from .._files import write_atomically
 from .paths import App, Release
+
+if TYPE_CHECKING:
+    from .._contract.release import AppPrivate
 
 # The variable that hands the worker its view key; it is taken away before the app is imported.
 VIEW_KEY = "ASGI_HOST_VIEW_KEY"

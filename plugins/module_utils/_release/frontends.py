@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from .. import _progress, _trees
-from .._contract.release import BuildCommands, ReleaseSpec
 from .._process import CommandError
 from .build import BuildError
 from .paths import Release
 from .workshop import Workshop
+
+if TYPE_CHECKING:
+    from .._contract.release import BuildCommands, ReleaseSpec
 
 # Of the copy in the sandbox, and of what root takes of it.
 NAME = "built"

@@ -15,12 +15,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._answers import whole_within
-from .._contract.ledger import GateEntry
-from .._contract.release import HealthCheck
 from . import units
 from .paths import Release
+
+if TYPE_CHECKING:
+    from .._contract.ledger import GateEntry
+    from .._contract.release import HealthCheck
 
 # Seconds between two questions to an instance that does not answer yet.
 PAUSE = 0.1

@@ -10,11 +10,14 @@ import re
 import shutil
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .._contract.release import ReleaseSpec
 from . import tracebacks
 from .inputs import BuildError
 from .paths import App
+
+if TYPE_CHECKING:
+    from .._contract.release import ReleaseSpec
 
 # How uv, pip and the resolver of names say that an index cannot be reached.
 NO_INDEX = re.compile(

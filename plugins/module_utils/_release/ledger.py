@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Final, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
-from .._contract.ledger import LedgerEntry
 from .._files import write_atomically
 from .paths import Release
+
+if TYPE_CHECKING:
+    from .._contract.ledger import LedgerEntry
 
 BUILDING: Final = "building"
 BUILT: Final = "built"

@@ -14,11 +14,14 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import _trees
-from .._contract.release import OwnFile
 from .._files import NEW
 from . import environment
+
+if TYPE_CHECKING:
+    from .._contract.release import OwnFile
 
 
 class PlaceError(Exception):

@@ -7,13 +7,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from .._contract.ledger import LedgerEntry
-from .._contract.release import AppPrivate, ReleaseSpec, SourceSpec
 from . import environment
 from .images import names as image_names
 from .paths import App
+
+if TYPE_CHECKING:
+    from .._contract.ledger import LedgerEntry
+    from .._contract.release import AppPrivate, ReleaseSpec, SourceSpec
 
 # The parts of the digest as the ledger has them, where an operator calls them otherwise.
 CALLED = {"requirements": "dependencies", "interpreter": "python"}

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from .._contract.answers import AppAnswer
+from typing import TYPE_CHECKING
+
 from . import ledger, lock
 from .activate import going_to, is_in_place, keeping_files_of
 from .context import AppContext
@@ -12,6 +13,9 @@ from .errors import DeployError
 from .paths import Release
 from .retire import retire_others
 from .switch import Switch
+
+if TYPE_CHECKING:
+    from .._contract.answers import AppAnswer
 
 
 def inspect(context: AppContext, identity: str | None) -> AppAnswer:

@@ -9,12 +9,15 @@ import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .._contract.release import Watch
 from .._process import CommandError, run
 from . import background, units
 from .gate import Gate, GateError
 from .paths import Release
+
+if TYPE_CHECKING:
+    from .._contract.release import Watch
 
 # Seconds between two looks, and that a health check may take before it counts as failed.
 EVERY = 1.0

@@ -8,13 +8,16 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from ..._contract.release import AppPrivate, ReleaseSpec
 from ..._files import gid_of, uid_of
 from ..._process import CommandError
 from .. import environment, units
 from ..paths import Release
 from .names import LABEL, PODMAN, container_name, facts, tag
+
+if TYPE_CHECKING:
+    from ..._contract.release import AppPrivate, ReleaseSpec
 
 # podman's account of what it does would stand between the app's own words in the journal of its unit.
 QUIETLY = "--events-backend=none"

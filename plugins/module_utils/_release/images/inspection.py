@@ -12,14 +12,17 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..._contract.ledger import ImageEntry
-from ..._contract.release import ReleaseSpec
 from ..._process import run, succeeds
 from .. import build, tree
 from ..paths import Release
 from .container import proposals
 from .names import LABEL, PODMAN, container_name, tag
+
+if TYPE_CHECKING:
+    from ..._contract.ledger import ImageEntry
+    from ..._contract.release import ReleaseSpec
 
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 

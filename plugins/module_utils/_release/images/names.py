@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..._contract.ledger import ImageEntry
-from ..._contract.release import ReleaseSpec
 from ..._process import CommandError, run
 from .. import ledger
 from ..paths import App, Release
+
+if TYPE_CHECKING:
+    from ..._contract.ledger import ImageEntry
+    from ..._contract.release import ReleaseSpec
 
 PODMAN = "/usr/bin/podman"
 SKOPEO = "/usr/bin/skopeo"

@@ -14,15 +14,18 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ... import _trees
-from ..._contract.release import ImageSource, Login, ReleaseSpec
 from ..._process import CommandError, run
 from .. import build, copies, ledger, units
 from ..paths import App, Release
 from .cleanup import discard, prune
 from .inspection import inspected
 from .names import LABEL, PODMAN, SKOPEO, facts, scratch, tag
+
+if TYPE_CHECKING:
+    from ..._contract.release import ImageSource, Login, ReleaseSpec
 
 # Seconds that a build and the transfer of an image may take, and a registry to say what a tag stands for.
 BUILD_TIMEOUT_S, COPY_TIMEOUT_S, ASK_TIMEOUT_S = 3600.0, 1800.0, 30.0

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from ..._contract.release import AppPrivate, Login, ReleaseSpec
+from typing import TYPE_CHECKING
+
 from ..images.names import is_image
 from ..live import wanted
 from ..paths import App
@@ -12,6 +13,9 @@ from .development import DevelopmentRuntime
 from .image import ImageRuntime
 from .protocol import Runtime
 from .virtualenv import VirtualenvRuntime
+
+if TYPE_CHECKING:
+    from ..._contract.release import AppPrivate, Login, ReleaseSpec
 
 
 def runtime_of(app: App, spec: ReleaseSpec, private: AppPrivate, login: Login | None = None) -> Runtime:

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..._contract.ledger import LedgerEntry
 from .. import ledger, requirements
 from ..errors import DeployError
 from ..live import Live, dependencies
 from ..paths import Release
 from .virtualenv import VirtualenvRuntime
+
+if TYPE_CHECKING:
+    from ..._contract.ledger import LedgerEntry
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import _progress
-from ..._contract.ledger import LedgerEntry
-from ..._contract.release import AppPrivate, Login, ReleaseSpec
 from ..._files import gid_of, uid_of
 from .. import frontends, ledger, tree
 from ..build import Tools
@@ -24,6 +22,8 @@ from ..repairs import Repair
 from .protocol import Hook, TextFile
 
 if TYPE_CHECKING:
+    from ..._contract.ledger import LedgerEntry
+    from ..._contract.release import AppPrivate, Login, ReleaseSpec
     from ..candidate import Candidate
 
 

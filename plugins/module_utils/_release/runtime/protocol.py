@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..._contract.ledger import LedgerEntry
-from ..._contract.release import HookStage
 from ..build import Tools
 from ..gate import Gate
 from ..paths import Release
 from ..repairs import Repair
 
 if TYPE_CHECKING:
+    from ..._contract.ledger import LedgerEntry
+    from ..._contract.release import HookStage
     from ..candidate import Candidate
 
 TextFile = tuple[Path, str, int]

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..._contract.ledger import LedgerEntry
-from ..._contract.release import AppPrivate, ReleaseSpec
 from .. import environment, ledger, tree, units
 from ..build import Tools
 from ..gate import Gate
@@ -20,6 +18,8 @@ from ..repairs import Repair
 from .protocol import Hook, TextFile
 
 if TYPE_CHECKING:
+    from ..._contract.ledger import LedgerEntry
+    from ..._contract.release import AppPrivate, ReleaseSpec
     from ..candidate import Candidate
 
 

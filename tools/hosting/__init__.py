@@ -1,0 +1,1 @@
+"""The test hosts; tools/hosts.py is their command."""
