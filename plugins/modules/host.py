@@ -61,6 +61,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.host.plugins.module_utils import _python  # noqa: F401 # pylint: disable=unused-import
 
 # isort: split
+from ansible_collections.asgi.host.plugins.module_utils import _bytecode
+
+# Before all that is to be imported by it.
+_bytecode.use("ansible_collections.asgi.host.plugins.module_utils")
+
+# isort: split
 from ansible_collections.asgi.host.plugins.module_utils import _host, _progress, _words
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, of_an_app, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError

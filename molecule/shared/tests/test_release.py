@@ -304,14 +304,13 @@ def travel(journey: Journey) -> None:
 
 @pytest.fixture(scope="module")
 def journey(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    """The host after all steps; what was changed is put back at the end."""
+    """The host after all steps. The next tests bring an inventory of their own."""
     folder = tmp_path_factory.mktemp(target.name)
     made = Journey(target, folder)
     shutil.copytree(APPS / APP, made.source)
     travel(made)
     yield made
     target.run("rm -rf /opt/other")
-    assert play(targets=[target]).status == 0
 
 
 @pytest.mark.parametrize("name", marked(STEPS))
