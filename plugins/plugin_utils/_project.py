@@ -8,6 +8,7 @@ Nothing of the source is executed, and nobody is asked.
 from __future__ import annotations
 
 import ast
+import glob
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -231,7 +232,8 @@ def _foreign_imports(source: Path, app: Mapping[str, Any]) -> Iterator[str]:
         else:
             continue
         for name in {each.partition(".")[0] for each in names}:
-            own = (root / f"{name}.py").exists() or (root / name).exists()
+            # A folder, a module, or one that is compiled.
+            own = (root / name).exists() or any(root.glob(f"{glob.escape(name)}.*"))
             if name and not own and name not in sys.stdlib_module_names and name not in OF_THE_SERVER:
                 yield name
 

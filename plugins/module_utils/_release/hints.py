@@ -115,14 +115,10 @@ def _of_both(error: BaseException, text: str, app: App, server: str) -> str:
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         free = shutil.disk_usage(app.root).free // 1_000_000
         return f"The disk is full ({free} MB free below {app.root}): make room, or lower keep_releases.\n"
-    if NO_MEMORY.search(text) and isinstance(error, BuildError):
-        return (
-            "A build has three quarters of the host's memory, and that, or what was left of it, was too little: use a host with "
-            "more, or a version of the package that has a wheel.\n"
-        )
     if NO_MEMORY.search(text):
         return (
-            "The host, or sandbox.memory_max, has too little memory for it: raise the limit, lower workers, or set "
+            "The host, or sandbox.memory_max, has too little memory for it (a build of packages has three quarters of the host's): "
+            "raise the limit, lower workers, or set "
             "strategy: restart on a host without memory for two instances.\n"
         )
     if server == "command" and "no answer" in text and not tracebacks.found_in(text):
