@@ -353,8 +353,6 @@ class Candidate:
             command = hook["command"]
             argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
             texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
-            # What builds (node, for the assets of a page) makes code in memory, and serves nobody.
-            loosened = ["MemoryDenyWriteExecute"] if stage == "build" else []
             try:
                 if images.is_one(self.spec):
                     images.run_hook(self.release, self.spec, self.private, argv, HOOK_TIMEOUT)
@@ -365,7 +363,7 @@ class Candidate:
                         argv,
                         writable=writable,
                         bound=bound or {},
-                        loosened=loosened,
+                        loosened=units.LOOSE if stage == "build" else (),
                         timeout=HOOK_TIMEOUT,
                     )
             except CommandError as error:
