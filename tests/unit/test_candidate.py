@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._process import run as really_run
-from ansible_collections.asgi.host.plugins.module_utils._release import candidate, paths
+from ansible_collections.asgi.host.plugins.module_utils._release import candidate, paths, units
 from ansible_collections.asgi.host.plugins.module_utils._release.runtime.choice import runtime_of
 
 
@@ -94,3 +94,31 @@ def test_link_of_the_app_is_not_followed(host: Host, tmp_path: Path, link: str) 
         host.share("uploads", "kept/uploads")
     assert host.ran == []
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "loosened"), [("build", ["MemoryDenyWriteExecute=no", "ProcSubset=all"]), ("migrate", [])]
+)
+def test_build_hooks_alone_make_code_in_memory_and_see_the_processors(
+    host: Host, monkeypatch: pytest.MonkeyPatch, stage: str, loosened: list[str]
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(units, "run", lambda argv, **_: ran.append(argv) or "")
+    hook = {"command": ["npm", "run", "build"], "creates": None}
+    sandbox = "[Service]\nMemoryDenyWriteExecute=yes\nProcSubset=pid"
+    spec: Any = {
+        "name": "shop",
+        "live": None,
+        "hooks": {stage: [hook]},
+        "domains": [],
+        "server": "gunicorn",
+        "source": {"kind": "archive"},
+        "app_dir": "",
+        "texts": {"service": "", "release.conf": sandbox},
+    }
+    own_runtime = runtime_of(host.release.app, spec, {})
+    candidate.Candidate(host.release, spec, {}, own_runtime).hooks(stage)  # type: ignore[arg-type]
+    ((*argv,),) = ran
+    own = [word for word in argv if word.startswith(("--property=Memory", "--property=ProcSubset"))]
+    # Of a directive that is there twice systemd takes the last.
+    assert own[2:] == [f"--property={each}" for each in loosened]

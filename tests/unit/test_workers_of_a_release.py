@@ -47,7 +47,7 @@ def code(**keys: Any) -> str:
 def of_metrics() -> dict[str, Any]:
     """What the include for counting workers defines."""
     found: dict[str, Any] = {}
-    exec(compile(render("release/metrics.py.j2"), "metrics.py", "exec"), found)  # noqa: S102
+    exec(compile(render("release/metrics.py.j2"), "metrics.py", "exec"), found)
     return found
 
 
@@ -59,7 +59,7 @@ def test_tokens_stand_for_places_of_the_release(server: str, tmp_path: Path) -> 
     # The part that knows the tokens, and nothing of a server.
     own = text[text.index("_RELEASE =") : text.index("class _WholeScope")]
     found: dict[str, Any] = {"os": os, "__file__": str(tmp_path / "serve.py")}
-    exec(own, found)  # noqa: S102
+    exec(own, found)
     assert found["_filled"]("{data} {source} {venv} {release} {domain} {else}") == (
         f"/var/lib/asgi/shop {tmp_path}/src {tmp_path}/venv {tmp_path} shop.test {{else}}"
     )

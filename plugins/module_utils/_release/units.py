@@ -49,6 +49,9 @@ OF_THE_PROCESS = frozenset(
         "TimeoutStopSec",
     }
 )
+# The sandbox of what builds a release and serves nobody: node makes code in memory, and its bundlers start as many workers
+# as /proc/cpuinfo has processors, which without it is none.
+LOOSE = ("MemoryDenyWriteExecute=no", "ProcSubset=all")
 
 
 @dataclass(frozen=True)
@@ -338,14 +341,13 @@ def run_in_sandbox(
     """Run a command as the app's user with the unit's own sandbox, environment and secrets.
 
     ``bound`` are folders that it sees in the place of others; ``keep`` names variables of this process that it gets as
-    well, ``loosened`` switches of the sandbox that are off for it; ``timeout`` is in seconds. Returns its output; raises
+    well, ``loosened`` directives of the sandbox that it has in their place; ``timeout`` is in seconds. Returns its output; raises
     CommandError as _process.run does.
     """
     places = [f"ReadWritePaths={path}" for path in writable]
     places += [f"BindPaths={folder}:{place}" for folder, place in (bound or {}).items()]
-    places += [f"{switch}=no" for switch in loosened]
     with _variables(release.app, keep) as more:
-        return _run_in_sandbox(release, texts, argv, [*more, *places], timeout)
+        return _run_in_sandbox(release, texts, argv, [*more, *places, *loosened], timeout)
 
 
 @contextlib.contextmanager

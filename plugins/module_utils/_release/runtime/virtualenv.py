@@ -95,15 +95,13 @@ class VirtualenvRuntime:
     def run_hook(self, release: Release, hook: Hook, limit: float) -> None:
         """Run it in the sandbox of the app's own unit."""
         texts = [self.spec["texts"]["service"], self.spec["texts"]["release.conf"]]
-        # What builds (node, for the assets of a page) makes code in memory, and serves nobody.
-        loosened = ["MemoryDenyWriteExecute"] if hook.stage == "build" else []
         units.run_in_sandbox(
             release,
             texts,
             hook.argv,
             writable=hook.writable,
             bound=hook.bound,
-            loosened=loosened,
+            loosened=units.LOOSE if hook.stage == "build" else (),
             timeout=limit,
         )
 
