@@ -189,27 +189,26 @@ class Code:
 
     def text(self, node: ast.expr | None, module: Module, depth: int = 0) -> str | None:
         """What an expression is worth if it is a plain string, or a setting with a default; None elsewhere."""
+        found: str | None = None
         if depth > 5 or node is None:
-            return None
+            return found
         if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else None
-        if isinstance(node, ast.JoinedStr):
-            parts = [self.text(each, module, depth + 1) for each in node.values]
-            return None if None in parts else "".join(part for part in parts if part is not None)
-        if isinstance(node, ast.FormattedValue):
-            return self.text(node.value, module, depth + 1)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            one, other = self.text(node.left, module, depth + 1), self.text(node.right, module, depth + 1)
-            return None if one is None or other is None else one + other
-        if isinstance(node, ast.Name):
-            return self._of_name(node.id, module, depth)
-        if isinstance(node, ast.Attribute):
-            values = self._attributes.get(node.attr, [])
-            known = {self.text(each, module, depth + 1) for each in values}
-            return known.pop() if len(known) == 1 else None
-        if isinstance(node, ast.Call):
-            return self.text(default_of(node), module, depth + 1)
-        return None
+            found = node.value if isinstance(node.value, str) else None
+        elif isinstance(node, (ast.JoinedStr, ast.BinOp)):
+            added = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
+            inner = node.values if isinstance(node, ast.JoinedStr) else [node.left, node.right] if added else [None]
+            parts = [self.text(each, module, depth + 1) for each in inner]
+            found = None if None in parts else "".join(part for part in parts if part is not None)
+        elif isinstance(node, ast.FormattedValue):
+            found = self.text(node.value, module, depth + 1)
+        elif isinstance(node, ast.Name):
+            found = self._of_name(node.id, module, depth)
+        elif isinstance(node, ast.Attribute):
+            known = {self.text(each, module, depth + 1) for each in self._attributes.get(node.attr, [])}
+            found = known.pop() if len(known) == 1 else None
+        elif isinstance(node, ast.Call):
+            found = self.text(default_of(node), module, depth + 1)
+        return found
 
     def _of_name(self, name: str, module: Module, depth: int) -> str | None:
         if name in module.assigned:
@@ -249,7 +248,22 @@ def _module(path: str, root: str, tree: ast.Module, nodes: list[ast.AST]) -> Mod
     package = dotted(path, root).split(".")
     if not path.endswith("/__init__.py"):
         package = package[:-1]
-    for node in nodes:
+    _imports(found, package)
+    for name, value in _assignments(tree.body):
+        found.assigned[name] = value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            found.plain.setdefault(name, value.value)
+    for statement in _flat(tree.body):
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.functions[statement.name] = statement
+        elif isinstance(statement, ast.ClassDef):
+            found.classes[statement.name] = statement
+    return found
+
+
+def _imports(found: Module, package: list[str]) -> None:
+    """What the names of a module stand for, by its imports anywhere."""
+    for node in found.nodes:
         if isinstance(node, ast.Import):
             for each in node.names:
                 found.imports[each.asname or each.name.partition(".")[0]] = each.name if each.asname else each.name.partition(".")[0]
@@ -261,16 +275,6 @@ def _module(path: str, root: str, tree: ast.Module, nodes: list[ast.AST]) -> Mod
                     found.stars.append(start)
                 else:
                     found.imports[each.asname or each.name] = f"{start}.{each.name}" if start else each.name
-    for name, value in _assignments(tree.body):
-        found.assigned[name] = value
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            found.plain.setdefault(name, value.value)
-    for statement in _flat(tree.body):
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            found.functions[statement.name] = statement
-        elif isinstance(statement, ast.ClassDef):
-            found.classes[statement.name] = statement
-    return found
 
 
 def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:

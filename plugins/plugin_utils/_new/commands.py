@@ -149,7 +149,7 @@ def _bare(words: list[str]) -> tuple[list[str], tuple[tuple[str, str], ...]]:
             words = [words[0], *words[2:]]
         elif re.fullmatch(r"\./manage\.py|(?:.*/)?manage\.py", words[0]):
             return ["python", *words], tuple(variables)
-        elif re.fullmatch(r"python3[\d.]*", program) and program != words[0] or program in ("python3",):
+        elif program.startswith("python3") or (program == "python" and program != words[0]):
             words = ["python", *words[1:]]
         else:
             break
@@ -199,7 +199,7 @@ def served(command: Command) -> Served:
                 number += 1
                 value = words[number]
             given[names[word]] = value
-        elif word in ("--factory",):
+        elif word == "--factory":
             found.factory = True
         elif ENTRY.fullmatch(words[number]) and not found.entry:
             found.entry = words[number]

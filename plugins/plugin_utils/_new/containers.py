@@ -134,8 +134,8 @@ def _read_compose(
         if kind:
             found.services.setdefault(kind, f"{compose}: {name}")
         elif name != web and _same_image(service, each) and (calls := _calls(each, f"{compose}: {name}", project)):
-            _other(name, each, calls, f"{compose}: {name}", found)
-    _kept(project, compose, service, dockerfile, where, found)
+            _other(name, calls, f"{compose}: {name}", found)
+    _kept(project, compose, items(service.get("volumes")), dockerfile, where, found)
 
 
 def _same_image(web: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -148,17 +148,17 @@ def _context(service: Mapping[str, Any]) -> str:
     return str(build.get("context") or "") if isinstance(build, dict) else str(build or "")
 
 
-def _other(name: str, service: Mapping[str, Any], calls: list[commands.Command], where: str, found: Ways) -> None:
+def _other(name: str, calls: list[commands.Command], where: str, found: Ways) -> None:
     if any(call.migrates for call in calls) or re.search(r"migrat|prestart|init\b|setup", name):
         found.once += [Said(call, where) for call in calls if call.program not in ("set", "echo", "cd")]
     elif not any(call.serves for call in calls) and not re.search(r"test|shell|lint|superuser|seed|create|flower", name):
         found.processes[name] = Said(calls[-1], where)
 
 
-def _kept(project: Project, compose: str, service: Mapping[str, Any], dockerfile: str, where: str, found: Ways) -> None:
+def _kept(project: Project, compose: str, volumes: list[Any], dockerfile: str, where: str, found: Ways) -> None:
     """Folders inside the image's own that a volume keeps; binds of the source itself are for development."""
     workdir = _workdir(project, dockerfile)
-    for each in items(service.get("volumes")):
+    for each in volumes:
         if isinstance(each, dict):
             host, inside = str(each.get("source") or ""), str(each.get("target") or "")
         else:
@@ -259,9 +259,9 @@ def _read_stage(project: Project, stage: Stage, arguments: Mapping[str, str], fo
     for word, rest, where in stage.lines:
         if word == "ENV":
             for name, value in _env(rest):
-                value = re.sub(r"^\$\{?(\w+)\}?$", lambda match: arguments.get(match.group(1), "$"), value)
-                if not OF_IMAGES.match(name) and "$" not in value:
-                    found.variable(name, value, where)
+                filled = re.sub(r"^\$\{?(\w+)\}?$", lambda match: arguments.get(match.group(1), "$"), value)
+                if not OF_IMAGES.match(name) and "$" not in filled:
+                    found.variable(name, filled, where)
         elif word == "RUN":
             _packages(rest, where, found)
         elif word == "HEALTHCHECK" and (asked := path_of_url(rest)):

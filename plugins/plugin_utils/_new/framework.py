@@ -64,7 +64,7 @@ def find(code: Code, ways: Ways, project_table: Mapping[str, Any]) -> Entry | No
     """The app; None where nothing looks like one."""
     made = list(_made(code))
     # What the code makes decides between what several files say.
-    return _by_table(code, project_table, made) or _by_command(code, ways, made) or _by_run(code, made) or _django(code, ways) or _by_code(code, made)
+    return _by_table(code, project_table, made) or _by_command(code, ways, made) or _by_run(code, made) or _django(code) or _by_code(code, made)
 
 
 def wsgi_only(code: Code) -> str:
@@ -275,7 +275,7 @@ def settings_named(code: Code, path: str) -> str:
     return ""
 
 
-def _django(code: Code, ways: Ways) -> Entry | None:
+def _django(code: Code) -> Entry | None:
     """A Django project: by ASGI_APPLICATION, by its asgi.py, or by its settings where it has none."""
     manage = next((path for path in code.project.named(r"manage\.py") if path in code.modules and settings_named(code, path)), "")
     for module in sorted(code.modules.values(), key=lambda each: each.path.count("/")):
@@ -290,9 +290,9 @@ def _django(code: Code, ways: Ways) -> Entry | None:
                 return Entry(f"{whole.name}:application", whole.root, "Django", f"{whole.path} sets up Django, and finds {text}", whole.path, settings=settings_named(code, whole.path))
             return Entry(f"{name}:{attribute}", root, "Django", why, path, settings=settings_named(code, path) or settings_named(code, manage))
     for path in code.project.named(r"asgi\.py"):
-        module = code.modules.get(path)
-        if module and "application" in module.assigned and (settings := settings_named(code, path)):
-            return Entry(f"{module.name}:application", module.root, "Django", f"{path} makes it", path, settings=settings)
+        own = code.modules.get(path)
+        if own and "application" in own.assigned and (settings := settings_named(code, path)):
+            return Entry(f"{own.name}:application", own.root, "Django", f"{path} makes it", path, settings=settings)
     if manage:
         settings = settings_named(code, manage)
         root = code.modules[manage].root if code.find(settings, parent(manage)) == "" else parent(manage)

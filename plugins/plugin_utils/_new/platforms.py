@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+
 from . import commands
 from .project import Project
 from .ways import SERVICES, Said, Ways, items, mapping

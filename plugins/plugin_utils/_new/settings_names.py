@@ -96,8 +96,8 @@ def _tested(module: Module) -> set[str]:
     found = set()
     for node in module.nodes:
         if isinstance(node, ast.Compare) and any(isinstance(each, (ast.In, ast.NotIn)) for each in node.ops):
-            if isinstance(node.left, ast.Constant) and isinstance(node.left.value, str) and name_of(node.comparators[0]).endswith("environ"):
-                found.add(node.left.value)
+            asked = node.left.value if isinstance(node.left, ast.Constant) else None
+            found |= {asked} if isinstance(asked, str) and name_of(node.comparators[0]).endswith("environ") else set()
     return found
 
 
@@ -271,24 +271,9 @@ def _settings_classes(code: Code) -> set[str]:
 
 def _prefix(code: Code, module: Module, node: ast.ClassDef, depth: int = 0) -> str | None:
     """The ``env_prefix`` of a class, its bases asked where it has none."""
-    for each in node.body:
-        if isinstance(each, (ast.Assign, ast.AnnAssign)) and isinstance(each.value, ast.Call):
-            target = each.targets[0] if isinstance(each, ast.Assign) else each.target
-            if name_of(target) == "model_config":
-                for word in each.value.keywords:
-                    if word.arg == "env_prefix":
-                        return code.text(word.value, module) or ""
-        if isinstance(each, ast.Assign) and name_of(each.targets[0]) == "model_config" and isinstance(each.value, ast.Dict):
-            for key, value in zip(each.value.keys, each.value.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == "env_prefix":
-                    return code.text(value, module) or ""
-        if isinstance(each, ast.ClassDef) and each.name == "Config":
-            for inner in each.body:
-                if isinstance(inner, ast.Assign) and name_of(inner.targets[0]) == "env_prefix":
-                    return code.text(inner.value, module) or ""
-    for word in node.keywords:
-        if word.arg == "env_prefix":
-            return code.text(word.value, module) or ""
+    own = next(iter(_own_prefixes(node)), None)
+    if own is not None:
+        return code.text(own, module) or ""
     for base in map(name_of, node.bases):
         at = code.resolve(module, base) if base and depth < 4 else None
         if at and at[1] in at[0].classes:
@@ -296,6 +281,23 @@ def _prefix(code: Code, module: Module, node: ast.ClassDef, depth: int = 0) -> s
             if found is not None:
                 return found
     return None
+
+
+def _own_prefixes(node: ast.ClassDef) -> Iterator[ast.expr]:
+    """What a class itself says: by model_config in its two forms, by Config of pydantic 1, or as it is declared."""
+    yield from (word.value for word in node.keywords if word.arg == "env_prefix")
+    for each in node.body:
+        if isinstance(each, ast.ClassDef) and each.name == "Config":
+            yield from (inner.value for inner in each.body if isinstance(inner, ast.Assign) and name_of(inner.targets[0]) == "env_prefix")
+        elif isinstance(each, (ast.Assign, ast.AnnAssign)):
+            target = each.targets[0] if isinstance(each, ast.Assign) else each.target
+            if name_of(target) != "model_config":
+                continue
+            if isinstance(each.value, ast.Call):
+                yield from (word.value for word in each.value.keywords if word.arg == "env_prefix")
+            elif isinstance(each.value, ast.Dict):
+                pairs = zip(each.value.keys, each.value.values, strict=True)
+                yield from (value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "env_prefix")
 
 
 def _fields(code: Code, module: Module, settings: set[str]) -> Iterator[Read]:
@@ -326,8 +328,7 @@ def _is_settings(code: Code, module: Module, name: str, settings: set[str]) -> b
 
 
 def _field(code: Code, module: Module, node: ast.AnnAssign, prefix: str, kind: str) -> Iterator[Read]:
-    assert isinstance(node.target, ast.Name)
-    names, default, required = [f"{prefix}{node.target.id}".upper()], None, node.value is None
+    names, default, required = [f"{prefix}{name_of(node.target)}".upper()], None, node.value is None
     value = node.value
     if isinstance(value, ast.Call) and callee(value).endswith("Field"):
         required = True

@@ -160,7 +160,7 @@ def added(plan: Plan, inventory: Path) -> dict[str, str]:
 
 
 class _Found:
-    def __init__(self, keys: list[str], value: yaml.Node) -> None:
+    def __init__(self, keys: list[str], value: yaml.SequenceNode) -> None:
         self.keys, self.value = keys, value
 
 
