@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.plugin_utils._new import command
-from ansible_collections.asgi.host.plugins.plugin_utils._new.plan import NewError
+from ansible_collections.asgi.host.plugins.plugin_utils._new.lines import NewError
 
 
 class ActionModule(ActionBase):
@@ -33,4 +33,10 @@ class ActionModule(ActionBase):
         playbook = "site.yml" if (folder / "site.yml").is_file() else "asgi.host.site"
         text = _words.safe(command.words(written, folder, playbook))
         self._display.display(text)
-        return {**result, "changed": True, "files": sorted(written.files), "marked": written.marked, "notes": written.notes}
+        return {
+            **result,
+            "changed": True,
+            "files": sorted(written.files),
+            "marked": written.marked,
+            "notes": written.notes,
+        }

@@ -19,7 +19,12 @@ class Loader(yaml.SafeLoader):
     """Reads what Ansible takes for no template."""
 
 
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+def _text(_loader: yaml.SafeLoader, node: yaml.Node) -> str:
+    return str(node.value)
+
+
+Loader.add_constructor("!unsafe", _text)
+Loader.add_constructor("!vault", _text)
 
 
 @dataclass(frozen=True)

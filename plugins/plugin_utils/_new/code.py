@@ -115,7 +115,9 @@ class Code:
             while top and self.project.has(f"{top}/__init__.py"):
                 top = parent(top)
         else:
-            top = next((each for each in choices if each.rpartition("/")[2] == "src" or self._is_project(each)), "")
+            top = next(
+                (each for each in choices if each.rpartition("/")[2] == "src" or self._is_project(each)), ""
+            )
 
         def score(choice: str) -> tuple[float, int]:
             number = float(self._first_party[choice])
@@ -125,7 +127,10 @@ class Code:
         return max(choices, key=score)
 
     def _is_project(self, folder: str) -> bool:
-        return any(self.project.has(f"{folder}/{name}" if folder else name) for name in ("pyproject.toml", "requirements.txt", "setup.py", "uv.lock"))
+        return any(
+            self.project.has(f"{folder}/{name}" if folder else name)
+            for name in ("pyproject.toml", "requirements.txt", "setup.py", "uv.lock")
+        )
 
     def find(self, name: str, root: str | None = None) -> str:
         """The file of a module's name; empty where the project has none."""
@@ -136,7 +141,9 @@ class Code:
             if root is not None and self.project.has(whole):
                 return whole
         named = self._by_stem.get(tail.rpartition("/")[2], ())
-        return next((path for path in named if path in ends or path.endswith(tuple(f"/{end}" for end in ends))), "")
+        return next(
+            (path for path in named if path in ends or path.endswith(tuple(f"/{end}" for end in ends))), ""
+        )
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
@@ -196,7 +203,13 @@ class Code:
             found = node.value if isinstance(node.value, str) else None
         elif isinstance(node, (ast.JoinedStr, ast.BinOp)):
             added = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
-            inner = node.values if isinstance(node, ast.JoinedStr) else [node.left, node.right] if added else [None]
+            inner = (
+                node.values
+                if isinstance(node, ast.JoinedStr)
+                else [node.left, node.right]
+                if added
+                else [None]
+            )
             parts = [self.text(each, module, depth + 1) for each in inner]
             found = None if None in parts else "".join(part for part in parts if part is not None)
         elif isinstance(node, ast.FormattedValue):
@@ -266,7 +279,9 @@ def _imports(found: Module, package: list[str]) -> None:
     for node in found.nodes:
         if isinstance(node, ast.Import):
             for each in node.names:
-                found.imports[each.asname or each.name.partition(".")[0]] = each.name if each.asname else each.name.partition(".")[0]
+                found.imports[each.asname or each.name.partition(".")[0]] = (
+                    each.name if each.asname else each.name.partition(".")[0]
+                )
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             start = ".".join([*base, *([node.module] if node.module else [])])
@@ -291,8 +306,14 @@ def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
     for statement in _flat(body):
         if isinstance(statement, ast.Assign):
-            yield from ((target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name))
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+            yield from (
+                (target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)
+            )
+        elif (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and statement.value
+        ):
             yield statement.target.id, statement.value
 
 

@@ -93,7 +93,11 @@ def find(project: Project, app_dir: str, ways: Ways) -> Dependencies:
     for above in folders[folders.index(found.folder) + 1 :] if found.folder in folders else []:
         members = _at(project.toml(_in(above, "pyproject.toml")), "tool.uv.workspace.members")
         inside = found.folder.removeprefix(f"{above}/") if above else found.folder
-        if isinstance(members, list) and project.has(_in(above, "uv.lock")) and any(_fits(inside, str(each)) for each in members):
+        if (
+            isinstance(members, list)
+            and project.has(_in(above, "uv.lock"))
+            and any(_fits(inside, str(each)) for each in members)
+        ):
             found.member = str(_at(found.table, "project.name") or "")
             found.folder, found.file, found.named, found.lock = above, "uv.lock", "", ""
             found.why = f"{_in(above, 'uv.lock')} is the workspace's lock, and {inside} a member"
@@ -118,9 +122,17 @@ def _at(table: Any, key: str) -> Any:
 
 
 def _names(project: Project, folder: str) -> list[str]:
-    here = [name for name in (*LOCKS, *FOREIGN_LOCKS, *FILES, "setup.py", "setup.cfg") if project.has(_in(folder, name))]
+    here = [
+        name
+        for name in (*LOCKS, *FOREIGN_LOCKS, *FILES, "setup.py", "setup.cfg")
+        if project.has(_in(folder, name))
+    ]
     table = project.toml(_in(folder, "pyproject.toml"))
-    if "pyproject.toml" in here and not (_at(table, "project.dependencies") is not None or _at(table, "tool.poetry") or _at(table, "project.dynamic")):
+    if "pyproject.toml" in here and not (
+        _at(table, "project.dependencies") is not None
+        or _at(table, "tool.poetry")
+        or _at(table, "project.dynamic")
+    ):
         # Settings of linters alone.
         here.remove("pyproject.toml")
     return here
@@ -197,7 +209,11 @@ def _range(text: str) -> str:
         if match := re.fullmatch(r"\^(3)\.(\d+)(?:\.\d+)?", clause):
             clauses += [f">=3.{match.group(2)}", "<4.0"]
         elif match := re.fullmatch(r"(?:~|~=\s*)3\.(\d+)", clause):
-            clauses += [f">=3.{match.group(1)}", "<4.0"] if "=" in clause else [f">=3.{match.group(1)}", f"<3.{int(match.group(1)) + 1}"]
+            clauses += (
+                [f">=3.{match.group(1)}", "<4.0"]
+                if "=" in clause
+                else [f">=3.{match.group(1)}", f"<3.{int(match.group(1)) + 1}"]
+            )
         elif match := re.fullmatch(r"~=\s*3\.(\d+)\.\d+|==\s*3\.(\d+)\.\*", clause):
             minor = int(match.group(1) or match.group(2))
             clauses += [f">=3.{minor}", f"<3.{minor + 1}"]
@@ -226,7 +242,9 @@ def packages(found: Dependencies, ways: Ways) -> dict[str, str]:
     line = found.requirements.get("psycopg")
     if line is not None and "binary" not in line and "psycopg-binary" not in found.requirements:
         built = re.search(r"\[[^\]]*\bc\b", line)
-        wanted.setdefault("libpq-dev" if built else "libpq5", f"psycopg {'is built against it' if built else 'loads it'}")
+        wanted.setdefault(
+            "libpq-dev" if built else "libpq5", f"psycopg {'is built against it' if built else 'loads it'}"
+        )
     if any(re.search(r"\bgit\+", line) for line in found.requirements.values()):
         wanted.setdefault("git", "a requirement is fetched by git")
     return wanted

@@ -63,9 +63,18 @@ def _production(code: Code, settings: str, root: str) -> str:
         return ""
     if of_package:
         text = code.project.text(code.find(settings, root))
-        if re.search(r"^\s*(?:from|import)\s+\S*\.?(?:prod|production)\b", text, re.MULTILINE) and not re.search(r"^\s*(?:from|import)\s+\S*\.?(?:dev|local|development)\b", text, re.MULTILINE):
+        if re.search(
+            r"^\s*(?:from|import)\s+\S*\.?(?:prod|production)\b", text, re.MULTILINE
+        ) and not re.search(r"^\s*(?:from|import)\s+\S*\.?(?:dev|local|development)\b", text, re.MULTILINE):
             return ""
-    return next((f"{home}.{name}" for name in ("production", "prod", "live") if home and code.find(f"{home}.{name}", root)), "")
+    return next(
+        (
+            f"{home}.{name}"
+            for name in ("production", "prod", "live")
+            if home and code.find(f"{home}.{name}", root)
+        ),
+        "",
+    )
 
 
 def _with_bases(code: Code, path: str) -> list[Module]:
@@ -101,7 +110,11 @@ def _paths(code: Code, module: Module, found: Django) -> None:
             found.media = Said(folder, where(module, node))
     if not found.database:
         _database(code, module, found)
-    if any("django.contrib.gis" in str(getattr(each, "value", "")) for each in module.nodes if isinstance(each, ast.Constant)):
+    if any(
+        "django.contrib.gis" in str(getattr(each, "value", ""))
+        for each in module.nodes
+        if isinstance(each, ast.Constant)
+    ):
         found.geo = module.path
 
 
@@ -109,7 +122,11 @@ def _database(code: Code, module: Module, found: Django) -> None:
     for node in module.nodes:
         if not isinstance(node, ast.Dict):
             continue
-        keys = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)}
+        keys = {
+            key.value: value
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant)
+        }
         if "sqlite" in (code.text(keys.get("ENGINE"), module) or "") and "NAME" in keys:
             name = keys["NAME"]
             if isinstance(name, ast.Call) and len(name.args) > 1 and isinstance(name.args[0], ast.Constant):
@@ -142,7 +159,11 @@ def _whole(code: Code, node: ast.expr | None, module: Module, modules: list[Modu
             found = _whole(code, owner.assigned[node.id], owner, modules, depth + 1)
     elif isinstance(node, ast.Attribute) and node.attr == "parent":
         found = _above(_whole(code, node.value, module, modules, depth + 1), 1)
-    elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "parents":
+    elif (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "parents"
+    ):
         count = node.slice.value if isinstance(node.slice, ast.Constant) else None
         if isinstance(count, int):
             found = _above(_whole(code, node.value.value, module, modules, depth + 1), count + 1)
@@ -165,7 +186,9 @@ def _above(path: str, count: int) -> str:
 
 def _of_call(code: Code, node: ast.Call, module: Module, modules: list[Module], depth: int) -> str:
     """What functions of os.path and methods of pathlib make of paths."""
-    last = (callee(node) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")).rpartition(".")[2]
+    last = (callee(node) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")).rpartition(".")[
+        2
+    ]
     parts = [_whole(code, each, module, modules, depth + 1) for each in node.args]
     if isinstance(node.func, ast.Attribute) and last in ("resolve", "absolute", "as_posix", "joinpath"):
         parts.insert(0, _whole(code, node.func.value, module, modules, depth + 1))
@@ -173,13 +196,26 @@ def _of_call(code: Code, node: ast.Call, module: Module, modules: list[Module], 
         return ""
     if last == "dirname":
         return _above(parts[0], 1)
-    known = ("resolve", "absolute", "as_posix", "joinpath", "abspath", "realpath", "normpath", "Path", "str", "join")
+    known = (
+        "resolve",
+        "absolute",
+        "as_posix",
+        "joinpath",
+        "abspath",
+        "realpath",
+        "normpath",
+        "Path",
+        "str",
+        "join",
+    )
     return "/".join(parts) if last in known else ""
 
 
 def urls(code: Code, modules: list[Module]) -> list[tuple[str, str]]:
     """The fixed paths of the project's own URLs, with where each is said; those of an ``include`` with their prefix."""
-    name = next((text for module in modules if (text := code.text(module.assigned.get("ROOT_URLCONF"), module))), "")
+    name = next(
+        (text for module in modules if (text := code.text(module.assigned.get("ROOT_URLCONF"), module))), ""
+    )
     return list(_urls(code, code.find(name, modules[0].root if modules else "") if name else "", "", 0))
 
 
@@ -187,7 +223,13 @@ def _urls(code: Code, path: str, prefix: str, depth: int) -> list[tuple[str, str
     module = code.modules.get(path)
     if module is None or depth > 3:
         return []
-    lists = [each.value for each in module.nodes if isinstance(each, (ast.Assign, ast.AugAssign, ast.AnnAssign)) and each.value and "urlpatterns" in _targets(each)]
+    lists = [
+        each.value
+        for each in module.nodes
+        if isinstance(each, (ast.Assign, ast.AugAssign, ast.AnnAssign))
+        and each.value
+        and "urlpatterns" in _targets(each)
+    ]
     return [found for each in lists for found in _patterns(code, module, each, prefix, depth)]
 
 
@@ -210,9 +252,17 @@ def _patterns(code: Code, module: Module, node: ast.expr, prefix: str, depth: in
         inner = [node.body]
     elif isinstance(node, (ast.List, ast.Tuple)):
         inner = node.elts
-    elif isinstance(node, ast.Call) and callee(node).rpartition(".")[2] in ("path", "re_path", "url") and len(node.args) > 1:
+    elif (
+        isinstance(node, ast.Call)
+        and callee(node).rpartition(".")[2] in ("path", "re_path", "url")
+        and len(node.args) > 1
+    ):
         return _pattern(code, module, node, prefix, depth)
-    return [found for each in inner for found in _patterns(code, module, each, prefix, depth + (not isinstance(node, ast.List)))]
+    return [
+        found
+        for each in inner
+        for found in _patterns(code, module, each, prefix, depth + (not isinstance(node, ast.List)))
+    ]
 
 
 def _pattern(code: Code, module: Module, node: ast.Call, prefix: str, depth: int) -> list[tuple[str, str]]:
@@ -226,7 +276,11 @@ def _pattern(code: Code, module: Module, node: ast.Call, prefix: str, depth: int
     if isinstance(target, ast.Call) and callee(target).rpartition(".")[2] == "include" and target.args:
         if inner := code.text(target.args[0], module):
             return _urls(code, code.find(inner, module.root), prefix + text, depth + 1)
-        given = target.args[0].elts[0] if isinstance(target.args[0], ast.Tuple) and target.args[0].elts else target.args[0]
+        given = (
+            target.args[0].elts[0]
+            if isinstance(target.args[0], ast.Tuple) and target.args[0].elts
+            else target.args[0]
+        )
         return _patterns(code, module, given, prefix + text, depth + 1)
     if name_of(target).endswith("site.urls"):
         text = f"{text}login/"
