@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.asgi.host.plugins.module_utils import _apps
-from ansible_collections.asgi.host.plugins.plugin_utils._new import plan, write
+from ansible_collections.asgi.host.plugins.plugin_utils._new import lines, plan, write
 
 
 class Loader(yaml.SafeLoader):
@@ -34,7 +34,7 @@ class Made:
     app: dict[str, Any]
     vault: dict[str, Any]
     text: str
-    plan: plan.Plan
+    plan: lines.Plan
 
     def get(self, key: str) -> Any:
         """A value by its dotted key; None where there is none."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.asgi.host.plugins.module_utils import _apps
 from ansible_collections.asgi.host.plugins.plugin_utils._new import plan
 from ansible_collections.asgi.host.plugins.plugin_utils._new.lines import NewError
 from new_projects import make
@@ -121,8 +122,8 @@ def test_a_workspace_of_uv_keeps_the_lock_of_its_root(
         "../shop",
     )
     # A role that knows members is told of the one.
-    known = {**plan.APP_DEFAULTS, "source": {**plan.APP_DEFAULTS["source"], "member": None}}
-    monkeypatch.setattr(plan, "APP_DEFAULTS", known)
+    known = {**_apps.APP_DEFAULTS, "source": {**_apps.APP_DEFAULTS["source"], "member": None}}
+    monkeypatch.setattr(f"{plan.__name__}.APP_DEFAULTS", known)
     found = plan.make(tmp_path, name="shop", domain="", email="", shown_path=".")
     assert found.app["source"]["member"].value == "shop-api"
 

@@ -198,6 +198,15 @@ def test_a_database_of_a_developers_machine_is_marked() -> None:
     assert given("WRITER_DB_URL", required=False, default="mysql://shop:shop@localhost:3306/shop").marked
 
 
+def test_the_password_of_a_database_beside_the_app_is_marked(tmp_path: Path) -> None:
+    config = "import os\nX = os.getenv('POSTGRES_PASSWORD', 'postgres')\n"
+    made = make(
+        tmp_path,
+        {**APP, "config.py": config, "compose.yml": "services: {web: {build: .}, db: {image: postgres}}"},
+    )
+    assert made.plan.marked == ["vault_shop_postgres_password in the vault"]
+
+
 def test_lines(tmp_path: Path) -> None:
     made = make(
         tmp_path,

@@ -22,7 +22,7 @@ INSTALL = re.compile(r"(?:apt-get|apt|aptitude)\s+(?:-\S+\s+)*install\b(.*)", re
 # Of images alone: settings of tools that a host does not have, or has by itself.
 OF_IMAGES = re.compile(
     r"(?:PYTHON|UV_|PIP_|POETRY|PIPENV|PDM_|VIRTUAL_ENV|PATH$|LANG$|LC_|DEBIAN_FRONTEND|HOME$|PORT$|HOST$|TZ$|NODE_|NPM_|WEB_CONCURRENCY|"
-    r"GUNICORN_|UVICORN_|UWSGI_|GIT_|APP_HOME|VENV|TERM$|LD_LIBRARY_PATH|USER$|UID$|GID$|PUID|PGID|STATE_DIRECTORY|LISTEN_)"
+    r"GUNICORN_|S6_|UVICORN_|UWSGI_|GIT_|APP_HOME|VENV|TERM$|LD_LIBRARY_PATH|USER$|UID$|GID$|PUID|PGID|STATE_DIRECTORY|LISTEN_)"
 )
 
 

@@ -221,7 +221,7 @@ def urls(code: Code, modules: list[Module]) -> list[tuple[str, str]]:
 
 def _urls(code: Code, path: str, prefix: str, depth: int) -> list[tuple[str, str]]:
     module = code.modules.get(path)
-    if module is None or depth > 3:
+    if module is None or depth > 12:
         return []
     lists = [
         each.value
@@ -240,7 +240,7 @@ def _targets(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> set[str]:
 def _patterns(code: Code, module: Module, node: ast.expr, prefix: str, depth: int) -> list[tuple[str, str]]:
     """The paths of a list of patterns: one that is written out, a name of one, or several that are added."""
     inner: list[ast.expr] = []
-    if depth > 5:
+    if depth > 12:
         return []
     if isinstance(node, ast.Name):
         inner = [module.assigned[node.id]] if node.id in module.assigned else []

@@ -30,7 +30,7 @@ ACCOUNT = re.compile(r"(?:SUPERUSER|ADMIN|FIRST_USER|ROOT_USER)\w*PASSWORD$", re
 LOCAL = re.compile(
     r"localhost|127\.0\.0\.1|host\.docker\.internal|@(?:db|postgres|mysql|redis|database|mongo|mariadb|rabbitmq)\b|//(?:db|redis|postgres|rabbitmq|broker)\b"
 )
-HOSTS = re.compile(r"(?:^|_)(?:ALLOWED|TRUSTED)_HOSTS$")
+HOSTS = re.compile(r"(?<!CORS)(?:^|_)(?:ALLOWED|TRUSTED)_HOSTS$")
 ADDRESSES = re.compile(
     r"(?:\w+_)?(?:BASE_URL|SITE_URL|PUBLIC_URL|SITE_ROOT|APP_URL|SERVER_URL|BACKEND_URL|FRONTEND_HOST|EXTERNAL_URL|ROOT_URL|WEB_URL)"
 )
@@ -82,16 +82,18 @@ def of(
     domain: str,
     shown: str | None = None,
     words: Mapping[str, str] | None = None,
-    database_is_file: bool = False,
+    database: str = "",
 ) -> Given:
     """What a variable gets.
 
     ``shown`` is what an example or a compose file gives it, for a developer's machine; ``words`` are what files of the
-    project call the environment of production. Where the database is a file, nobody needs the login of another.
+    project call the environment of production. ``database`` says ``file`` where it is
+    one, and so nobody needs the login of another, and names the kinds that are run beside the
+    project.
     """
     upper = read.name.upper()
     if is_secret(read.name, read.kind, read.default):
-        return _secret(read, None if database_is_file else shown)
+        return _secret(read, None if database == "file" else shown, beside=_beside(database, upper))
     return _known(read, upper, domain, words or {}) or _of_folder(read, upper) or _needed(read, upper, shown)
 
 
@@ -125,7 +127,14 @@ def _needed(read: Read, upper: str, shown: str | None) -> Given:
     )
 
 
-def _secret(read: Read, shown: str | None) -> Given:
+def _beside(kinds: str, upper: str) -> bool:
+    """Whether a database of the kind that a variable is named after is run beside the project."""
+    if re.search(r"MYSQL|MARIADB", upper):
+        return bool(re.search(r"MySQL|MariaDB", kinds))
+    return "PostgreSQL" in kinds if re.search(r"POSTGRES|(?:^|_)PG", upper) else bool(kinds)
+
+
+def _secret(read: Read, shown: str | None, *, beside: bool) -> Given:
     upper = read.name.upper()
     if (MADE.search(upper) and not GIVEN.search(upper)) or (
         ACCOUNT.search(upper) and (read.required or read.default)
@@ -146,7 +155,7 @@ def _secret(read: Read, shown: str | None) -> Given:
     of_database = (
         bool(re.search(r"POSTGRES|MYSQL|MARIADB|(?:^|_)(?:DB|DATABASE|PG)_", upper)) and "PASS" in upper
     )
-    needed = read.required or (of_database and bool(shown))
+    needed = read.required or (of_database and (bool(shown) or (beside and read.default is not None)))
     return Given(None, "a secret that only you know", secret=True, marked=bool(needed))
 
 

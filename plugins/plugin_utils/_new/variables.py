@@ -84,8 +84,15 @@ def _variable(
         # A container, which no host knows by its name.
         said = None
     on_file = context.django is not None and context.django.database is not None
+    beside = " ".join(kind for kind in context.ways.services if "SQL" in kind or "Maria" in kind)
     shown = said.value if said else example
-    given = values.of(read, domain=context.domain, shown=shown, words=words, database_is_file=on_file)
+    given = values.of(
+        read,
+        domain=context.domain,
+        shown=shown,
+        words=words,
+        database="file" if on_file else beside,
+    )
     why = f"{read.where}{' must have it' if read.required else ''}" + (f"; {given.why}" if given.why else "")
     useful = values.usable(said.value) if said and not given.secret else None
     if given.value is None and not given.marked:
