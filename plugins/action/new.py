@@ -10,6 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.plugin_utils._new import command
+from ansible_collections.asgi.host.plugins.plugin_utils._new.lines import NewError
 
 
 class ActionModule(ActionBase):
@@ -26,10 +27,16 @@ class ActionModule(ActionBase):
             written = command.prepare(self._task.args, folder)
             if not self._task.check_mode:
                 command.put(written)
-        except (command.NewError, OSError) as error:
+        except (NewError, OSError) as error:
             return {**result, "failed": True, "msg": _words.safe(str(error))}
         # In the clone the playbook has a name of its own.
         playbook = "site.yml" if (folder / "site.yml").is_file() else "asgi.host.site"
         text = _words.safe(command.words(written, folder, playbook))
         self._display.display(text)
-        return {**result, "changed": True, "files": sorted(written.files), "marked": written.marked, "notes": written.notes}
+        return {
+            **result,
+            "changed": True,
+            "files": sorted(written.files),
+            "marked": written.marked,
+            "notes": written.notes,
+        }

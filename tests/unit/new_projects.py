@@ -12,14 +12,19 @@ from typing import Any
 
 import yaml
 from ansible_collections.asgi.host.plugins.module_utils import _apps
-from ansible_collections.asgi.host.plugins.plugin_utils._new import plan, write
+from ansible_collections.asgi.host.plugins.plugin_utils._new import lines, plan, write
 
 
 class Loader(yaml.SafeLoader):
     """Reads what Ansible takes for no template."""
 
 
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+def _text(_loader: yaml.SafeLoader, node: yaml.Node) -> str:
+    return str(node.value)
+
+
+Loader.add_constructor("!unsafe", _text)
+Loader.add_constructor("!vault", _text)
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Made:
     app: dict[str, Any]
     vault: dict[str, Any]
     text: str
-    plan: plan.Plan
+    plan: lines.Plan
 
     def get(self, key: str) -> Any:
         """A value by its dotted key; None where there is none."""

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 from ansible_collections.asgi.host.plugins.plugin_utils._new import command, plan
-from ansible_collections.asgi.host.plugins.plugin_utils._new.plan import NewError
+from ansible_collections.asgi.host.plugins.plugin_utils._new.lines import NewError
 from new_projects import Loader, lay, make
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,9 @@ def new(folder: Path, **given: str) -> command.Written:
 def test_a_new_inventory(tmp_path: Path) -> None:
     written = new(tmp_path)
     inventory = tmp_path / "inventories" / "shop"
-    assert yaml.safe_load((inventory / "hosts.yml").read_text()) == {"asgi_hosts": {"hosts": {"203.0.113.5": None}}}
+    assert yaml.safe_load((inventory / "hosts.yml").read_text()) == {
+        "asgi_hosts": {"hosts": {"203.0.113.5": None}}
+    }
     variables = yaml.safe_load((inventory / "group_vars/asgi_hosts/main.yml").read_text())
     (app,) = variables["asgi_host_apps"]
     assert (app["name"], app["app"], app["domains"]) == ("shop", "main:app", ["shop.example.com"])
@@ -58,7 +60,13 @@ def test_a_new_inventory(tmp_path: Path) -> None:
 
 def test_ansible_reads_the_inventory_and_the_role_names_the_marked_line(tmp_path: Path) -> None:
     new(tmp_path)
-    ansible = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", "inventories/shop", "--host", "203.0.113.5"]
+    ansible = [
+        str(Path(sys.executable).with_name("ansible-inventory")),
+        "-i",
+        "inventories/shop",
+        "--host",
+        "203.0.113.5",
+    ]
     done = subprocess.run(ansible, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     apps = yaml.safe_load(done.stdout)["asgi_host_apps"]
@@ -70,7 +78,14 @@ def test_ansible_reads_the_inventory_and_the_role_names_the_marked_line(tmp_path
 
 
 def test_a_mark_hides_what_its_check_would_say() -> None:
-    app = {"name": "shop", "app": "CHANGE_ME", "source": {"path": "x"}, "domains": ["CHANGE_ME"], "workers": 0, "env": {"A": "postgresql://u:CHANGE_ME@db/x", "B": "DO_CHANGE_ME_NOT"}}
+    app = {
+        "name": "shop",
+        "app": "CHANGE_ME",
+        "source": {"path": "x"},
+        "domains": ["CHANGE_ME"],
+        "workers": 0,
+        "env": {"A": "postgresql://u:CHANGE_ME@db/x", "B": "DO_CHANGE_ME_NOT"},
+    }
     found = _apps.problems([app], {"env": {"C": "CHANGE_ME"}})
     assert [each.partition("; ")[0] for each in found] == [
         "asgi_host_app_defaults: env.C: is still marked with CHANGE_ME",
@@ -89,13 +104,22 @@ def test_a_mark_hides_what_its_check_would_say() -> None:
         ({"project": "gone"}, "gone is not there; give the folder of the project"),
         ({"project": "shop/main.py"}, "main.py is a file; give the folder of the project"),
         ({"app": "Shop"}, "app: 'Shop' is not a name; give 1 to 31 lower-case letters"),
-        ({"host": ""}, "host: '' is no host; give the name or address that ssh reaches, with -e host=203.0.113.5"),
+        (
+            {"host": ""},
+            "host: '' is no host; give the name or address that ssh reaches, with -e host=203.0.113.5",
+        ),
         ({"host": "a b"}, "host: 'a b' is no host"),
         ({"domain": "https://x"}, "domain: 'https://x' holds a scheme; give a host name in lower case"),
         ({"email": "me"}, "email: 'me' is not an address of mail; give one, with -e email=ops@example.com"),
         ({"inventory": "shop/main.py"}, "main.py is a file; give the folder of an inventory"),
-        ({"inventory": "shop"}, "no file of it has the list asgi_host_apps; add asgi_host_apps: \\[\\] to its group_vars"),
-        ({"entry": "gone:app"}, "entry: 'gone:app' names no module of the project; give module:attribute such as shop.main:app"),
+        (
+            {"inventory": "shop"},
+            "no file of it has the list asgi_host_apps; add asgi_host_apps: \\[\\] to its group_vars",
+        ),
+        (
+            {"entry": "gone:app"},
+            "entry: 'gone:app' names no module of the project; give module:attribute such as shop.main:app",
+        ),
     ],
 )
 def test_what_it_refuses(tmp_path: Path, given: dict[str, str], words: str) -> None:
@@ -130,7 +154,10 @@ other: [1, 2]
 
 
 def test_an_app_is_added_and_nothing_else_changes(tmp_path: Path) -> None:
-    inventory = lay(tmp_path / "mine", {"hosts.yml": "asgi_hosts: {hosts: {web1: }}\n", "group_vars/asgi_hosts/main.yml": EXISTING})
+    inventory = lay(
+        tmp_path / "mine",
+        {"hosts.yml": "asgi_hosts: {hosts: {web1: }}\n", "group_vars/asgi_hosts/main.yml": EXISTING},
+    )
     written = new(tmp_path, inventory="mine", host="")
     main = inventory / "group_vars/asgi_hosts/main.yml"
     assert sorted(written.files) == [str(main), str(main.with_name("vault_shop.yml"))]
@@ -141,12 +168,19 @@ def test_an_app_is_added_and_nothing_else_changes(tmp_path: Path) -> None:
     apps = yaml.safe_load(text)["asgi_host_apps"]
     assert [app["name"] for app in apps] == ["wiki", "shop"]
     assert apps[0] == yaml.safe_load(EXISTING)["asgi_host_apps"][0]
-    with pytest.raises(NewError, match="has an app shop already .group_vars/asgi_hosts/main.yml.; give another name with -e app=NAME"):
+    with pytest.raises(
+        NewError,
+        match=r"has an app shop already .group_vars/asgi_hosts/main.yml.; give another name with -e app=NAME",
+    ):
         command.prepare({**GIVEN, "inventory": "mine"}, tmp_path)
     # A second one of the same project has secrets of its own.
-    command.put(command.prepare({**GIVEN, "inventory": "mine", "app": "shop2", "domain": "two.example.com"}, tmp_path))
+    command.put(
+        command.prepare({**GIVEN, "inventory": "mine", "app": "shop2", "domain": "two.example.com"}, tmp_path)
+    )
     assert (main.with_name("vault_shop2.yml")).exists()
-    assert not _apps.problems([{**app, "secrets": {}} for app in yaml.safe_load(main.read_text())["asgi_host_apps"]])
+    assert not _apps.problems(
+        [{**app, "secrets": {}} for app in yaml.safe_load(main.read_text())["asgi_host_apps"]]
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,7 +201,6 @@ def test_forms_of_the_list(tmp_path: Path, text: str, count: int) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
     new(tmp_path, inventory="mine")
-    Loader.add_constructor("!vault", lambda loader, node: loader.construct_scalar(node))
     tree: Any = yaml.load(path.read_text(), Loader=Loader)
     tree = tree["all"]["vars"] if "all" in tree else tree
     assert [app["name"] for app in tree["asgi_host_apps"]][-1] == "shop"
@@ -186,8 +219,14 @@ def test_secrets_beside_a_file_of_the_group(tmp_path: Path) -> None:
     new(tmp_path, inventory="mine")
     # Ansible reads either group_vars/asgi_hosts.yml or a folder of that name.
     assert (inventory / "group_vars/all/vault_shop.yml").exists()
-    inventory = lay(tmp_path / "two", {"group_vars/asgi_hosts.yml": "asgi_host_apps: []\n", "group_vars/all.yml": "x: 1\n"})
-    with pytest.raises(NewError, match=r"mkdir group_vars/asgi_hosts && mv group_vars/asgi_hosts.yml group_vars/asgi_hosts/main.yml"):
+    inventory = lay(
+        tmp_path / "two",
+        {"group_vars/asgi_hosts.yml": "asgi_host_apps: []\n", "group_vars/all.yml": "x: 1\n"},
+    )
+    with pytest.raises(
+        NewError,
+        match=r"mkdir group_vars/asgi_hosts && mv group_vars/asgi_hosts.yml group_vars/asgi_hosts/main.yml",
+    ):
         new(tmp_path, inventory="two")
 
 
@@ -199,15 +238,21 @@ def test_nothing_of_a_project_is_a_template(tmp_path: Path) -> None:
         tmp_path,
         {
             **APP,
-            "compose.yml": f'services: {{web: {{build: ., command: "uvicorn main:app", environment: {{THEME: "{EVIL}", X: "{{% raw %}}"}}}}, job: {{build: ., command: "echo {EVIL}"}}}}\n',
-            "fly.toml": f"[deploy]\nrelease_command = \"python {EVIL}\"\n",
+            "compose.yml": f'services: {{web: {{build: ., command: "uvicorn main:app", environment: {{THEME: "{EVIL}", X: "{{% raw %}}", Y: "{{{{ vault_shop_other }}}}"}}}}, job: {{build: ., command: "echo {EVIL}"}}}}\n',
+            "fly.toml": f'[deploy]\nrelease_command = "python {EVIL}"\n',
             "static {{ x }}/a.css": "",
         },
     )
     # As Ansible reads it: marked as no template, or not there.
-    for node in yaml.compose(made.text).value[0].value:
+    tree = yaml.compose(made.text)
+    assert tree is not None
+    for node in tree.value[0].value:
         for each in _scalars(node[1]):
-            assert "{{" not in each.value or each.tag == "!unsafe" or each.value.startswith("{{ vault_shop_"), each
+            assert (
+                "{{" not in each.value
+                or each.tag == "!unsafe"
+                or each.value in ("{{ vault_shop_secret_key }}", "{{ vault_shop_database_url }}")
+            ), each
     assert "!unsafe" in made.text
 
 
@@ -236,11 +281,55 @@ def test_no_link_is_followed_and_nothing_is_run(tmp_path: Path) -> None:
 
 
 def test_garbage_breaks_nothing(tmp_path: Path) -> None:
-    pieces = ["services:", "web", "build", "command", "[", "]", "{", "}", ":", "\n", "  ", "- ", "FROM", "RUN apt-get install", "\\\n", "$", "${", "`", "'", '"', "CMD [", "env(", "import os", "class S(BaseSettings):", "\0", "é", "<<EOF", "*a", "&a", "app = FastAPI()", "environ[", "path("]
+    pieces = [
+        "services:",
+        "web",
+        "build",
+        "command",
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        "\n",
+        "  ",
+        "- ",
+        "FROM",
+        "RUN apt-get install",
+        "\\\n",
+        "$",
+        "${",
+        "`",
+        "'",
+        '"',
+        "CMD [",
+        "env(",
+        "import os",
+        "class S(BaseSettings):",
+        "\0",
+        "é",
+        "<<EOF",
+        "*a",
+        "&a",
+        "app = FastAPI()",
+        "environ[",
+        "path(",
+    ]
     for seed in range(60):
         chance = random.Random(seed)
         folder = tmp_path / str(seed)
-        for name in ("compose.yml", "Dockerfile", "Procfile", "fly.toml", "config/deploy.yml", "pyproject.toml", "settings.py", "alembic.ini", ".env.example", "start.sh"):
+        for name in (
+            "compose.yml",
+            "Dockerfile",
+            "Procfile",
+            "fly.toml",
+            "config/deploy.yml",
+            "pyproject.toml",
+            "settings.py",
+            "alembic.ini",
+            ".env.example",
+            "start.sh",
+        ):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("".join(chance.choices(pieces, k=chance.randrange(60))), encoding="utf-8")

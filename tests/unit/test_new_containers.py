@@ -62,7 +62,11 @@ def test_a_start_script_migrates_and_serves(tmp_path: Path) -> None:
             "alembic.ini": "[alembic]\nscript_location = alembic\n",
         },
     )
-    assert (made.app["app"], made.app["workers"], made.get("hooks.migrate")) == ("shop.main:app", 2, ["alembic upgrade head"])
+    assert (made.app["app"], made.app["workers"], made.get("hooks.migrate")) == (
+        "shop.main:app",
+        2,
+        ["alembic upgrade head"],
+    )
 
 
 COMPOSE = """
@@ -161,7 +165,10 @@ def test_kamal(tmp_path: Path) -> None:
     """
     made = make(tmp_path, {**APP, "config/deploy.yml": text})
     assert made.app["env"] == {"SHOP_THEME": "dark"}
-    assert made.app["secrets"] == {"MAIL_TOKEN": "{{ vault_shop_mail_token }}", "SECRET_KEY": "{{ vault_shop_secret_key }}"}
+    assert made.app["secrets"] == {
+        "MAIL_TOKEN": "{{ vault_shop_mail_token }}",
+        "SECRET_KEY": "{{ vault_shop_secret_key }}",
+    }
     assert made.plan.marked == ["vault_shop_mail_token in the vault"]
     assert made.app["processes"] == [{"name": "job", "command": "python -m shop.worker"}]
     assert made.app["health"] == {"path": "/up"}
@@ -185,19 +192,39 @@ def test_servers(text: str, wanted: tuple[str, bool, int | None, bool]) -> None:
     (command,) = commands.split(text, "here")
     found = commands.served(command)
     assert command.serves
-    assert (found.entry, found.factory, found.workers, found.wsgi) == (wanted[0], wanted[1], wanted[2] if "-w 4" not in text else 4, wanted[3])
+    assert (found.entry, found.factory, found.workers, found.wsgi) == (
+        wanted[0],
+        wanted[1],
+        wanted[2] if "-w 4" not in text else 4,
+        wanted[3],
+    )
 
 
 def test_a_script_that_calls_itself_ends(tmp_path: Path) -> None:
-    made = make(tmp_path, {**APP, "Dockerfile": "FROM python:3.13\nCMD ./a.sh\n", "a.sh": "#!/bin/sh\n./a.sh && ./a.sh\n"})
+    made = make(
+        tmp_path,
+        {**APP, "Dockerfile": "FROM python:3.13\nCMD ./a.sh\n", "a.sh": "#!/bin/sh\n./a.sh && ./a.sh\n"},
+    )
     assert made.app["app"] == "shop.main:app"
 
 
-@pytest.mark.parametrize("text", ["services: [", "services: {web: 7}", "- 1", "a: &a [*a, *a]", "services: {web: {command: {a: b}, build: 3, volumes: 4}}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: [",
+        "services: {web: 7}",
+        "- 1",
+        "a: &a [*a, *a]",
+        "services: {web: {command: {a: b}, build: 3, volumes: 4}}",
+    ],
+)
 def test_compose_files_that_are_none(tmp_path: Path, text: str) -> None:
     assert make(tmp_path, {**APP, "compose.yml": text}).app["app"] == "shop.main:app"
 
 
 def test_merges_without_end_are_no_compose_file(tmp_path: Path) -> None:
-    lines = ["a0: &a0 {k: v}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12))]
+    lines = [
+        "a0: &a0 {k: v}",
+        *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)),
+    ]
     assert make(tmp_path, {**APP, "compose.yml": "\n".join(lines)}).app["app"] == "shop.main:app"

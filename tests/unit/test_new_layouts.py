@@ -7,9 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import new_projects
 import pytest
-from ansible_collections.asgi.host.plugins.plugin_utils._new.plan import NewError
+from ansible_collections.asgi.host.plugins.module_utils import _apps
+from ansible_collections.asgi.host.plugins.plugin_utils._new import plan
+from ansible_collections.asgi.host.plugins.plugin_utils._new.lines import NewError
 from new_projects import make
 
 FASTAPI = "from fastapi import FastAPI\n\napp = FastAPI()\n\n@app.get('/healthz')\ndef healthz(): ...\n"
@@ -104,7 +105,9 @@ def test_layout(name: str, tmp_path: Path) -> None:
     assert {key: made.get(key) for key in wanted} == wanted
 
 
-def test_a_workspace_of_uv_keeps_the_lock_of_its_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_of_uv_keeps_the_lock_of_its_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = {
         "pyproject.toml": '[tool.uv.workspace]\nmembers = ["api", "libs/*"]\n',
         "uv.lock": LOCK,
@@ -113,11 +116,15 @@ def test_a_workspace_of_uv_keeps_the_lock_of_its_root(tmp_path: Path, monkeypatc
         "api/shop_api/x.py": "",
     }
     made = make(tmp_path, files)
-    assert (made.get("app"), made.get("app_dir"), made.get("source.path")) == ("shop_api.main:app", "api", "../shop")
+    assert (made.get("app"), made.get("app_dir"), made.get("source.path")) == (
+        "shop_api.main:app",
+        "api",
+        "../shop",
+    )
     # A role that knows members is told of the one.
-    known = {**new_projects.plan.APP_DEFAULTS, "source": {**new_projects.plan.APP_DEFAULTS["source"], "member": None}}
-    monkeypatch.setattr(new_projects.plan, "APP_DEFAULTS", known)
-    found = new_projects.plan.make(tmp_path, name="shop", domain="", email="", shown_path=".")
+    known = {**_apps.APP_DEFAULTS, "source": {**_apps.APP_DEFAULTS["source"], "member": None}}
+    monkeypatch.setattr(f"{plan.__name__}.APP_DEFAULTS", known)
+    found = plan.make(tmp_path, name="shop", domain="", email="", shown_path=".")
     assert found.app["source"]["member"].value == "shop-api"
 
 
@@ -138,7 +145,12 @@ def test_routers_of_other_files_have_their_prefix(tmp_path: Path) -> None:
 def test_static_folders_of_starlette(tmp_path: Path) -> None:
     made = make(
         tmp_path,
-        {"main.py": FASTAPI + "app.mount('/static', StaticFiles(directory='static'), name='static')\napp.mount('/gone', StaticFiles(directory='gone'))\n", "static/site.css": "", "requirements.txt": "fastapi"},
+        {
+            "main.py": FASTAPI
+            + "app.mount('/static', StaticFiles(directory='static'), name='static')\napp.mount('/gone', StaticFiles(directory='gone'))\n",
+            "static/site.css": "",
+            "requirements.txt": "fastapi",
+        },
     )
     assert made.get("static") == [{"url": "/static/", "path": "static"}]
 
@@ -176,8 +188,14 @@ def test_django(tmp_path: Path) -> None:
     assert made.app["env"] == {"ALLOWED_HOSTS": "{domain}", "DEBUG": "false"}
     assert made.app["secrets"] == {"SECRET_KEY": "{{ vault_shop_secret_key }}"}
     assert len(made.vault["vault_shop_secret_key"]) > 50
-    assert made.app["hooks"] == {"build": ["python manage.py collectstatic --noinput"], "migrate": ["python manage.py migrate --noinput"]}
-    assert made.app["static"] == [{"url": "/static/", "path": "staticfiles"}, {"url": "/media/", "path": "{data}/media"}]
+    assert made.app["hooks"] == {
+        "build": ["python manage.py collectstatic --noinput"],
+        "migrate": ["python manage.py migrate --noinput"],
+    }
+    assert made.app["static"] == [
+        {"url": "/static/", "path": "staticfiles"},
+        {"url": "/media/", "path": "{data}/media"},
+    ]
     assert made.app["shared"] == [{"path": "media"}, {"path": "db.sqlite3"}]
     assert made.app["health"] == {"path": "/api/health/"}
     assert made.plan.marked == []
@@ -185,11 +203,17 @@ def test_django(tmp_path: Path) -> None:
 
 def test_django_without_asgi_py(tmp_path: Path) -> None:
     made = make(tmp_path, DJANGO)
-    assert (made.app["app"], made.get("env.DJANGO_SETTINGS_MODULE")) == ("django.core.asgi:get_asgi_application()", "shop.settings")
+    assert (made.app["app"], made.get("env.DJANGO_SETTINGS_MODULE")) == (
+        "django.core.asgi:get_asgi_application()",
+        "shop.settings",
+    )
 
 
 def test_django_below_a_folder(tmp_path: Path) -> None:
-    files = {f"src/{name}" if name != "requirements.txt" else name: text for name, text in {**DJANGO, "shop/asgi.py": ASGI}.items()}
+    files = {
+        f"src/{name}" if name != "requirements.txt" else name: text
+        for name, text in {**DJANGO, "shop/asgi.py": ASGI}.items()
+    }
     made = make(tmp_path, files)
     assert (made.app["app"], made.app["app_dir"]) == ("shop.asgi:application", "src")
     assert made.get("hooks.migrate") == ["python manage.py migrate --noinput"]
@@ -209,23 +233,36 @@ def test_django_with_settings_for_production(tmp_path: Path) -> None:
 
 
 def test_django_with_channels(tmp_path: Path) -> None:
-    files = {**DJANGO, "shop/asgi.py": ASGI, "shop/routing.py": "from channels.routing import ProtocolTypeRouter\napplication = ProtocolTypeRouter({})\n"}
+    files = {
+        **DJANGO,
+        "shop/asgi.py": ASGI,
+        "shop/routing.py": "from channels.routing import ProtocolTypeRouter\napplication = ProtocolTypeRouter({})\n",
+    }
     files["shop/settings.py"] = DJANGO_SETTINGS + '    ASGI_APPLICATION = "shop.asgi.application"\n'
     assert make(tmp_path, files).app["app"] == "shop.asgi:application"
 
 
 def test_wsgi_is_refused_with_the_way_to_asgi(tmp_path: Path) -> None:
-    with pytest.raises(NewError, match=r"shop\.py:2 makes an app of Flask, which is WSGI.*WsgiToAsgi.*-e entry="):
+    with pytest.raises(
+        NewError, match=r"shop\.py:2 makes an app of Flask, which is WSGI.*WsgiToAsgi.*-e entry="
+    ):
         make(tmp_path, {"shop.py": "from flask import Flask\napp = Flask(__name__)\n"})
 
 
 def test_no_app_is_refused_with_the_way_to_name_it(tmp_path: Path) -> None:
-    with pytest.raises(NewError, match="no ASGI app is in it.*-e entry=MODULE:NAME"):
-        make(tmp_path, {"README.md": "", "tool.py": "print(1)\n", "broken.py": "def (:\n", "tests/test_app.py": FASTAPI})
+    with pytest.raises(NewError, match=r"no ASGI app is in it.*-e entry=MODULE:NAME"):
+        make(
+            tmp_path,
+            {"README.md": "", "tool.py": "print(1)\n", "broken.py": "def (:\n", "tests/test_app.py": FASTAPI},
+        )
 
 
 def test_an_entry_that_is_named_wins(tmp_path: Path) -> None:
-    made = make(tmp_path, {"main.py": FASTAPI, "other/site.py": "app = wonder()\n", "requirements.txt": ""}, entry_text="other.site:app")
+    made = make(
+        tmp_path,
+        {"main.py": FASTAPI, "other/site.py": "app = wonder()\n", "requirements.txt": ""},
+        entry_text="other.site:app",
+    )
     assert made.app["app"] == "other.site:app"
     with pytest.raises(NewError, match="entry: 'nowhere:app' names no module of the project"):
         make(tmp_path, {}, entry_text="nowhere:app")

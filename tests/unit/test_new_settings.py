@@ -14,12 +14,18 @@ from ansible_collections.asgi.host.plugins.plugin_utils._new.code import Code
 from ansible_collections.asgi.host.plugins.plugin_utils._new.project import Project
 from new_projects import lay, make
 
-APP = {"main.py": "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\ndef home(): ...\n", "requirements.txt": "fastapi\n"}
+APP = {
+    "main.py": "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\ndef home(): ...\n",
+    "requirements.txt": "fastapi\n",
+}
 
 
 def names(folder: Path, text: str, **files: str) -> dict[str, tuple[bool, str | None]]:
     lay(folder, {"config.py": text, **{name.replace("_py", ".py"): each for name, each in files.items()}})
-    return {name: (read.required, read.default) for name, read in settings_names.read(Code(Project(folder))).items()}
+    return {
+        name: (read.required, read.default)
+        for name, read in settings_names.read(Code(Project(folder))).items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -57,20 +63,55 @@ def test_names(tmp_path: Path, text: str, wanted: dict[str, Any]) -> None:
 
 
 def test_a_reader_of_another_file(tmp_path: Path) -> None:
-    found = names(tmp_path, "from readers import env\nX = env('ONE')\n", readers_py="import environ\nenv = environ.Env()\n")
+    found = names(
+        tmp_path,
+        "from readers import env\nX = env('ONE')\n",
+        readers_py="import environ\nenv = environ.Env()\n",
+    )
     assert found == {"ONE": (True, None)}
 
 
 def test_tests_and_manage_py_read_nothing_that_counts(tmp_path: Path) -> None:
-    lay(tmp_path, {"tests/x.py": "import os\nos.environ['ONE']\n", "manage.py": "import os\nos.environ['TWO']\n", "test_x.py": "import os\nos.environ['THREE']\n"})
+    lay(
+        tmp_path,
+        {
+            "tests/x.py": "import os\nos.environ['ONE']\n",
+            "manage.py": "import os\nos.environ['TWO']\n",
+            "test_x.py": "import os\nos.environ['THREE']\n",
+        },
+    )
     assert settings_names.read(Code(Project(tmp_path))) == {}
 
 
-def given(name: str, *, required: bool = True, default: str | None = None, kind: str = "str", shown: str | None = None, choices: tuple[str, ...] = ()) -> values.Given:
-    return values.of(settings_names.Read(name, "config.py:1", required, default, kind, choices), domain="shop.example.com", shown=shown)
+def given(
+    name: str,
+    *,
+    required: bool = True,
+    default: str | None = None,
+    kind: str = "str",
+    shown: str | None = None,
+    choices: tuple[str, ...] = (),
+) -> values.Given:
+    return values.of(
+        settings_names.Read(name, "config.py:1", required, default, kind, choices),
+        domain="shop.example.com",
+        shown=shown,
+    )
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "DJANGO_SECRET_KEY", "JWT_SECRET", "SESSION_SECRET", "APP_SECRET_KEY", "COOKIE_KEY", "SECRET", "PASSWORD_SALT"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SECRET_KEY",
+        "DJANGO_SECRET_KEY",
+        "JWT_SECRET",
+        "SESSION_SECRET",
+        "APP_SECRET_KEY",
+        "COOKIE_KEY",
+        "SECRET",
+        "PASSWORD_SALT",
+    ],
+)
 def test_secrets_that_can_be_made(name: str) -> None:
     one, other = given(name), given(name, required=False, default="changethis")
     assert one.secret
@@ -85,7 +126,18 @@ def test_a_key_of_fernet_has_its_form() -> None:
     assert len(base64.urlsafe_b64decode(value)) == 32
 
 
-@pytest.mark.parametrize("name", ["GITHUB_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "STRIPE_API_KEY", "DATABASE_URL", "REDIS_URL", "POSTGRES_PASSWORD", "SENDGRID_API_KEY"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GITHUB_CLIENT_SECRET",
+        "AWS_SECRET_ACCESS_KEY",
+        "STRIPE_API_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "POSTGRES_PASSWORD",
+        "SENDGRID_API_KEY",
+    ],
+)
 def test_secrets_that_others_give_are_marked(name: str) -> None:
     found = given(name)
     assert (found.secret, found.marked, found.value) == (True, True, None)
@@ -93,7 +145,16 @@ def test_secrets_that_others_give_are_marked(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ACCESS_TOKEN_EXPIRE_MINUTES", "PASSWORD_MIN_LENGTH", "TOKEN_URL", "JWT_ALGORITHM", "AWS_ACCESS_KEY_ID", "SECRET_KEY_FILE", "PASSWORD_HASHER"]
+    "name",
+    [
+        "ACCESS_TOKEN_EXPIRE_MINUTES",
+        "PASSWORD_MIN_LENGTH",
+        "TOKEN_URL",
+        "JWT_ALGORITHM",
+        "AWS_ACCESS_KEY_ID",
+        "SECRET_KEY_FILE",
+        "PASSWORD_HASHER",
+    ],
 )
 def test_names_that_only_sound_secret(name: str) -> None:
     assert not values.is_secret(name)
@@ -107,11 +168,19 @@ def test_names_that_only_sound_secret(name: str) -> None:
         ("CSRF_TRUSTED_ORIGINS", {}, "https://{domain}"),
         ("DEBUG", {"required": False, "default": "True"}, "false"),
         ("DEBUG", {"required": False, "default": "False"}, None),
-        ("ENVIRONMENT", {"required": False, "default": "local", "choices": ("local", "production")}, "production"),
+        (
+            "ENVIRONMENT",
+            {"required": False, "default": "local", "choices": ("local", "production")},
+            "production",
+        ),
         ("ENV", {"required": False, "default": "dev"}, "production"),
         ("BASE_URL", {"required": False, "default": "http://localhost:8000"}, "https://{domain}"),
         ("DATABASE_URL", {"required": False, "default": "sqlite:///./shop.db"}, "sqlite:///{data}/shop.db"),
-        ("DATABASE_URL", {"required": False, "default": "sqlite+aiosqlite:///shop.db"}, "sqlite+aiosqlite:///{data}/shop.db"),
+        (
+            "DATABASE_URL",
+            {"required": False, "default": "sqlite+aiosqlite:///shop.db"},
+            "sqlite+aiosqlite:///{data}/shop.db",
+        ),
         ("DATA_DIR", {"required": False, "default": "/app/data"}, "{data}"),
         ("UPLOAD_DIR", {"required": False, "default": "uploads"}, "{data}/upload"),
         ("POSTGRES_PORT", {}, "5432"),
@@ -127,6 +196,15 @@ def test_values_that_are_known(name: str, keys: dict[str, Any], wanted: str | No
 
 def test_a_database_of_a_developers_machine_is_marked() -> None:
     assert given("WRITER_DB_URL", required=False, default="mysql://shop:shop@localhost:3306/shop").marked
+
+
+def test_the_password_of_a_database_beside_the_app_is_marked(tmp_path: Path) -> None:
+    config = "import os\nX = os.getenv('POSTGRES_PASSWORD', 'postgres')\n"
+    made = make(
+        tmp_path,
+        {**APP, "config.py": config, "compose.yml": "services: {web: {build: .}, db: {image: postgres}}"},
+    )
+    assert made.plan.marked == ["vault_shop_postgres_password in the vault"]
 
 
 def test_lines(tmp_path: Path) -> None:
@@ -149,11 +227,14 @@ def test_lines(tmp_path: Path) -> None:
     assert made.app["secrets"] == {"SECRET_KEY": "{{ vault_shop_secret_key }}"}
     assert "# LOG_LEVEL: info  # config.py:5, its default" in made.text
     assert '# SMTP_PASSWORD: "{{ vault_shop_smtp_password }}"' in made.text
-    assert "# The code reads 1 further variables, and has a default for each: PAGE_SIZE" in made.text
+    assert "# The code reads 1 further variable, and has a default for it: PAGE_SIZE" in made.text
     assert made.plan.marked == ["env.STRIPE_KEY_ID"]
     assert list(made.vault) == ["vault_shop_secret_key"]
 
 
 def test_a_word_of_the_project_for_production(tmp_path: Path) -> None:
-    made = make(tmp_path, {**APP, "config.py": "import os\nENV = os.getenv('ENV', 'local')\nKNOWN = {'local': 1, 'prod': 2}\n"})
+    made = make(
+        tmp_path,
+        {**APP, "config.py": "import os\nENV = os.getenv('ENV', 'local')\nKNOWN = {'local': 1, 'prod': 2}\n"},
+    )
     assert made.app["env"] == {"ENV": "prod"}

@@ -34,4 +34,11 @@ def marked(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
 def without_marked(found: list[str], where: str, keys: list[str]) -> list[str]:
     """What was ``found``, with a word on each marked key in the place of what its check says of the mark."""
     starts = tuple(f"{where}: {key}: " for key in keys)
-    return [*(f"{where}: {key}: {WORDS}" for key in keys), *(each for each in found if not each.startswith(starts))] if keys else found
+    return (
+        [
+            *(f"{where}: {key}: {WORDS}" for key in keys),
+            *(each for each in found if not each.startswith(starts)),
+        ]
+        if keys
+        else found
+    )

@@ -115,7 +115,9 @@ class Code:
             while top and self.project.has(f"{top}/__init__.py"):
                 top = parent(top)
         else:
-            top = next((each for each in choices if each.rpartition("/")[2] == "src" or self._is_project(each)), "")
+            top = next(
+                (each for each in choices if each.rpartition("/")[2] == "src" or self._is_project(each)), ""
+            )
 
         def score(choice: str) -> tuple[float, int]:
             number = float(self._first_party[choice])
@@ -125,7 +127,10 @@ class Code:
         return max(choices, key=score)
 
     def _is_project(self, folder: str) -> bool:
-        return any(self.project.has(f"{folder}/{name}" if folder else name) for name in ("pyproject.toml", "requirements.txt", "setup.py", "uv.lock"))
+        return any(
+            self.project.has(f"{folder}/{name}" if folder else name)
+            for name in ("pyproject.toml", "requirements.txt", "setup.py", "uv.lock")
+        )
 
     def find(self, name: str, root: str | None = None) -> str:
         """The file of a module's name; empty where the project has none."""
@@ -136,7 +141,9 @@ class Code:
             if root is not None and self.project.has(whole):
                 return whole
         named = self._by_stem.get(tail.rpartition("/")[2], ())
-        return next((path for path in named if path in ends or path.endswith(tuple(f"/{end}" for end in ends))), "")
+        return next(
+            (path for path in named if path in ends or path.endswith(tuple(f"/{end}" for end in ends))), ""
+        )
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
@@ -189,27 +196,32 @@ class Code:
 
     def text(self, node: ast.expr | None, module: Module, depth: int = 0) -> str | None:
         """What an expression is worth if it is a plain string, or a setting with a default; None elsewhere."""
+        found: str | None = None
         if depth > 5 or node is None:
-            return None
+            return found
         if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else None
-        if isinstance(node, ast.JoinedStr):
-            parts = [self.text(each, module, depth + 1) for each in node.values]
-            return None if None in parts else "".join(part for part in parts if part is not None)
-        if isinstance(node, ast.FormattedValue):
-            return self.text(node.value, module, depth + 1)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            one, other = self.text(node.left, module, depth + 1), self.text(node.right, module, depth + 1)
-            return None if one is None or other is None else one + other
-        if isinstance(node, ast.Name):
-            return self._of_name(node.id, module, depth)
-        if isinstance(node, ast.Attribute):
-            values = self._attributes.get(node.attr, [])
-            known = {self.text(each, module, depth + 1) for each in values}
-            return known.pop() if len(known) == 1 else None
-        if isinstance(node, ast.Call):
-            return self.text(default_of(node), module, depth + 1)
-        return None
+            found = node.value if isinstance(node.value, str) else None
+        elif isinstance(node, (ast.JoinedStr, ast.BinOp)):
+            added = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
+            inner = (
+                node.values
+                if isinstance(node, ast.JoinedStr)
+                else [node.left, node.right]
+                if added
+                else [None]
+            )
+            parts = [self.text(each, module, depth + 1) for each in inner]
+            found = None if None in parts else "".join(part for part in parts if part is not None)
+        elif isinstance(node, ast.FormattedValue):
+            found = self.text(node.value, module, depth + 1)
+        elif isinstance(node, ast.Name):
+            found = self._of_name(node.id, module, depth)
+        elif isinstance(node, ast.Attribute):
+            known = {self.text(each, module, depth + 1) for each in self._attributes.get(node.attr, [])}
+            found = known.pop() if len(known) == 1 else None
+        elif isinstance(node, ast.Call):
+            found = self.text(default_of(node), module, depth + 1)
+        return found
 
     def _of_name(self, name: str, module: Module, depth: int) -> str | None:
         if name in module.assigned:
@@ -249,18 +261,7 @@ def _module(path: str, root: str, tree: ast.Module, nodes: list[ast.AST]) -> Mod
     package = dotted(path, root).split(".")
     if not path.endswith("/__init__.py"):
         package = package[:-1]
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            for each in node.names:
-                found.imports[each.asname or each.name.partition(".")[0]] = each.name if each.asname else each.name.partition(".")[0]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            start = ".".join([*base, *([node.module] if node.module else [])])
-            for each in node.names:
-                if each.name == "*":
-                    found.stars.append(start)
-                else:
-                    found.imports[each.asname or each.name] = f"{start}.{each.name}" if start else each.name
+    _imports(found, package)
     for name, value in _assignments(tree.body):
         found.assigned[name] = value
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -271,6 +272,24 @@ def _module(path: str, root: str, tree: ast.Module, nodes: list[ast.AST]) -> Mod
         elif isinstance(statement, ast.ClassDef):
             found.classes[statement.name] = statement
     return found
+
+
+def _imports(found: Module, package: list[str]) -> None:
+    """What the names of a module stand for, by its imports anywhere."""
+    for node in found.nodes:
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                found.imports[each.asname or each.name.partition(".")[0]] = (
+                    each.name if each.asname else each.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            start = ".".join([*base, *([node.module] if node.module else [])])
+            for each in node.names:
+                if each.name == "*":
+                    found.stars.append(start)
+                else:
+                    found.imports[each.asname or each.name] = f"{start}.{each.name}" if start else each.name
 
 
 def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -287,8 +306,14 @@ def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
     for statement in _flat(body):
         if isinstance(statement, ast.Assign):
-            yield from ((target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name))
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+            yield from (
+                (target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)
+            )
+        elif (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and statement.value
+        ):
             yield statement.target.id, statement.value
 
 

@@ -17,7 +17,7 @@ from ansible_collections.asgi.host.plugins.module_utils._apps.program_values imp
 from ansible_collections.asgi.host.plugins.module_utils._apps.web_values import EMAIL, domain
 
 from . import plan, write
-from .plan import NewError
+from .lines import NewError
 
 # The name or address of a host, as an inventory has it.
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|[0-9a-fA-F:]{2,39}")
@@ -44,18 +44,37 @@ def prepare(given: Mapping[str, Any], folder: Path) -> Written:
     source = _project(values["project"], folder)
     name = values["app"] or _name(source)
     if not NAME.fullmatch(name):
-        raise NewError(f"app: {name!r} is not a name; give 1 to 31 lower-case letters, digits and -, a letter first, with -e app=shop")
+        raise NewError(
+            f"app: {name!r} is not a name; give 1 to 31 lower-case letters, digits and -, a letter first, with -e app=shop"
+        )
     _site(values)
     inventory = folder / (values["inventory"] or f"inventories/{name}")
     there = inventory.exists()
     if there and not inventory.is_dir():
-        raise NewError(f"inventory: {inventory} is a file; give the folder of an inventory, or one that is not there yet, with -e inventory=inventories/{name}")
+        raise NewError(
+            f"inventory: {inventory} is a file; give the folder of an inventory, or one that is not there yet, with -e inventory=inventories/{name}"
+        )
     if not there and not HOST.fullmatch(values["host"]):
-        raise NewError(f"host: {values['host']!r} is no host; give the name or address that ssh reaches, with -e host=203.0.113.5")
+        raise NewError(
+            f"host: {values['host']!r} is no host; give the name or address that ssh reaches, with -e host=203.0.113.5"
+        )
     shown = plan.shown_from(source, inventory, values["project"])
-    made = plan.make(source, name=name, domain=values["domain"], email=values["email"], shown_path=shown, entry_text=values["entry"])
+    made = plan.make(
+        source,
+        name=name,
+        domain=values["domain"],
+        email=values["email"],
+        shown_path=shown,
+        entry_text=values["entry"],
+    )
     files = write.added(made, inventory) if there else write.new(made, values["host"])
-    found = Written({str(inventory / path): text for path, text in files.items()}, inventory, there, made.marked, made.notes)
+    found = Written(
+        {str(inventory / path): text for path, text in files.items()},
+        inventory,
+        there,
+        made.marked,
+        made.notes,
+    )
     found.vault = next((str(inventory / path) for path in files if Path(path).name.startswith("vault")), "")
     return found
 
@@ -68,7 +87,9 @@ def _project(text: str, folder: Path) -> Path:
         what = "is a file" if path.is_file() else "is not there"
         raise NewError(f"project: {path} {what}; give the folder of the project, with -e project=../shop")
     if not os.access(path, os.R_OK | os.X_OK):
-        raise NewError(f"project: {path} cannot be read; give its folder to your user, or run this as a user who may")
+        raise NewError(
+            f"project: {path} cannot be read; give its folder to your user, or run this as a user who may"
+        )
     return path
 
 
@@ -84,7 +105,9 @@ def _site(values: Mapping[str, str]) -> None:
     if found:
         raise NewError(f"{found[0]}, with -e domain=shop.example.com")
     if values["email"] and not EMAIL.fullmatch(values["email"]):
-        raise NewError(f"email: {values['email']!r} is not an address of mail; give one, with -e email=ops@example.com")
+        raise NewError(
+            f"email: {values['email']!r} is not an address of mail; give one, with -e email=ops@example.com"
+        )
 
 
 def put(written: Written) -> None:

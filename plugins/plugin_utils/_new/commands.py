@@ -11,7 +11,19 @@ from dataclasses import dataclass, field
 
 from .project import Project
 
-SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "fastapi", "litestar", "quart", "waitress-serve"})
+SERVERS = frozenset(
+    {
+        "uvicorn",
+        "gunicorn",
+        "hypercorn",
+        "daphne",
+        "granian",
+        "fastapi",
+        "litestar",
+        "quart",
+        "waitress-serve",
+    }
+)
 # Another program that runs the rest of its arguments, with the number of words that it takes for itself.
 WRAPPERS = {"exec": 0, "tini": 0, "dumb-init": 0, "ddtrace-run": 0, "opentelemetry-instrument": 0, "gosu": 1, "su-exec": 1,
             "newrelic-admin": 1, "nice": 0, "time": 0, "env": 0, "then": 0, "do": 0, "else": 0, "sudo": 0}  # fmt: skip
@@ -42,7 +54,9 @@ class Command:
     @property
     def text(self) -> str:
         """The call as a line of shell."""
-        return " ".join(word if re.fullmatch(r"[\w@%+=:,./${}-]+", word) else shlex.quote(word) for word in self.words)
+        return " ".join(
+            word if re.fullmatch(r"[\w@%+=:,./${}-]+", word) else shlex.quote(word) for word in self.words
+        )
 
     @property
     def serves(self) -> bool:
@@ -143,13 +157,18 @@ def _bare(words: list[str]) -> tuple[list[str], tuple[tuple[str, str], ...]]:
                 words = words[1:]
         elif program in RUNNERS and words[1:2] == ["run"]:
             words = _after_options(words[2:])
-        elif re.fullmatch(r"python[\d.]*|uvx", program) and words[1:2] == ["-m"] and words[2:3] and words[2] in SERVERS | {"alembic", "celery"}:
+        elif (
+            re.fullmatch(r"python[\d.]*|uvx", program)
+            and words[1:2] == ["-m"]
+            and words[2:3]
+            and words[2] in SERVERS | {"alembic", "celery"}
+        ):
             words = words[2:]
         elif program.startswith("python") and words[1:2] in (["-u"], ["-O"], ["-B"]):
             words = [words[0], *words[2:]]
         elif re.fullmatch(r"\./manage\.py|(?:.*/)?manage\.py", words[0]):
             return ["python", *words], tuple(variables)
-        elif re.fullmatch(r"python3[\d.]*", program) and program != words[0] or program in ("python3",):
+        elif program.startswith("python3") or (program == "python" and program != words[0]):
             words = ["python", *words[1:]]
         else:
             break
@@ -158,7 +177,18 @@ def _bare(words: list[str]) -> tuple[list[str], tuple[tuple[str, str], ...]]:
 
 def _after_options(words: list[str]) -> list[str]:
     """What a runner runs, behind options of its own."""
-    with_value = {"--package", "--extra", "--group", "--directory", "--project", "--python", "-p", "--env-file", "--with", "--no-group"}
+    with_value = {
+        "--package",
+        "--extra",
+        "--group",
+        "--directory",
+        "--project",
+        "--python",
+        "-p",
+        "--env-file",
+        "--with",
+        "--no-group",
+    }
     while words and words[0].startswith("-"):
         words = words[2:] if words[0] in with_value else words[1:]
     return words
@@ -166,19 +196,29 @@ def _after_options(words: list[str]) -> list[str]:
 
 def _script(word: str, project: Project | None) -> str:
     """A script of the project that this word names, wherever its image has it."""
-    if project is None or not (word.endswith(".sh") or "/" in word or "." not in word) or word.startswith("-"):
+    if (
+        project is None
+        or not (word.endswith(".sh") or "/" in word or "." not in word)
+        or word.startswith("-")
+    ):
         return ""
     parts = [part for part in word.split("/") if part not in ("", ".", "..")]
     for start in range(len(parts)):
         tail = "/".join(parts[start:])
         if project.has(tail) and _is_shell(project.text(tail)):
             return tail
-    same = [path for path in project.files if parts and path.endswith(f"/{parts[-1]}")] if word.endswith(".sh") else []
+    same = (
+        [path for path in project.files if parts and path.endswith(f"/{parts[-1]}")]
+        if word.endswith(".sh")
+        else []
+    )
     return same[0] if len(same) == 1 else ""
 
 
 def _is_shell(text: str) -> bool:
-    return bool(re.match(r"#!.*\b(?:ba|da|a|z)?sh\b", text)) or text.lstrip().startswith(("set -", "#", "exec "))
+    return bool(re.match(r"#!.*\b(?:ba|da|a|z)?sh\b", text)) or text.lstrip().startswith(
+        ("set -", "#", "exec ")
+    )
 
 
 def served(command: Command) -> Served:
@@ -199,7 +239,7 @@ def served(command: Command) -> Served:
                 number += 1
                 value = words[number]
             given[names[word]] = value
-        elif word in ("--factory",):
+        elif word == "--factory":
             found.factory = True
         elif ENTRY.fullmatch(words[number]) and not found.entry:
             found.entry = words[number]

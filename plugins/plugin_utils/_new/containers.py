@@ -15,12 +15,14 @@ from . import commands
 from .project import Project, joined, parent
 from .ways import SERVICES, Said, Ways, items, mapping, path_of_url
 
-DEVELOPMENT = re.compile(r"dev|test|template|override|local|ci\b|debug|e2e|infra|example|portainer|-ha\b", re.IGNORECASE)
+DEVELOPMENT = re.compile(
+    r"dev|test|template|override|local|ci\b|debug|e2e|infra|example|portainer|-ha\b", re.IGNORECASE
+)
 INSTALL = re.compile(r"(?:apt-get|apt|aptitude)\s+(?:-\S+\s+)*install\b(.*)", re.DOTALL)
 # Of images alone: settings of tools that a host does not have, or has by itself.
 OF_IMAGES = re.compile(
     r"(?:PYTHON|UV_|PIP_|POETRY|PIPENV|PDM_|VIRTUAL_ENV|PATH$|LANG$|LC_|DEBIAN_FRONTEND|HOME$|PORT$|HOST$|TZ$|NODE_|NPM_|WEB_CONCURRENCY|"
-    r"GUNICORN_|UVICORN_|UWSGI_|GIT_|APP_HOME|VENV|TERM$|LD_LIBRARY_PATH|USER$|UID$|GID$|PUID|PGID|STATE_DIRECTORY|LISTEN_)"
+    r"GUNICORN_|S6_|UVICORN_|UWSGI_|GIT_|APP_HOME|VENV|TERM$|LD_LIBRARY_PATH|USER$|UID$|GID$|PUID|PGID|STATE_DIRECTORY|LISTEN_)"
 )
 
 
@@ -51,8 +53,14 @@ def read(project: Project) -> Ways:
 
 def _compose_file(project: Project) -> str:
     names = project.named(r"(?:docker-)?compose[\w.-]*\.ya?ml", r"[\w.-]*-compose\.ya?ml")
-    names = [name for name in names if not name.startswith(".") and "/." not in name and isinstance(project.yaml(name), dict)]
-    return min(names, key=lambda name: (bool(DEVELOPMENT.search(name)), name.count("/"), len(name)), default="")
+    names = [
+        name
+        for name in names
+        if not name.startswith(".") and "/." not in name and isinstance(project.yaml(name), dict)
+    ]
+    return min(
+        names, key=lambda name: (bool(DEVELOPMENT.search(name)), name.count("/"), len(name)), default=""
+    )
 
 
 def _services(project: Project, compose: str) -> dict[str, dict[str, Any]]:
@@ -71,8 +79,16 @@ def _web(services: Mapping[str, Mapping[str, Any]], project: Project) -> str:
         number += 2 if each.get("build") else 0
         number += 1 if each.get("ports") or each.get("expose") or each.get("labels") else 0
         number += 1 if re.search(r"web|api|app|backend|server|django|fastapi", name) else 0
-        number -= 9 if any(part in image for part in (*SERVICES, "nginx", "traefik", "caddy", "adminer", "node")) else 0
-        number -= 4 if re.search(r"front|nginx|proxy|worker|celery|beat|migrat|prestart|test|docs|vite|node", name) else 0
+        number -= (
+            9
+            if any(part in image for part in (*SERVICES, "nginx", "traefik", "caddy", "adminer", "node"))
+            else 0
+        )
+        number -= (
+            4
+            if re.search(r"front|nginx|proxy|worker|celery|beat|migrat|prestart|test|docs|vite|node", name)
+            else 0
+        )
         return number
 
     best = max(services, key=score, default="")
@@ -105,7 +121,11 @@ def _dockerfile(project: Project, compose: str, service: Mapping[str, Any]) -> t
     names = project.named(r"(?:Docker|Container)file(?:[.-][\w.-]+)?", r"[\w-]+\.(?:Docker|docker)file")
     names = [name for name in names if not name.startswith(".") and "/." not in name]
     pythonic = [name for name in names if re.search(r"\b(?:pip|uv|poetry|pdm|python)\b", project.text(name))]
-    return min(pythonic, key=lambda name: (bool(DEVELOPMENT.search(name)), "alpine" in name, name.count("/"), len(name)), default=""), ""
+    return min(
+        pythonic,
+        key=lambda name: (bool(DEVELOPMENT.search(name)), "alpine" in name, name.count("/"), len(name)),
+        default="",
+    ), ""
 
 
 def _pairs(given: Any) -> Iterator[tuple[str, Any]]:
@@ -118,7 +138,12 @@ def _pairs(given: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _read_compose(
-    project: Project, compose: str, services: Mapping[str, Mapping[str, Any]], web: str, found: Ways, dockerfile: str
+    project: Project,
+    compose: str,
+    services: Mapping[str, Mapping[str, Any]],
+    web: str,
+    found: Ways,
+    dockerfile: str,
 ) -> None:
     service, where = services[web], f"{compose}: {web}"
     found.commands += _calls(service, where, project)
@@ -133,14 +158,22 @@ def _read_compose(
         kind = next((SERVICES[part] for part in SERVICES if part in image), "")
         if kind:
             found.services.setdefault(kind, f"{compose}: {name}")
-        elif name != web and _same_image(service, each) and (calls := _calls(each, f"{compose}: {name}", project)):
-            _other(name, each, calls, f"{compose}: {name}", found)
-    _kept(project, compose, service, dockerfile, where, found)
+        elif (
+            name != web
+            and _same_image(service, each)
+            and (calls := _calls(each, f"{compose}: {name}", project))
+        ):
+            _other(name, calls, f"{compose}: {name}", found)
+    _kept(project, compose, items(service.get("volumes")), dockerfile, where, found)
 
 
 def _same_image(web: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     build, image = other.get("build"), other.get("image")
-    return bool((build and build == web.get("build")) or (image and image == web.get("image")) or _context(web) == _context(other) != "")
+    return bool(
+        (build and build == web.get("build"))
+        or (image and image == web.get("image"))
+        or _context(web) == _context(other) != ""
+    )
 
 
 def _context(service: Mapping[str, Any]) -> str:
@@ -148,17 +181,21 @@ def _context(service: Mapping[str, Any]) -> str:
     return str(build.get("context") or "") if isinstance(build, dict) else str(build or "")
 
 
-def _other(name: str, service: Mapping[str, Any], calls: list[commands.Command], where: str, found: Ways) -> None:
+def _other(name: str, calls: list[commands.Command], where: str, found: Ways) -> None:
     if any(call.migrates for call in calls) or re.search(r"migrat|prestart|init\b|setup", name):
         found.once += [Said(call, where) for call in calls if call.program not in ("set", "echo", "cd")]
-    elif not any(call.serves for call in calls) and not re.search(r"test|shell|lint|superuser|seed|create|flower", name):
+    elif not any(call.serves for call in calls) and not re.search(
+        r"test|shell|lint|superuser|seed|create|flower", name
+    ):
         found.processes[name] = Said(calls[-1], where)
 
 
-def _kept(project: Project, compose: str, service: Mapping[str, Any], dockerfile: str, where: str, found: Ways) -> None:
+def _kept(
+    project: Project, compose: str, volumes: list[Any], dockerfile: str, where: str, found: Ways
+) -> None:
     """Folders inside the image's own that a volume keeps; binds of the source itself are for development."""
     workdir = _workdir(project, dockerfile)
-    for each in items(service.get("volumes")):
+    for each in volumes:
         if isinstance(each, dict):
             host, inside = str(each.get("source") or ""), str(each.get("target") or "")
         else:
@@ -220,7 +257,9 @@ def _read_dockerfile(project: Project, path: str, target: str, found: Ways) -> N
     every = stages(text, path)
     if not every:
         return
-    last = next((stage for stage in every if target and stage.name == target.lower()), None) or _runtime(every)
+    last = next((stage for stage in every if target and stage.name == target.lower()), None) or _runtime(
+        every
+    )
     arguments = dict(re.findall(r"^ARG\s+(\w+)=\"?([^\s\"]+)", text, re.MULTILINE))
     chain = _chain(every, last)
     for stage in chain:
@@ -259,9 +298,9 @@ def _read_stage(project: Project, stage: Stage, arguments: Mapping[str, str], fo
     for word, rest, where in stage.lines:
         if word == "ENV":
             for name, value in _env(rest):
-                value = re.sub(r"^\$\{?(\w+)\}?$", lambda match: arguments.get(match.group(1), "$"), value)
-                if not OF_IMAGES.match(name) and "$" not in value:
-                    found.variable(name, value, where)
+                filled = re.sub(r"^\$\{?(\w+)\}?$", lambda match: arguments.get(match.group(1), "$"), value)
+                if not OF_IMAGES.match(name) and "$" not in filled:
+                    found.variable(name, filled, where)
         elif word == "RUN":
             _packages(rest, where, found)
         elif word == "HEALTHCHECK" and (asked := path_of_url(rest)):
@@ -302,7 +341,10 @@ def _packages(rest: str, where: str, found: Ways) -> None:
     for part in re.split(r"&&|;|\n", re.sub(r"`[^`]*`", "", rest)):
         if match := INSTALL.search(part):
             for word in _replaced(match.group(1), own).split():
-                if re.fullmatch(r"[a-z0-9][a-z0-9.+-]+(?:=\S+)?", word) and word not in _replaced(purged, own).split():
+                if (
+                    re.fullmatch(r"[a-z0-9][a-z0-9.+-]+(?:=\S+)?", word)
+                    and word not in _replaced(purged, own).split()
+                ):
                     found.packages.setdefault(word.partition("=")[0], where)
 
 
@@ -314,8 +356,15 @@ def _installed_parts(stage: Stage, found: Ways) -> None:
         extras = re.findall(r"--extra[= ](\S+)", rest) + re.findall(r"(?:-E|--extras)[= ]\"?([\w,-]+)", rest)
         extras += re.findall(r"install[^&;]*\s[\"']?\.\[([\w,-]+)\]", rest)
         groups = re.findall(r"--(?:group|with)[= ]([\w,-]+)", rest)
-        found.extras += [Said(name, where) for each in extras for name in each.strip("'\"").split(",") if name]
-        found.groups += [Said(name, where) for each in groups for name in each.split(",") if name not in ("dev", "test", "")]
+        found.extras += [
+            Said(name, where) for each in extras for name in each.strip("'\"").split(",") if name
+        ]
+        found.groups += [
+            Said(name, where)
+            for each in groups
+            for name in each.split(",")
+            if name not in ("dev", "test", "")
+        ]
         files = re.findall(r"(?:-r|--requirement)[= ]?(\S+\.txt)", rest)
         if files and not found.requirements:
             found.requirements = Said(files[-1], where)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,13 +93,17 @@ def find(project: Project, app_dir: str, ways: Ways) -> Dependencies:
     for above in folders[folders.index(found.folder) + 1 :] if found.folder in folders else []:
         members = _at(project.toml(_in(above, "pyproject.toml")), "tool.uv.workspace.members")
         inside = found.folder.removeprefix(f"{above}/") if above else found.folder
-        if isinstance(members, list) and project.has(_in(above, "uv.lock")) and any(_fits(inside, str(each)) for each in members):
+        if (
+            isinstance(members, list)
+            and project.has(_in(above, "uv.lock"))
+            and any(_fits(inside, str(each)) for each in members)
+        ):
             found.member = str(_at(found.table, "project.name") or "")
             found.folder, found.file, found.named, found.lock = above, "uv.lock", "", ""
             found.why = f"{_in(above, 'uv.lock')} is the workspace's lock, and {inside} a member"
             break
     found.requirements = requirements(project, found)
-    found.python = _python(project, found, ways)
+    found.python = _python(project, found)
     return found
 
 
@@ -118,9 +122,17 @@ def _at(table: Any, key: str) -> Any:
 
 
 def _names(project: Project, folder: str) -> list[str]:
-    here = [name for name in (*LOCKS, *FOREIGN_LOCKS, *FILES, "setup.py", "setup.cfg") if project.has(_in(folder, name))]
+    here = [
+        name
+        for name in (*LOCKS, *FOREIGN_LOCKS, *FILES, "setup.py", "setup.cfg")
+        if project.has(_in(folder, name))
+    ]
     table = project.toml(_in(folder, "pyproject.toml"))
-    if "pyproject.toml" in here and not (_at(table, "project.dependencies") is not None or _at(table, "tool.poetry") or _at(table, "project.dynamic")):
+    if "pyproject.toml" in here and not (
+        _at(table, "project.dependencies") is not None
+        or _at(table, "tool.poetry")
+        or _at(table, "project.dynamic")
+    ):
         # Settings of linters alone.
         here.remove("pyproject.toml")
     return here
@@ -150,8 +162,6 @@ def requirements(project: Project, found: Dependencies) -> dict[str, str]:
     """The direct requirements by canonical name, with the line that names each."""
     lines: list[str] = []
     dependencies = _at(found.table, "project.dependencies")
-    if found.member:
-        lines += _workspace_lines(project, found)
     lines += [str(each) for each in dependencies] if isinstance(dependencies, list) else []
     poetry = _at(found.table, "tool.poetry.dependencies")
     for name, given in poetry.items() if isinstance(poetry, Mapping) else ():
@@ -166,13 +176,6 @@ def requirements(project: Project, found: Dependencies) -> dict[str, str]:
     return result
 
 
-def _workspace_lines(project: Project, found: Dependencies) -> list[str]:
-    """The requirements of the member, whose table is that of its own folder."""
-    del project
-    dependencies = _at(found.table, "project.dependencies")
-    return [str(each) for each in dependencies] if isinstance(dependencies, list) else []
-
-
 def _file_lines(project: Project, path: str, depth: int = 0) -> list[str]:
     lines: list[str] = []
     for line in project.text(path).splitlines():
@@ -183,19 +186,19 @@ def _file_lines(project: Project, path: str, depth: int = 0) -> list[str]:
     return lines
 
 
-def _python(project: Project, found: Dependencies, ways: Ways) -> Said | None:
+def _python(project: Project, found: Dependencies) -> Said | None:
     """The range of Pythons, as the role takes one."""
     table = _in(found.folder, "pyproject.toml")
     for key in ("project.requires-python", "tool.poetry.dependencies.python"):
         given = _at(found.table, key)
         if isinstance(given, str) and (text := _range(given)):
             return Said(text, f"{table}: {key.rpartition('.')[2]} = {given}")
-    if found.file == "uv.lock" and (match := re.search(r'^requires-python = "([^"]+)"', project.text(_in(found.folder, "uv.lock")), re.MULTILINE)):
-        if text := _range(match.group(1)):
-            return Said(text, f"{_in(found.folder, 'uv.lock')}: requires-python")
-    for name in (".python-version",):
-        if match := re.match(r"(?:python-|cpython-)?(3\.\d+)", project.text(_in(found.folder, name))):
-            return Said(f">={match.group(1)}", _in(found.folder, name))
+    lock, pin = _in(found.folder, "uv.lock"), _in(found.folder, ".python-version")
+    locked = re.search(r'^requires-python = "([^"]+)"', project.text(lock), re.MULTILINE)
+    if found.file == "uv.lock" and locked and (text := _range(locked.group(1))):
+        return Said(text, f"{lock}: requires-python")
+    if match := re.match(r"(?:cpython-)?(3\.\d+)", project.text(pin)):
+        return Said(f">={match.group(1)}", pin)
     return None
 
 
@@ -206,11 +209,14 @@ def _range(text: str) -> str:
         if match := re.fullmatch(r"\^(3)\.(\d+)(?:\.\d+)?", clause):
             clauses += [f">=3.{match.group(2)}", "<4.0"]
         elif match := re.fullmatch(r"(?:~|~=\s*)3\.(\d+)", clause):
-            clauses += [f">=3.{match.group(1)}", "<4.0"] if "=" in clause else [f">=3.{match.group(1)}", f"<3.{int(match.group(1)) + 1}"]
-        elif match := re.fullmatch(r"~=\s*3\.(\d+)\.\d+", clause):
-            clauses += [f">=3.{match.group(1)}", f"<3.{int(match.group(1)) + 1}"]
-        elif match := re.fullmatch(r"==\s*3\.(\d+)\.\*", clause):
-            clauses += [f">=3.{match.group(1)}", f"<3.{int(match.group(1)) + 1}"]
+            clauses += (
+                [f">=3.{match.group(1)}", "<4.0"]
+                if "=" in clause
+                else [f">=3.{match.group(1)}", f"<3.{int(match.group(1)) + 1}"]
+            )
+        elif match := re.fullmatch(r"~=\s*3\.(\d+)\.\d+|==\s*3\.(\d+)\.\*", clause):
+            minor = int(match.group(1) or match.group(2))
+            clauses += [f">=3.{minor}", f"<3.{minor + 1}"]
         elif match := re.fullmatch(r"(>=|<=|<|>|==|!=)\s*(3|4|3\.\d+|4\.0)(\.\d+)?", clause):
             clauses.append(f"{match.group(1)}{match.group(2)}{match.group(3) or ''}")
         else:
@@ -218,9 +224,8 @@ def _range(text: str) -> str:
     return ",".join(clauses)
 
 
-def packages(found: Dependencies, ways: Ways, databases: Iterable[str] = ()) -> dict[str, str]:
+def packages(found: Dependencies, ways: Ways) -> dict[str, str]:
     """Debian packages, each with its reason."""
-    del databases
     wanted: dict[str, str] = {}
     for name, where in ways.packages.items():
         if OF_IMAGES.fullmatch(name):
@@ -237,7 +242,9 @@ def packages(found: Dependencies, ways: Ways, databases: Iterable[str] = ()) -> 
     line = found.requirements.get("psycopg")
     if line is not None and "binary" not in line and "psycopg-binary" not in found.requirements:
         built = re.search(r"\[[^\]]*\bc\b", line)
-        wanted.setdefault("libpq-dev" if built else "libpq5", f"psycopg {'is built against it' if built else 'loads it'}")
+        wanted.setdefault(
+            "libpq-dev" if built else "libpq5", f"psycopg {'is built against it' if built else 'loads it'}"
+        )
     if any(re.search(r"\bgit\+", line) for line in found.requirements.values()):
         wanted.setdefault("git", "a requirement is fetched by git")
     return wanted

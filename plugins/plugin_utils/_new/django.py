@@ -63,9 +63,18 @@ def _production(code: Code, settings: str, root: str) -> str:
         return ""
     if of_package:
         text = code.project.text(code.find(settings, root))
-        if re.search(r"^\s*(?:from|import)\s+\S*\.?(?:prod|production)\b", text, re.M) and not re.search(r"^\s*(?:from|import)\s+\S*\.?(?:dev|local|development)\b", text, re.M):
+        if re.search(
+            r"^\s*(?:from|import)\s+\S*\.?(?:prod|production)\b", text, re.MULTILINE
+        ) and not re.search(r"^\s*(?:from|import)\s+\S*\.?(?:dev|local|development)\b", text, re.MULTILINE):
             return ""
-    return next((f"{home}.{name}" for name in ("production", "prod", "live") if home and code.find(f"{home}.{name}", root)), "")
+    return next(
+        (
+            f"{home}.{name}"
+            for name in ("production", "prod", "live")
+            if home and code.find(f"{home}.{name}", root)
+        ),
+        "",
+    )
 
 
 def _with_bases(code: Code, path: str) -> list[Module]:
@@ -101,7 +110,11 @@ def _paths(code: Code, module: Module, found: Django) -> None:
             found.media = Said(folder, where(module, node))
     if not found.database:
         _database(code, module, found)
-    if any("django.contrib.gis" in str(getattr(each, "value", "")) for each in module.nodes if isinstance(each, ast.Constant)):
+    if any(
+        "django.contrib.gis" in str(getattr(each, "value", ""))
+        for each in module.nodes
+        if isinstance(each, ast.Constant)
+    ):
         found.geo = module.path
 
 
@@ -109,7 +122,11 @@ def _database(code: Code, module: Module, found: Django) -> None:
     for node in module.nodes:
         if not isinstance(node, ast.Dict):
             continue
-        keys = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)}
+        keys = {
+            key.value: value
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant)
+        }
         if "sqlite" in (code.text(keys.get("ENGINE"), module) or "") and "NAME" in keys:
             name = keys["NAME"]
             if isinstance(name, ast.Call) and len(name.args) > 1 and isinstance(name.args[0], ast.Constant):
@@ -129,65 +146,90 @@ def _path(code: Code, node: ast.expr | None, module: Module, modules: list[Modul
 
 def _whole(code: Code, node: ast.expr | None, module: Module, modules: list[Module], depth: int) -> str:
     """The same as an absolute path, whose ``/`` is the project's folder; a relative one for anything that is below another."""
+    found = ""
     if node is None or depth > 12:
-        return ""
+        return found
     if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) and not node.value.startswith("/") else ""
-    if isinstance(node, ast.Name):
+        found = node.value if isinstance(node.value, str) and not node.value.startswith("/") else ""
+    elif isinstance(node, ast.Name):
+        owner = next((each for each in [module, *modules] if node.id in each.assigned), None)
         if node.id == "__file__":
-            return f"/{module.path}"
-        for each in [module, *modules]:
-            if node.id in each.assigned:
-                return _whole(code, each.assigned[node.id], each, modules, depth + 1)
+            found = f"/{module.path}"
+        elif owner:
+            found = _whole(code, owner.assigned[node.id], owner, modules, depth + 1)
+    elif isinstance(node, ast.Attribute) and node.attr == "parent":
+        found = _above(_whole(code, node.value, module, modules, depth + 1), 1)
+    elif (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "parents"
+    ):
+        count = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if isinstance(count, int):
+            found = _above(_whole(code, node.value.value, module, modules, depth + 1), count + 1)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
+        parts = [_whole(code, each, module, modules, depth + 1) for each in (node.left, node.right)]
+        found = "/".join((parts[0].rstrip("/"), parts[1].lstrip("/"))) if all(parts) else ""
+    elif isinstance(node, ast.Call):
+        found = _of_call(code, node, module, modules, depth)
+    return found
+
+
+def _above(path: str, count: int) -> str:
+    """The folder this many levels above an absolute path; empty for another."""
+    if not path.startswith("/"):
         return ""
-    if isinstance(node, ast.Attribute):
-        below = _whole(code, node.value, module, modules, depth + 1)
-        return f"/{parent(below.strip('/'))}" if below.startswith("/") and node.attr == "parent" else ""
-    if isinstance(node, ast.Subscript) and name_of(node.value).endswith("parents") or (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "parents"):
-        below = _whole(code, node.value.value, module, modules, depth + 1) if isinstance(node.value, ast.Attribute) else ""
-        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) and below.startswith("/"):
-            for _ in range(node.slice.value + 1):
-                below = f"/{parent(below.strip('/'))}"
-            return below
-        return ""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
-        one, other = _whole(code, node.left, module, modules, depth + 1), _whole(code, node.right, module, modules, depth + 1)
-        return f"{one.rstrip('/')}/{other.lstrip('/')}" if one and other and not (other.startswith("/") and isinstance(node.op, ast.Div)) else ""
-    if isinstance(node, ast.Call):
-        return _of_call(code, node, module, modules, depth)
-    return ""
+    for _ in range(min(count, 20)):
+        path = f"/{parent(path.strip('/'))}"
+    return path
 
 
 def _of_call(code: Code, node: ast.Call, module: Module, modules: list[Module], depth: int) -> str:
-    name = callee(node) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")
-    last = name.rpartition(".")[2]
+    """What functions of os.path and methods of pathlib make of paths."""
+    last = (callee(node) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")).rpartition(".")[
+        2
+    ]
     parts = [_whole(code, each, module, modules, depth + 1) for each in node.args]
-    if last in ("resolve", "absolute", "as_posix") and isinstance(node.func, ast.Attribute):
-        return _whole(code, node.func.value, module, modules, depth + 1)
-    if last in ("abspath", "realpath", "normpath", "Path", "str") and parts:
-        return "/".join(parts) if all(parts) else ""
-    if last == "dirname" and parts and parts[0].startswith("/"):
-        return f"/{parent(parts[0].strip('/'))}"
-    if last in ("join", "joinpath"):
-        own = [_whole(code, node.func.value, module, modules, depth + 1)] if last == "joinpath" and isinstance(node.func, ast.Attribute) else []
-        every = [*own, *parts]
-        return "/".join(every) if every and all(every) else ""
-    if last in ("root", "path") and not node.args:
+    if isinstance(node.func, ast.Attribute) and last in ("resolve", "absolute", "as_posix", "joinpath"):
+        parts.insert(0, _whole(code, node.func.value, module, modules, depth + 1))
+    if not parts or not all(parts):
         return ""
-    return ""
+    if last == "dirname":
+        return _above(parts[0], 1)
+    known = (
+        "resolve",
+        "absolute",
+        "as_posix",
+        "joinpath",
+        "abspath",
+        "realpath",
+        "normpath",
+        "Path",
+        "str",
+        "join",
+    )
+    return "/".join(parts) if last in known else ""
 
 
 def urls(code: Code, modules: list[Module]) -> list[tuple[str, str]]:
     """The fixed paths of the project's own URLs, with where each is said; those of an ``include`` with their prefix."""
-    name = next((text for module in modules if (text := code.text(module.assigned.get("ROOT_URLCONF"), module))), "")
+    name = next(
+        (text for module in modules if (text := code.text(module.assigned.get("ROOT_URLCONF"), module))), ""
+    )
     return list(_urls(code, code.find(name, modules[0].root if modules else "") if name else "", "", 0))
 
 
 def _urls(code: Code, path: str, prefix: str, depth: int) -> list[tuple[str, str]]:
     module = code.modules.get(path)
-    if module is None or depth > 3:
+    if module is None or depth > 12:
         return []
-    lists = [each.value for each in module.nodes if isinstance(each, (ast.Assign, ast.AugAssign, ast.AnnAssign)) and each.value and "urlpatterns" in _targets(each)]
+    lists = [
+        each.value
+        for each in module.nodes
+        if isinstance(each, (ast.Assign, ast.AugAssign, ast.AnnAssign))
+        and each.value
+        and "urlpatterns" in _targets(each)
+    ]
     return [found for each in lists for found in _patterns(code, module, each, prefix, depth)]
 
 
@@ -197,18 +239,34 @@ def _targets(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> set[str]:
 
 def _patterns(code: Code, module: Module, node: ast.expr, prefix: str, depth: int) -> list[tuple[str, str]]:
     """The paths of a list of patterns: one that is written out, a name of one, or several that are added."""
-    if depth > 5:
+    inner: list[ast.expr] = []
+    if depth > 12:
         return []
-    if isinstance(node, ast.Name) and node.id in module.assigned:
-        return _patterns(code, module, module.assigned[node.id], prefix, depth + 1)
-    if isinstance(node, ast.BinOp):
-        return [*_patterns(code, module, node.left, prefix, depth), *_patterns(code, module, node.right, prefix, depth)]
-    if isinstance(node, (ast.Starred, ast.IfExp)):
-        return _patterns(code, module, node.value if isinstance(node, ast.Starred) else node.body, prefix, depth)
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [found for each in node.elts for found in _patterns(code, module, each, prefix, depth)]
-    if not isinstance(node, ast.Call) or callee(node).rpartition(".")[2] not in ("path", "re_path", "url") or len(node.args) < 2:
-        return []
+    if isinstance(node, ast.Name):
+        inner = [module.assigned[node.id]] if node.id in module.assigned else []
+    elif isinstance(node, ast.BinOp):
+        inner = [node.left, node.right]
+    elif isinstance(node, ast.Starred):
+        inner = [node.value]
+    elif isinstance(node, ast.IfExp):
+        inner = [node.body]
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        inner = node.elts
+    elif (
+        isinstance(node, ast.Call)
+        and callee(node).rpartition(".")[2] in ("path", "re_path", "url")
+        and len(node.args) > 1
+    ):
+        return _pattern(code, module, node, prefix, depth)
+    return [
+        found
+        for each in inner
+        for found in _patterns(code, module, each, prefix, depth + (not isinstance(node, ast.List)))
+    ]
+
+
+def _pattern(code: Code, module: Module, node: ast.Call, prefix: str, depth: int) -> list[tuple[str, str]]:
+    """The paths of one pattern, which may stand for those of another file."""
     text = code.text(node.args[0], module)
     if text is None:
         return []
@@ -216,11 +274,14 @@ def _patterns(code: Code, module: Module, node: ast.expr, prefix: str, depth: in
         text = text.lstrip("^").rstrip("$")
     target = node.args[1]
     if isinstance(target, ast.Call) and callee(target).rpartition(".")[2] == "include" and target.args:
-        inner = code.text(target.args[0], module)
-        if inner:
+        if inner := code.text(target.args[0], module):
             return _urls(code, code.find(inner, module.root), prefix + text, depth + 1)
-        given = target.args[0].elts[0] if isinstance(target.args[0], ast.Tuple) and target.args[0].elts else target.args[0]
+        given = (
+            target.args[0].elts[0]
+            if isinstance(target.args[0], ast.Tuple) and target.args[0].elts
+            else target.args[0]
+        )
         return _patterns(code, module, given, prefix + text, depth + 1)
     if name_of(target).endswith("site.urls"):
-        return [(f"/{prefix}{text}login/", where(module, node))]
+        text = f"{text}login/"
     return [(f"/{prefix}{text}", where(module, node))] if re.fullmatch(r"[\w/.-]*", prefix + text) else []

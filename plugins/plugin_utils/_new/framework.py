@@ -24,7 +24,13 @@ CLASSES = {
     "strawberry.asgi.GraphQL": "Strawberry", "ariadne.asgi.GraphQL": "Ariadne", "a2wsgi.WSGIMiddleware": "WSGI by a2wsgi",
 }  # fmt: skip
 LAST = {full.rpartition(".")[2]: full for full in CLASSES}
-WSGI = {"flask.Flask": "Flask", "bottle.Bottle": "Bottle", "falcon.App": "Falcon", "pyramid.config.Configurator": "Pyramid", "dash.Dash": "Dash"}
+WSGI = {
+    "flask.Flask": "Flask",
+    "bottle.Bottle": "Bottle",
+    "falcon.App": "Falcon",
+    "pyramid.config.Configurator": "Pyramid",
+    "dash.Dash": "Dash",
+}
 NAMES = ("app", "application", "asgi_app", "asgi", "api", "main_app", "server")
 FILES = ("main", "asgi", "app", "server", "api", "application", "__init__", "web", "wsgi")
 
@@ -64,14 +70,20 @@ def find(code: Code, ways: Ways, project_table: Mapping[str, Any]) -> Entry | No
     """The app; None where nothing looks like one."""
     made = list(_made(code))
     # What the code makes decides between what several files say.
-    return _by_table(code, project_table, made) or _by_command(code, ways, made) or _by_run(code, made) or _django(code, ways) or _by_code(code, made)
+    return (
+        _by_table(code, project_table, made)
+        or _by_command(code, ways, made)
+        or _by_run(code, made)
+        or _django(code)
+        or _by_code(code, made)
+    )
 
 
 def wsgi_only(code: Code) -> str:
     """Where a project makes an app of WSGI, for a refusal; empty where it does not."""
     for module in code.modules.values():
         for node in module.calls:
-            if (kind := WSGI.get(_full(module, callee(node)))):
+            if kind := WSGI.get(_full(module, callee(node))):
                 return f"{where(module, node)} makes an app of {kind}"
     return ""
 
@@ -107,7 +119,12 @@ def _own_classes(code: Code) -> dict[str, str]:
             for name, node in module.classes.items():
                 for base in map(name_of, node.bases):
                     full = _full(module, base)
-                    kind = CLASSES.get(full) or _by_last(full) or found.get(full) or found.get(f"{module.name}.{base}")
+                    kind = (
+                        CLASSES.get(full)
+                        or _by_last(full)
+                        or found.get(full)
+                        or found.get(f"{module.name}.{base}")
+                    )
                     if kind:
                         found[f"{module.name}.{name}"] = kind
     return found
@@ -117,12 +134,26 @@ def _made(code: Code) -> Iterator[Made]:
     own = _own_classes(code)
     makers: dict[tuple[str, str], str] = {}
     for module in code.modules.values():
-        known = {**own, **{name: own[f"{module.name}.{name}"] for name in module.classes if f"{module.name}.{name}" in own}}
+        known = {
+            **own,
+            **{
+                name: own[f"{module.name}.{name}"]
+                for name in module.classes
+                if f"{module.name}.{name}" in own
+            },
+        }
         for name, function in module.functions.items():
             if kind := _makes(module, function, known):
                 makers[module.path, name] = kind
     for module in code.modules.values():
-        known = {**own, **{name: own[f"{module.name}.{name}"] for name in module.classes if f"{module.name}.{name}" in own}}
+        known = {
+            **own,
+            **{
+                name: own[f"{module.name}.{name}"]
+                for name in module.classes
+                if f"{module.name}.{name}" in own
+            },
+        }
         called = set()
         for name, value in module.assigned.items():
             if not isinstance(value, ast.Call):
@@ -145,9 +176,17 @@ def _makes(module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef, own
     """The framework of the app that a function returns."""
     if isinstance(function, ast.AsyncFunctionDef):
         return ""
-    returned = {each.value.id for each in ast.walk(function) if isinstance(each, ast.Return) and isinstance(each.value, ast.Name)}
+    returned = {
+        each.value.id
+        for each in ast.walk(function)
+        if isinstance(each, ast.Return) and isinstance(each.value, ast.Name)
+    }
     for node in ast.walk(function):
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.Call) and (kind := framework_of(module, node.value, own)):
+        if (
+            isinstance(node, ast.Return)
+            and isinstance(node.value, ast.Call)
+            and (kind := framework_of(module, node.value, own))
+        ):
             return kind
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             names = {target.id for target in node.targets if isinstance(target, ast.Name)}
@@ -168,32 +207,52 @@ def _inside_another(module: Module, name: str) -> bool:
     for node in module.calls:
         if callee(node).rpartition(".")[2] in ("mount", "Mount", "ASGIApp", "include_app"):
             given = [*node.args, *(word.value for word in node.keywords)]
-            if any(isinstance(each, ast.Name) and each.id == name for each in given) and not callee(node).startswith(f"{name}."):
+            if any(isinstance(each, ast.Name) and each.id == name for each in given) and not callee(
+                node
+            ).startswith(f"{name}."):
                 return True
     return False
 
 
-def _entry(code: Code, text: str, why: str, made: list[Made], *, app_dir: str = "", factory: bool = False) -> Entry | None:
+def _entry(
+    code: Code, text: str, why: str, made: list[Made], *, app_dir: str = "", factory: bool = False
+) -> Entry | None:
     """An import string as something names it, if the project has its module."""
     module, _, attribute = text.partition(":")
     path = code.find(module, app_dir or None)
     if not path:
         return None
-    root = path.removesuffix(".py").removesuffix("/__init__").removesuffix(module.replace(".", "/")).rstrip("/")
+    root = (
+        path.removesuffix(".py").removesuffix("/__init__").removesuffix(module.replace(".", "/")).rstrip("/")
+    )
     own = code.modules.get(path)
     if own and root and own.root != root and code.imported(own.name) and not code.imported(module):
         # The name is told from inside of a package, whose modules are imported by its name.
         root, text = own.root, f"{own.name}:{attribute}"
-    known = next((each for each in made if each.module.path == path and each.name == attribute.partition("(")[0]), None)
+    known = next(
+        (each for each in made if each.module.path == path and each.name == attribute.partition("(")[0]), None
+    )
     factory = (factory or bool(known and known.factory)) and "(" not in attribute
     settings = settings_named(code, path)
     kind = known.framework if known else "ASGI"
-    return Entry(text, root, "Django" if settings and kind in ("ASGI", "Channels") else kind, why, path, factory, settings)
+    return Entry(
+        text,
+        root,
+        "Django" if settings and kind in ("ASGI", "Channels") else kind,
+        why,
+        path,
+        factory,
+        settings,
+    )
 
 
 def _by_table(code: Code, table: Mapping[str, Any], made: list[Made]) -> Entry | None:
     tool = table.get("tool") if isinstance(table.get("tool"), dict) else {}
-    text = tool.get("fastapi", {}).get("entrypoint") if isinstance(tool, dict) and isinstance(tool.get("fastapi"), dict) else None
+    text = (
+        tool.get("fastapi", {}).get("entrypoint")
+        if isinstance(tool, dict) and isinstance(tool.get("fastapi"), dict)
+        else None
+    )
     return _entry(code, str(text), "pyproject.toml: [tool.fastapi] entrypoint", made) if text else None
 
 
@@ -202,7 +261,15 @@ def _by_command(code: Code, ways: Ways, made: list[Made]) -> Entry | None:
         why = f"{command.where} runs {command.program}"
         if said.path and (found := _by_file(code, said.path, why, made)):
             return found
-        if said.entry and not said.wsgi and (found := _entry(code, said.entry, why, made, app_dir=_folder(code, said.app_dir), factory=said.factory)):
+        if (
+            said.entry
+            and not said.wsgi
+            and (
+                found := _entry(
+                    code, said.entry, why, made, app_dir=_folder(code, said.app_dir), factory=said.factory
+                )
+            )
+        ):
             return found
     for name in ("LITESTAR_APP", "QUART_APP", "UVICORN_APP"):
         if name in ways.environment:
@@ -222,7 +289,9 @@ def _by_command(code: Code, ways: Ways, made: list[Made]) -> Entry | None:
 def _folder(code: Code, given: str) -> str:
     """A folder of the image as one of the project."""
     parts = given.strip("/").split("/")
-    return next((tail for start in range(len(parts)) if (tail := joined(*parts[start:])) in code.project.folders), "")
+    return next(
+        (tail for start in range(len(parts)) if (tail := joined(*parts[start:])) in code.project.folders), ""
+    )
 
 
 def _by_file(code: Code, path: str, why: str, made: list[Made]) -> Entry | None:
@@ -239,7 +308,9 @@ def _by_run(code: Code, made: list[Made]) -> Entry | None:
                 continue
             words = {word.arg: word.value for word in node.keywords if word.arg}
             target = node.args[0] if node.args else words.get("app")
-            factory = isinstance(words.get("factory"), ast.Constant) and bool(getattr(words["factory"], "value", False))
+            factory = isinstance(words.get("factory"), ast.Constant) and bool(
+                getattr(words["factory"], "value", False)
+            )
             why = f"{where(module, node)}: {callee(node)}"
             text = code.text(target, module)
             if text and ":" in text and (found := _entry(code, text, why, made, factory=factory)):
@@ -275,29 +346,59 @@ def settings_named(code: Code, path: str) -> str:
     return ""
 
 
-def _django(code: Code, ways: Ways) -> Entry | None:
+def _django(code: Code) -> Entry | None:
     """A Django project: by ASGI_APPLICATION, by its asgi.py, or by its settings where it has none."""
-    manage = next((path for path in code.project.named(r"manage\.py") if path in code.modules and settings_named(code, path)), "")
+    manage = next(
+        (
+            path
+            for path in code.project.named(r"manage\.py")
+            if path in code.modules and settings_named(code, path)
+        ),
+        "",
+    )
     for module in sorted(code.modules.values(), key=lambda each: each.path.count("/")):
         text = code.text(module.assigned.get("ASGI_APPLICATION"), module)
         name, _, attribute = (text or "").rpartition(".")
         path = code.find(name, module.root) if name else ""
         if path:
-            root = path.removesuffix(".py").removesuffix("/__init__").removesuffix(name.replace(".", "/")).rstrip("/")
+            root = (
+                path.removesuffix(".py")
+                .removesuffix("/__init__")
+                .removesuffix(name.replace(".", "/"))
+                .rstrip("/")
+            )
             why = f"{where(module, module.assigned['ASGI_APPLICATION'])}: ASGI_APPLICATION"
             if whole := _setup_beside(code, path):
                 # What ASGI_APPLICATION names is found by Channels, once Django is set up.
-                return Entry(f"{whole.name}:application", whole.root, "Django", f"{whole.path} sets up Django, and finds {text}", whole.path, settings=settings_named(code, whole.path))
-            return Entry(f"{name}:{attribute}", root, "Django", why, path, settings=settings_named(code, path) or settings_named(code, manage))
+                return Entry(
+                    f"{whole.name}:application",
+                    whole.root,
+                    "Django",
+                    f"{whole.path} sets up Django, and finds {text}",
+                    whole.path,
+                    settings=settings_named(code, whole.path),
+                )
+            return Entry(
+                f"{name}:{attribute}",
+                root,
+                "Django",
+                why,
+                path,
+                settings=settings_named(code, path) or settings_named(code, manage),
+            )
     for path in code.project.named(r"asgi\.py"):
-        module = code.modules.get(path)
-        if module and "application" in module.assigned and (settings := settings_named(code, path)):
-            return Entry(f"{module.name}:application", module.root, "Django", f"{path} makes it", path, settings=settings)
+        own = code.modules.get(path)
+        if own and "application" in own.assigned and (settings := settings_named(code, path)):
+            return Entry(
+                f"{own.name}:application", own.root, "Django", f"{path} makes it", path, settings=settings
+            )
     if manage:
         settings = settings_named(code, manage)
         root = code.modules[manage].root if code.find(settings, parent(manage)) == "" else parent(manage)
         why = f"{manage} is Django's, and the project has no asgi.py"
-        return Entry("django.core.asgi:get_asgi_application()", root, "Django", why, manage, settings=settings)
+        return Entry(
+            "django.core.asgi:get_asgi_application()", root, "Django", why, manage, settings=settings
+        )
     return None
 
 
@@ -305,7 +406,12 @@ def _setup_beside(code: Code, path: str) -> Module | None:
     """The asgi.py of a project with old Channels, beside the module of its routes."""
     for each in code.project.named(r"asgi\.py"):
         module = code.modules.get(each)
-        if module and each != path and "get_default_application" in module.imports and "application" in module.assigned:
+        if (
+            module
+            and each != path
+            and "get_default_application" in module.imports
+            and "application" in module.assigned
+        ):
             return module
     return None
 
@@ -321,7 +427,11 @@ def _rank(made: Made) -> tuple[int, ...]:
 
 
 def _by_code(code: Code, made: list[Made]) -> Entry | None:
-    made = [each for each in made if not re.search(r"(?:^|/)(?:scripts?|utils?|tools?|cli|bin)/", each.module.path) or len(made) == 1]
+    made = [
+        each
+        for each in made
+        if not re.search(r"(?:^|/)(?:scripts?|utils?|tools?|cli|bin)/", each.module.path) or len(made) == 1
+    ]
     if not made:
         return None
     best, *rest = sorted(made, key=_rank)

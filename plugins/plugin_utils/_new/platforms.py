@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+
 from . import commands
 from .project import Project
 from .ways import SERVICES, Said, Ways, items, mapping
@@ -49,7 +50,12 @@ def _fly(project: Project, found: Ways) -> None:
     if release:
         _process("release", str(release), "fly.toml: release_command", project, found)
     services = [mapping(given.get("http_service")), *map(mapping, items(given.get("services")))]
-    checks = [check for service in services for key in ("checks", "http_checks") for check in items(service.get(key))]
+    checks = [
+        check
+        for service in services
+        for key in ("checks", "http_checks")
+        for check in items(service.get(key))
+    ]
     checks += list(mapping(given.get("checks")).values())
     for check in checks:
         path = mapping(check).get("path")
@@ -66,7 +72,11 @@ def _kamal(project: Project, found: Ways) -> None:
     given = mapping(project.yaml("config/deploy.yml"))
     where = "config/deploy.yml"
     environment = mapping(given.get("env"))
-    clear = environment if "clear" not in environment and "secret" not in environment else mapping(environment.get("clear"))
+    clear = (
+        environment
+        if "clear" not in environment and "secret" not in environment
+        else mapping(environment.get("clear"))
+    )
     for name, value in clear.items():
         found.variable(str(name), value, f"{where}: env")
     for name in items(environment.get("secret")):

@@ -18,7 +18,21 @@ HEALTHY = re.compile(
     re.IGNORECASE,
 )
 # Of several paths, the one that says most.
-ORDER = ("healthz", "health", "healthcheck", "health-check", "livez", "live", "heartbeat", "ping", "alive", "up", "ready", "readyz", "status")
+ORDER = (
+    "healthz",
+    "health",
+    "healthcheck",
+    "health-check",
+    "livez",
+    "live",
+    "heartbeat",
+    "ping",
+    "alive",
+    "up",
+    "ready",
+    "readyz",
+    "status",
+)
 INCLUDES = ("include_router", "register_blueprint", "mount")
 VERBS = ("get", "route", "api_route", "head", "add_api_route", "add_route", "Route", "add_url_rule")
 
@@ -71,8 +85,16 @@ def _routes(code: Code, module: Module) -> Iterator[tuple[str, str, ast.AST]]:
         owner, _, verb = callee(node).rpartition(".")
         if verb not in VERBS or (not owner and verb not in ("Route", "get")):
             continue
-        given = node.args[0] if node.args else next((word.value for word in node.keywords if word.arg in ("path", "paths", "rule")), None)
-        texts = [code.text(each, module) for each in given.elts] if isinstance(given, (ast.List, ast.Tuple)) else [code.text(given, module)]
+        given = (
+            node.args[0]
+            if node.args
+            else next((word.value for word in node.keywords if word.arg in ("path", "paths", "rule")), None)
+        )
+        texts = (
+            [code.text(each, module) for each in given.elts]
+            if isinstance(given, (ast.List, ast.Tuple))
+            else [code.text(given, module)]
+        )
         if given is None and not owner:
             texts = [""]
         for text in texts:
@@ -84,7 +106,12 @@ def spoken(code: Code, entry: Entry) -> Said | None:
     """A path of health that the app's own file has as a plain string: of a middleware, for instance."""
     module = code.modules.get(entry.path)
     for node in module.nodes if module else ():
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 2 and HEALTHY.fullmatch(node.value):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and len(node.value) > 2
+            and HEALTHY.fullmatch(node.value)
+        ):
             return Said(node.value, f"{entry.path}:{node.lineno}")
     return None
 
@@ -117,7 +144,11 @@ def _prefixes(code: Code, entry: Entry) -> dict[tuple[str, str], list[str]]:
                 if at and at[0].path == start.path and at[1] in apps:
                     found[module.path, name] = [""]
     _factories(code, start, found)
-    including = [(module, calls) for module in code.modules.values() if (calls := [node for node in module.calls if callee(node).rpartition(".")[2] in INCLUDES])]
+    including = [
+        (module, calls)
+        for module in code.modules.values()
+        if (calls := [node for node in module.calls if callee(node).rpartition(".")[2] in INCLUDES])
+    ]
     for _ in range(6):
         before = sum(map(len, found.values()))
         for module, calls in including:
@@ -154,17 +185,30 @@ def _factories(code: Code, start: Module, found: dict[tuple[str, str], list[str]
             router = code.resolve(start, name_of(word.value)) if name_of(word.value) else None
             if router and word.arg:
                 for inner in ast.walk(function):
-                    if isinstance(inner, ast.Call) and callee(inner).endswith(".include_router") and inner.args and name_of(inner.args[0]) == word.arg:
-                        found.setdefault((router[0].path, router[1]), [_own_prefix(code, router[0], router[1])])
+                    if (
+                        isinstance(inner, ast.Call)
+                        and callee(inner).endswith(".include_router")
+                        and inner.args
+                        and name_of(inner.args[0]) == word.arg
+                    ):
+                        found.setdefault(
+                            (router[0].path, router[1]), [_own_prefix(code, router[0], router[1])]
+                        )
 
 
-def _included(code: Code, module: Module, calls: list[ast.Call], found: dict[tuple[str, str], list[str]]) -> None:
+def _included(
+    code: Code, module: Module, calls: list[ast.Call], found: dict[tuple[str, str], list[str]]
+) -> None:
     for node in calls:
         owner, _, verb = callee(node).rpartition(".")
         if not node.args or (module.path, owner) not in found:
             continue
         words = {word.arg: word.value for word in node.keywords}
-        target = words.get("app") or (node.args[1] if len(node.args) > 1 else None) if verb == "mount" else node.args[0]
+        target = (
+            words.get("app") or (node.args[1] if len(node.args) > 1 else None)
+            if verb == "mount"
+            else node.args[0]
+        )
         if target is None:
             continue
         name = name_of(target)
@@ -203,7 +247,11 @@ def openapi(code: Code, entry: Entry) -> Said | None:
                 if given is None:
                     return Said("/openapi.json", f"{where(module, node)}: the schema, which is always there")
                 text = code.text(given, module)
-                return Said(text, f"{where(module, node)}: openapi_url") if text and text.startswith("/") else None
+                return (
+                    Said(text, f"{where(module, node)}: openapi_url")
+                    if text and text.startswith("/")
+                    else None
+                )
     return None
 
 
@@ -225,10 +273,20 @@ def static(code: Code, entry: Entry) -> list[tuple[str, str, str]]:
         for node in module.calls:
             if callee(node).rpartition(".")[2] in ("mount", "Mount") and len(node.args) > 0:
                 url = code.text(node.args[0], module)
-                inner = next((each for each in ast.walk(node) if isinstance(each, ast.Call) and callee(each).rpartition(".")[2] == "StaticFiles"), None)
+                inner = next(
+                    (
+                        each
+                        for each in ast.walk(node)
+                        if isinstance(each, ast.Call) and callee(each).rpartition(".")[2] == "StaticFiles"
+                    ),
+                    None,
+                )
                 if not url or inner is None or url.strip("/") == "":
                     continue
-                folder = next((word.value for word in inner.keywords if word.arg == "directory"), inner.args[0] if inner.args else None)
+                folder = next(
+                    (word.value for word in inner.keywords if word.arg == "directory"),
+                    inner.args[0] if inner.args else None,
+                )
                 text = code.text(folder, module)
                 if text and not text.startswith("/"):
                     found.append((url, text.removeprefix("./"), where(module, node)))

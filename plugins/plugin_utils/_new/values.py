@@ -27,8 +27,23 @@ MADE = re.compile(r"(?:^|_)SECRET(?:_KEY)?(?:_BASE)?$|SECRET_KEY|JWT_(?:SECRET|K
 GIVEN = re.compile(r"CLIENT|OAUTH|GITHUB|GITLAB|GOOGLE|FACEBOOK|AWS|S3|AZURE|GCS?_|STRIPE|PAYPAL|TWILIO|SENDGRID|MAILGUN|SENTRY|SLACK|DISCORD|TELEGRAM|OPENAI|ANTHROPIC|"
                    r"RECAPTCHA|TURNSTILE|SMTP|EMAIL|MAIL|LDAP|POSTGRES|MYSQL|DB_|DATABASE|REDIS|RABBIT|MINIO|WEBHOOK|OIDC|SAML|DATADOG|CLOUD|VAPID|RSA", re.IGNORECASE)  # fmt: skip
 ACCOUNT = re.compile(r"(?:SUPERUSER|ADMIN|FIRST_USER|ROOT_USER)\w*PASSWORD$", re.IGNORECASE)
-LOCAL = re.compile(r"localhost|127\.0\.0\.1|host\.docker\.internal|@(?:db|postgres|mysql|redis|database|mongo|mariadb|rabbitmq)\b|//(?:db|redis|postgres|rabbitmq|broker)\b")
-PORTS = {"POSTGRES": "5432", "PG": "5432", "MYSQL": "3306", "MARIADB": "3306", "REDIS": "6379", "RABBIT": "5672", "MONGO": "27017"}
+LOCAL = re.compile(
+    r"localhost|127\.0\.0\.1|host\.docker\.internal|@(?:db|postgres|mysql|redis|database|mongo|mariadb|rabbitmq)\b|//(?:db|redis|postgres|rabbitmq|broker)\b"
+)
+HOSTS = re.compile(r"(?<!CORS)(?:^|_)(?:ALLOWED|TRUSTED)_HOSTS$")
+ADDRESSES = re.compile(
+    r"(?:\w+_)?(?:BASE_URL|SITE_URL|PUBLIC_URL|SITE_ROOT|APP_URL|SERVER_URL|BACKEND_URL|FRONTEND_HOST|EXTERNAL_URL|ROOT_URL|WEB_URL)"
+)
+DOMAINS = re.compile(r"(?:\w+_)?(?:SITE_DOMAIN|PRIMARY_HOST|SERVER_NAME|DOMAIN|DOMAIN_NAME|SITE_HOST)")
+PORTS = {
+    "POSTGRES": "5432",
+    "PG": "5432",
+    "MYSQL": "3306",
+    "MARIADB": "3306",
+    "REDIS": "6379",
+    "RABBIT": "5672",
+    "MONGO": "27017",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,11 @@ def is_secret(name: str, kind: str = "", default: str | None = None) -> bool:
         return True
     if re.match(r"(?:int|float|bool)\b", kind) or re.search(r"\bbool\b", kind) or NO_SECRET.search(name):
         return False
-    return bool(SECRET.search(name) or ADDRESS.search(name) or (default and re.search(r"://[^/\s:@]*:[^/\s@]+@", default)))
+    return bool(
+        SECRET.search(name)
+        or ADDRESS.search(name)
+        or (default and re.search(r"://[^/\s:@]*:[^/\s@]+@", default))
+    )
 
 
 def made(name: str) -> str:
@@ -57,44 +76,86 @@ def made(name: str) -> str:
     return secrets.token_urlsafe(48)
 
 
-def of(read: Read, *, domain: str, shown: str | None = None, words: Mapping[str, str] | None = None, database_is_file: bool = False) -> Given:
+def of(
+    read: Read,
+    *,
+    domain: str,
+    shown: str | None = None,
+    words: Mapping[str, str] | None = None,
+    database: str = "",
+) -> Given:
     """What a variable gets.
 
     ``shown`` is what an example or a compose file gives it, for a developer's machine; ``words`` are what files of the
-    project call the environment of production. Where the database is a file, nobody needs the login of another.
+    project call the environment of production. ``database`` says ``file`` where it is
+    one, and so nobody needs the login of another, and names the kinds that are run beside the
+    project.
     """
-    name, upper = read.name, read.name.upper()
-    if is_secret(name, read.kind, read.default):
-        return _secret(read, None if database_is_file else shown)
-    if known := _known(read, upper, domain, words or {}):
-        return known
-    if re.search(r"(?:^|_)(?:DATA_(?:DIR|PATH|ROOT|FOLDER)|DATADIR)$", upper) and not read.kind.startswith("int"):
-        return Given("{data}", "the folder that outlives a release")
-    if match := re.search(r"(?:^|_)(UPLOAD|MEDIA|STORAGE|CACHE|LOGS?|BACKUP|DOWNLOAD)S?_(?:DIR|PATH|ROOT|FOLDER)$", upper):
-        return Given(f"{{data}}/{match.group(1).lower()}", "below the folder that outlives a release")
-    if read.required:
-        port = next((number for part, number in PORTS.items() if part in upper), "") if upper.endswith("PORT") else ""
-        if port:
-            return Given(port, "the usual port")
-        value = usable(shown)
-        if value is not None:
-            return Given(value, "as the project's own example has it")
-        return Given(None, "", marked=True)
-    return Given(None, "")
-
-
-def _secret(read: Read, shown: str | None) -> Given:
     upper = read.name.upper()
-    if (MADE.search(upper) and not GIVEN.search(upper)) or (ACCOUNT.search(upper) and (read.required or read.default)):
+    if is_secret(read.name, read.kind, read.default):
+        return _secret(read, None if database == "file" else shown, beside=_beside(database, upper))
+    return _known(read, upper, domain, words or {}) or _of_folder(read, upper) or _needed(read, upper, shown)
+
+
+def _of_folder(read: Read, upper: str) -> Given | None:
+    """Folders that an app writes to."""
+    if re.search(r"(?:^|_)(?:DATA_(?:DIR|PATH|ROOT|FOLDER)|DATADIR)$", upper) and not read.kind.startswith(
+        "int"
+    ):
+        return Given("{data}", "the folder that outlives a release")
+    if match := re.search(
+        r"(?:^|_)(UPLOAD|MEDIA|STORAGE|CACHE|LOGS?|BACKUP|DOWNLOAD)S?_(?:DIR|PATH|ROOT|FOLDER)$", upper
+    ):
+        return Given(f"{{data}}/{match.group(1).lower()}", "below the folder that outlives a release")
+    return None
+
+
+def _needed(read: Read, upper: str, shown: str | None) -> Given:
+    """What the code cannot do without: the usual port, what an example says, or a mark."""
+    if not read.required:
+        return Given(None, "")
+    port = (
+        next((number for part, number in PORTS.items() if part in upper), "")
+        if upper.endswith("PORT")
+        else ""
+    )
+    if port:
+        return Given(port, "the usual port")
+    value = usable(shown)
+    return (
+        Given(None, "", marked=True) if value is None else Given(value, "as the project's own example has it")
+    )
+
+
+def _beside(kinds: str, upper: str) -> bool:
+    """Whether a database of the kind that a variable is named after is run beside the project."""
+    if re.search(r"MYSQL|MARIADB", upper):
+        return bool(re.search(r"MySQL|MariaDB", kinds))
+    return "PostgreSQL" in kinds if re.search(r"POSTGRES|(?:^|_)PG", upper) else bool(kinds)
+
+
+def _secret(read: Read, shown: str | None, *, beside: bool) -> Given:
+    upper = read.name.upper()
+    if (MADE.search(upper) and not GIVEN.search(upper)) or (
+        ACCOUNT.search(upper) and (read.required or read.default)
+    ):
         return Given(made(read.name), "made just now", secret=True)
     if ADDRESS.search(upper) or (read.default and "://" in read.default):
         if read.default and (file := _sqlite(read.default)):
             return Given(file, "the code's default is a file of the source; this one outlives a release")
-        needed = read.required or (read.default is not None and LOCAL.search(read.default)) or (shown and read.default is None and "sqlite" not in shown)
-        return Given(None, "the address of a server that you have, with its login", secret=True, marked=bool(needed))
+        needed = (
+            read.required
+            or (read.default is not None and LOCAL.search(read.default))
+            or (shown and read.default is None and "sqlite" not in shown)
+        )
+        return Given(
+            None, "the address of a server that you have, with its login", secret=True, marked=bool(needed)
+        )
     # A password of a database that the project is run with, whose default is that of a developer's machine.
-    of_database = bool(re.search(r"POSTGRES|MYSQL|MARIADB|(?:^|_)(?:DB|DATABASE|PG)_", upper)) and "PASS" in upper
-    needed = read.required or (of_database and bool(shown))
+    of_database = (
+        bool(re.search(r"POSTGRES|MYSQL|MARIADB|(?:^|_)(?:DB|DATABASE|PG)_", upper)) and "PASS" in upper
+    )
+    needed = read.required or (of_database and (bool(shown) or (beside and read.default is not None)))
     return Given(None, "a secret that only you know", secret=True, marked=bool(needed))
 
 
@@ -105,38 +166,60 @@ def _sqlite(default: str) -> str:
 
 
 def _known(read: Read, upper: str, domain: str, words: Mapping[str, str]) -> Given | None:
-    listed = bool(re.match(r"(?:list|List|set|tuple|Sequence|frozenset)\b", read.kind)) and read.kind != "list"
-    if re.search(r"(?:^|_)ALLOWED_HOSTS$|(?:^|_)TRUSTED_HOSTS$", upper):
-        if listed and "*" in (read.default or ""):
-            return None
-        return Given('["{domain}"]' if listed else "{domain}", "the names that the site is asked by")
-    if re.search(r"CSRF_TRUSTED_ORIGINS$", upper):
-        return Given('["https://{domain}"]' if listed else "https://{domain}", "forms of the site itself")
-    if re.fullmatch(r"(?:\w+_)?(?:DEBUG|DEBUG_MODE)", upper) and (read.default or "").lower() not in ("false", "0", "off", "no", ""):
-        return Given("false", f"the code's default is {read.default}")
-    if re.fullmatch(r"(?:\w+_)?(?:DEBUG|DEBUG_MODE)", upper) and read.required:
-        return Given("false", "not for production")
-    production = next((word for word in read.choices if word.lower() in ("production", "prod")), "")
-    if production and read.default != production:
-        return Given(production, f"one of {', '.join(read.choices[:6])}")
-    if re.fullmatch(r"(?:\w+_)?(?:ENV|ENVIRONMENT|APP_ENV|STAGE)", upper) and (read.default or "").lower() in ("local", "dev", "development"):
-        return Given(production or words.get(read.where.rpartition(":")[0], "production"), f"the code's default is {read.default}")
-    if re.fullmatch(r"(?:\w+_)?BEHIND_(?:HTTPS_)?PROXY", upper):
-        return Given("true", "nginx is before it")
-    if re.fullmatch(r"(?:\w+_)?(?:BASE_URL|SITE_URL|PUBLIC_URL|SITE_ROOT|APP_URL|SERVER_URL|BACKEND_URL|FRONTEND_HOST|EXTERNAL_URL|ROOT_URL|WEB_URL)", upper) and (
-        read.required or LOCAL.search(read.default or "") or not read.default
-    ):
-        if read.required or read.default:
-            return Given("https://{domain}", "where the site is")
-    if re.fullmatch(r"(?:\w+_)?(?:SITE_DOMAIN|PRIMARY_HOST|SERVER_NAME|DOMAIN|DOMAIN_NAME|SITE_HOST)", upper) and (read.required or LOCAL.search(read.default or "")):
+    """What follows from the name, by the first of the rules that has something to say."""
+    return _of_site(read, upper, domain) or _of_mode(read, upper, words)
+
+
+def _of_site(read: Read, upper: str, domain: str) -> Given | None:
+    """Names of hosts and addresses of the site."""
+    listed = bool(re.match(r"(?:list|List|set|tuple|Sequence|frozenset)\b.", read.kind))
+    hosts, origins = ('["{domain}"]', '["https://{domain}"]') if listed else ("{domain}", "https://{domain}")
+    local = read.required or bool(LOCAL.search(read.default or ""))
+    # A list of pydantic with a star is as often one of origins.
+    if HOSTS.search(upper) and not (listed and "*" in (read.default or "")):
+        return Given(hosts, "the names that the site is asked by")
+    if upper.endswith("CSRF_TRUSTED_ORIGINS"):
+        return Given(origins, "forms of the site itself")
+    if ADDRESSES.fullmatch(upper) and local:
+        return Given("https://{domain}", "where the site is")
+    if DOMAINS.fullmatch(upper) and local:
         return Given("{domain}", "where the site is")
     if re.fullmatch(r"(?:PROJECT|APP|SITE)_NAME", upper) and read.required:
-        return Given(domain.partition(".")[0], "a name for people; change it as you like")
+        return Given(domain.partition(".")[0] or "site", "a name for people; change it as you like")
+    return None
+
+
+def _of_mode(read: Read, upper: str, words: Mapping[str, str]) -> Given | None:
+    """What tells production from development."""
+    default = (read.default or "").lower()
+    production = next((word for word in read.choices if word.lower() in ("production", "prod")), "")
+    if re.fullmatch(r"(?:\w+_)?DEBUG(?:_MODE)?", upper) and (
+        read.required or default not in ("false", "0", "off", "no", "")
+    ):
+        return Given(
+            "false", f"the code's default is {read.default}" if read.default else "not for production"
+        )
+    if production and read.default != production:
+        return Given(production, f"one of {', '.join(read.choices[:6])}")
+    if re.fullmatch(r"(?:\w+_)?(?:ENV|ENVIRONMENT|STAGE)", upper) and default in (
+        "local",
+        "dev",
+        "development",
+    ):
+        word = words.get(read.where.rpartition(":")[0], "production")
+        return Given(word, f"the code's default is {read.default}")
+    if re.fullmatch(r"(?:\w+_)?BEHIND_(?:HTTPS_)?PROXY", upper):
+        return Given("true", "nginx is before it")
     return None
 
 
 def usable(shown: str | None) -> str | None:
     """A value of an example, where it does not speak of the example's machine."""
-    if shown is None or shown == "" or LOCAL.search(shown) or re.search(r"[<>{}$]|example|change|your[-_ ]|password|secret", shown, re.IGNORECASE):
+    if (
+        shown is None
+        or shown == ""
+        or LOCAL.search(shown)
+        or re.search(r"[<>{}$]|example|change|your[-_ ]|password|secret", shown, re.IGNORECASE)
+    ):
         return None
     return shown

@@ -79,7 +79,10 @@ def _text(value: Any) -> str:
 
 def path_of_url(text: str) -> str:
     """The path that a health check asks, from a command or an address; empty where there is none."""
-    match = re.search(r"(?:https?://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[^/\s'\"]+)?(/[^\s'\"|\\)>;]*)?", text)
+    match = re.search(
+        r"(?:https?://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[^/\s'\"]+)?(/[^\s'\"|\\)>;]*)?",
+        text,
+    )
     if not match:
         return ""
     path = match.group(1) or "/"

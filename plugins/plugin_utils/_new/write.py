@@ -13,11 +13,14 @@ from typing import Any
 import yaml
 from ansible_collections.asgi.host.plugins.module_utils import _words
 
-from .plan import Line, NewError, Plan
+from .lines import Line, NewError, Plan
 from .project import load_yaml
 
 WIDTH = 132
-PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n|~)$)[A-Za-z_./][\w./@+-]*(?::[A-Za-z_][\w.]*)?(?:\(\))?", re.IGNORECASE)
+PLAIN = re.compile(
+    r"(?!(?:true|false|yes|no|on|off|null|y|n|~)$)[A-Za-z_./][\w./@+-]*(?::[A-Za-z_][\w.]*)?(?:\(\))?",
+    re.IGNORECASE,
+)
 # Words that a command may have without quotes in YAML.
 COMMAND = re.compile(r"[A-Za-z_./][\w./@+=-]*(?: [\w./@+=-]+(?::[\w.]+)?)*")
 # Ansible would take it for a template, and run what it says on the controller.
@@ -38,7 +41,7 @@ def scalar(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(scalar(each) for each in value)}]"
     text = str(value)
-    if TEMPLATE.search(text) and not re.fullmatch(r"\{\{ vault_\w+ \}\}", text):
+    if TEMPLATE.search(text):
         return f"!unsafe {json.dumps(text)}"
     plain = (PLAIN.fullmatch(text) or COMMAND.fullmatch(text)) and isinstance(load_yaml(text), str)
     return text if plain and len(text) < 200 else json.dumps(text)
@@ -64,7 +67,8 @@ def render(node: Mapping[str, Any], indent: str) -> Iterator[str]:
                 text = str(value.value)
                 yield f"{indent}# {key}: {comment(text)}" + (f"  # {comment(value.why)}" if value.why else "")
             else:
-                yield from _with(f"{indent}{key}: {scalar(value.value)}", value.why, indent)
+                text = f'"{{{{ {value.value} }}}}"' if value.vaulted else scalar(value.value)
+                yield from _with(f"{indent}{key}: {text}", value.why, indent)
         elif isinstance(value, Mapping):
             live = _live(value)
             yield f"{indent}{key}:" if live else f"{indent}# {key}:"
@@ -76,7 +80,11 @@ def render(node: Mapping[str, Any], indent: str) -> Iterator[str]:
 
 
 def _live(node: Any) -> bool:
-    return not node.aside if isinstance(node, Line) else any(_live(each) for each in (node.values() if isinstance(node, Mapping) else node))
+    return (
+        not node.aside
+        if isinstance(node, Line)
+        else any(_live(each) for each in (node.values() if isinstance(node, Mapping) else node))
+    )
 
 
 def _item(item: Any, indent: str) -> Iterator[str]:
@@ -94,7 +102,15 @@ def _item(item: Any, indent: str) -> Iterator[str]:
 
 def app(plan: Plan, indent: str) -> str:
     """The app as an item of a list."""
-    return "\n".join([*(f"{indent}# {comment(note)}" for note in _wrapped(plan.notes, len(indent))), *_item(plan.app, indent)]) + "\n"
+    return (
+        "\n".join(
+            [
+                *(f"{indent}# {comment(note)}" for note in _wrapped(plan.notes, len(indent))),
+                *_item(plan.app, indent),
+            ]
+        )
+        + "\n"
+    )
 
 
 def _wrapped(notes: list[str], indent: int) -> Iterator[str]:
@@ -110,7 +126,10 @@ def _wrapped(notes: list[str], indent: int) -> Iterator[str]:
 
 def vault(plan: Plan) -> str:
     """The secrets, for a file that is encrypted next."""
-    lines = ["---", f"# The secrets of {plan.name}. Fill in what is marked, and encrypt the file with ansible-vault encrypt."]
+    lines = [
+        "---",
+        f"# The secrets of {plan.name}. Fill in what is marked, and encrypt the file with ansible-vault encrypt.",
+    ]
     for name, line in plan.vault.items():
         lines += _with(f"{name}: {scalar(line.value)}", line.why, "")
     return "\n".join(lines) + "\n"
@@ -135,7 +154,10 @@ asgi_host_apps:
 
 def new(plan: Plan, host: str) -> dict[str, str]:
     """The files of a new inventory, by their path in it."""
-    files = {"hosts.yml": HOSTS.format(host=scalar(host)), "group_vars/asgi_hosts/main.yml": MAIN + app(plan, "  ")}
+    files = {
+        "hosts.yml": HOSTS.format(host=scalar(host)),
+        "group_vars/asgi_hosts/main.yml": MAIN + app(plan, "  "),
+    }
     if plan.vault:
         files["group_vars/asgi_hosts/vault.yml"] = vault(plan)
     return files
@@ -147,12 +169,21 @@ def added(plan: Plan, inventory: Path) -> dict[str, str]:
     before = load_yaml(text)
     names = [str(each.get("name")) for each in _list(before, node.keys) if isinstance(each, dict)]
     if plan.name in names:
-        raise NewError(f"app: {inventory} has an app {plan.name} already ({path.relative_to(inventory)}); give another name with -e app=NAME, or edit that one")
+        raise NewError(
+            f"app: {inventory} has an app {plan.name} already ({path.relative_to(inventory)}); give another name with -e app=NAME, or edit that one"
+        )
     changed = _insert(text, node.value, plan)
     after = load_yaml(changed)
     whole = _list(after, node.keys)
-    if whole[:-1] != _list(before, node.keys) or not whole or whole[-1].get("name") != plan.name or _without(after, node.keys) != _without(before, node.keys):
-        raise NewError(f"inventory: the list asgi_host_apps in {path.relative_to(inventory)} is written in a form that nothing can be added to; make it a list with one app below the other")
+    if (
+        whole[:-1] != _list(before, node.keys)
+        or not whole
+        or whole[-1].get("name") != plan.name
+        or _without(after, node.keys) != _without(before, node.keys)
+    ):
+        raise NewError(
+            f"inventory: the list asgi_host_apps in {path.relative_to(inventory)} is written in a form that nothing can be added to; make it a list with one app below the other"
+        )
     files = {str(path.relative_to(inventory)): changed}
     if plan.vault:
         files[str(_vault_path(path, inventory, plan.name))] = vault(plan)
@@ -160,13 +191,17 @@ def added(plan: Plan, inventory: Path) -> dict[str, str]:
 
 
 class _Found:
-    def __init__(self, keys: list[str], value: yaml.Node) -> None:
+    def __init__(self, keys: list[str], value: yaml.SequenceNode) -> None:
         self.keys, self.value = keys, value
 
 
 def _apps_of(inventory: Path) -> tuple[Path, str, _Found]:
     """The file with the list of apps, its text, and the list's node in it."""
-    files = sorted(path for path in inventory.rglob("*") if path.suffix in (".yml", ".yaml", "") and path.is_file() and not path.is_symlink())
+    files = sorted(
+        path
+        for path in inventory.rglob("*")
+        if path.suffix in (".yml", ".yaml", "") and path.is_file() and not path.is_symlink()
+    )
     for path in files:
         try:
             text = path.read_text(encoding="utf-8")
@@ -175,7 +210,9 @@ def _apps_of(inventory: Path) -> tuple[Path, str, _Found]:
             continue
         if tree is not None and (found := _search(tree, [])):
             return path, text, found
-    raise NewError(f"inventory: {inventory} is there, and no file of it has the list asgi_host_apps; add asgi_host_apps: [] to its group_vars, or name a folder that is not there yet")
+    raise NewError(
+        f"inventory: {inventory} is there, and no file of it has the list asgi_host_apps; add asgi_host_apps: [] to its group_vars, or name a folder that is not there yet"
+    )
 
 
 def _search(node: yaml.Node, keys: list[str]) -> _Found | None:
@@ -213,7 +250,9 @@ def _insert(text: str, node: yaml.SequenceNode, plan: Plan) -> str:
         lines[row : node.end_mark.line + 1] = [f"{key}  {tail}\n" if tail else f"{key}\n", app(plan, indent)]
         return "".join(lines)
     if node.flow_style:
-        raise NewError("inventory: asgi_host_apps is a list in brackets; write it with one app below the other, each behind a -")
+        raise NewError(
+            "inventory: asgi_host_apps is a list in brackets; write it with one app below the other, each behind a -"
+        )
     last = max(_ends(node))
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
@@ -240,7 +279,9 @@ def _vault_path(path: Path, inventory: Path, name: str) -> Path:
     inside = path.relative_to(inventory)
     if inside.parts[0] in ("group_vars", "host_vars") and len(inside.parts) > 2:
         found = inside.parent / f"vault_{name}.yml"
-    elif not any((inventory / "group_vars" / f"all{end}").is_file() for end in (".yml", ".yaml", "", ".json")):
+    elif not any(
+        (inventory / "group_vars" / f"all{end}").is_file() for end in (".yml", ".yaml", "", ".json")
+    ):
         found = Path("group_vars") / "all" / f"vault_{name}.yml"
     else:
         folder = inside.with_suffix("") if inside.parts[0] == "group_vars" else Path("group_vars/all")
@@ -249,5 +290,7 @@ def _vault_path(path: Path, inventory: Path, name: str) -> Path:
             f"mkdir {folder} && mv {folder}.yml {folder}/main.yml, in {inventory}"
         )
     if (inventory / found).exists():
-        raise NewError(f"app: {inventory / found} is there already; give another name with -e app=NAME, or remove it")
+        raise NewError(
+            f"app: {inventory / found} is there already; give another name with -e app=NAME, or remove it"
+        )
     return found
