@@ -68,7 +68,8 @@ class ActionModule(ActionBase):
         failures = told.failures
         self._private = told.private
         if looked and all(looked.get(spec["name"], {}).get("status") in SETTLED for spec in described):
-            answer: dict[str, Any] = {"apps": dict(looked), "failures": {}, "changed": False}
+            known = {spec["name"]: looked[spec["name"]] for spec in described}
+            answer: dict[str, Any] = {"apps": known, "failures": {}, "changed": False}
         elif not described:
             answer = {"apps": {}, "failures": {}, "changed": False}
         else:

@@ -156,7 +156,9 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
     if new := only_new(given["apps"], apps, due, private["parcels"]):
         # No site is due then.
         brought = release(module, {**given, "apps": new, "mode": "deploy", "sites": {}}, private)
-        apps.update(brought["apps"])
+        apps.update(
+            {name: {**app, "reasons": apps[name]["reasons"]} for name, app in brought["apps"].items()}
+        )
         due["releases"] = []
     settled = not (any(due.values()) or brought["failures"] or module.check_mode)
     return {

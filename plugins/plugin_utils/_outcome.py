@@ -87,7 +87,9 @@ def facts(
             # It is absent, and was before.
             found.pop(name, None)
         else:
-            found[name] = _public(each, urls(name))
+            # Why it was needed, the task before has said.
+            needed = before.get(name, {}) if each.get("status") == "deployed" else {}
+            found[name] = _public({"reasons": needed.get("reasons"), **each}, urls(name))
     for name, words in (failures or {}).items():
         one = found.get(name) or _public({}, urls(name))
         found[name] = {**one, "status": "failed", "error": words}

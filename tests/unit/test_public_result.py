@@ -48,6 +48,13 @@ def test_app_that_failed_keeps_what_serves_and_has_the_words() -> None:
     assert (found["wiki"]["status"], found["wiki"]["release"]) == ("failed", None)
 
 
+def test_reasons_of_a_deploy_are_those_for_which_it_was_needed() -> None:
+    before = {"shop": {"status": "needed", "reasons": ["source changed"]}}
+    assert facts({"shop": {"status": "deployed", "release": ENTRY}}, before=before)["shop"]["reasons"] == [
+        "source changed"
+    ]
+
+
 def test_later_task_changes_only_the_apps_that_it_is_about() -> None:
     before = {"shop": {"status": "deployed"}, "wiki": {"status": "current"}}
     found = facts({"wiki": {"status": "removed", "reasons": []}}, before=before)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the asgi.host authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How often a rollback asks a host: once where its facts are those of the last play."""
+"""How often a rollback asks a host: once where its facts are those of the last play. And what a converge tells of apps that go."""
 
 from __future__ import annotations
 
@@ -58,9 +58,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def roll_back(host: Host, folder: Path, app: str = "shop") -> dict[str, Any]:
+    return act(host, folder, {"role": ROLE, "mode": "rollback", "app": app, "release": ""})
+
+
+def act(host: Host, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     action: Any = object.__new__(release.ActionModule)
     action._task = SimpleNamespace(
-        args={"role": ROLE, "mode": "rollback", "app": app, "release": ""},
+        args=arguments,
         async_val=0,
         check_mode=False,
         action="asgi.host.release",
@@ -110,3 +114,14 @@ def test_host_with_other_facts_does_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     }
     nobody: Any = SimpleNamespace()
     assert module.release(nobody, given, {}) == {"changed": False, "host": {"cores": 4}}
+
+
+def test_app_that_is_still_to_go_is_not_told_as_removed(tmp_path: Path) -> None:
+    """It goes in a task of its own, and in a part of a run not at all."""
+    (tmp_path / "shop").mkdir()
+    shop = {"name": "shop", "app": "shop.main:app", "source": {"path": "shop"}}
+    role = {**ROLE, "apps": [shop, {"name": "old", "state": "absent"}]}
+    current = {"status": "current", "reasons": [], "release": {"id": "1-a"}}
+    looked = {"shop": current, "old": {"status": "removed", "reasons": ["its folder"]}}
+    found = act(Host(), tmp_path, {"role": role, "host": FACTS, "looked": looked})
+    assert list(found["apps"]) == ["shop"]
