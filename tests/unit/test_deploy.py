@@ -33,7 +33,9 @@ def test_order_of_a_deploy(tmp_path: Path, world: World) -> None:
     second = wanted(tmp_path, "two").app.active()
     assert first
     assert second
-    order = [call for call in world.calls if call.split()[0] in ("start", "gate", "drain", "stop", "daemon-reload")]
+    order = [
+        call for call in world.calls if call.split()[0] in ("start", "gate", "drain", "stop", "daemon-reload")
+    ]
     # systemd stands still while it reads its units: once, when both releases are where they shall be.
     assert order == [f"start {second.id}", f"gate {second.id}", "drain", f"stop {first.id}", "daemon-reload"]
     assert ledger.read(first)["state"] == ledger.SUPERSEDED

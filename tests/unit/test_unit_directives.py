@@ -84,7 +84,14 @@ def test_no_directive_that_the_role_writes_is_taken() -> None:
     written: set[str] = set()
     for path in TEMPLATES.glob("*.j2"):
         written |= set(re.findall(r"^([A-Z]\w+)=", path.read_text(encoding="utf-8"), re.MULTILINE))
-    additive = {"InaccessiblePaths", "ReadOnlyPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "IPAddressAllow", "IPAddressDeny"}
+    additive = {
+        "InaccessiblePaths",
+        "ReadOnlyPaths",
+        "BindReadOnlyPaths",
+        "TemporaryFileSystem",
+        "IPAddressAllow",
+        "IPAddressDeny",
+    }
     assert written & unit_directives.DIRECTIVES.keys() == additive | {"LimitNOFILE"}
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from .build_keys import build
 from .checks import Check, Say, a_bool, each, keys, line, number, one_of, optional, pattern, seconds
 from .defaults import SERVERS, STAGES
-from .files import files
 from .error_pages import pages
+from .files import files
 from .identity import identity_headers
 from .images import TARGET, build_args, image_name, registry_auth
 from .program_values import (
@@ -35,8 +35,8 @@ from .program_values import (
     ws_max_size,
 )
 from .reading import is_list
-from .unit_directives import unit_directives
 from .site_keys import basic_auth, header_buffers, redirects
+from .unit_directives import unit_directives
 from .web_values import (
     DIRECTORY,
     DNS_PROVIDER,
