@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 PEER = HERE / "converge" / "peer"
 PYINFRA = ROOT / ".cache" / "bench" / "bin" / "pyinfra"
-# What the collection installs by itself (`packages` in plugins/plugin_utils/_stages.py).
+# What the collection installs by itself (`packages` in plugins/plugin_utils/_plan/system.py).
 PACKAGES = (
     "build-essential",
     "ca-certificates",

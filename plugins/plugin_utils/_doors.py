@@ -12,7 +12,7 @@ from ansible_collections.asgi.host.plugins.module_utils._apps import first_domai
 from ansible_collections.asgi.host.plugins.module_utils._self_test.model import Door
 from ansible_collections.asgi.host.plugins.module_utils._self_test.outside import from_outside
 from ansible_collections.asgi.host.plugins.plugin_utils._frontend import first_path, is_the_app_s
-from ansible_collections.asgi.host.plugins.plugin_utils._stages import sites
+from ansible_collections.asgi.host.plugins.plugin_utils._plan.sites import sites
 
 # In an app's own location, and unlikely to be in one of the inventory's.
 OWN = "/asgi-host-view"

@@ -24,8 +24,8 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _origins,
     _project,
     _sources,
-    _stages,
 )
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import places
 from ansible_collections.asgi.host.plugins.plugin_utils._project import Needs, Project
 
 # Raised when a project is read otherwise: what another version of the collection has kept is not read.
@@ -41,7 +41,7 @@ def projects(
 ) -> dict[str, Project]:
     """By name, what the apps' sources say; without those that cannot be had now, which is told elsewhere."""
     found = {}
-    for app in _stages.present(apps):
+    for app in places.present(apps):
         with contextlib.suppress(_sources.SourceError, OSError, ValueError):
             if project := _of(app, bases, read_key):
                 found[app["name"]] = project
@@ -63,7 +63,7 @@ def without_key(
         f"asgi_host_apps ({app['name']}): source: a requirement comes from {without_passwords(address)}, and builds have no "
         f"key for ssh; give asgi_host_package_index_logins: {{{urlsplit(address).hostname}: {{username: …, password: …}}}} (a "
         "token of the forge), by which it is fetched over https, or put it into the source or an index"
-        for app in _stages.present(apps)
+        for app in places.present(apps)
         for address in dict.fromkeys(repositories(app, found))
         if address.startswith("ssh:") and not indexes.login_of(address, logins)
     ]

@@ -21,8 +21,8 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _redirects,
     _settings,
     _sources,
-    _stages,
 )
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import places
 
 NOT_SENT = "is not sent, for git ignores it, or source.exclude names it; name it in source.include"
 # Where systems keep the authorities that they trust; the first that is there is taken for what clients know.
@@ -32,7 +32,7 @@ BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.c
 def controller_problems(apps: list[dict[str, Any]], bases: list[str], authority: str = "") -> list[str]:
     """What is wrong with the files that normalized apps name on the controller; ``authority`` is asgi_host_ca_file."""
     problems: list[str] = []
-    for app in _stages.present(apps):
+    for app in places.present(apps):
         where = f"asgi_host_apps ({app['name']})"
         for key, path in _named_files(app):
             try:
@@ -68,7 +68,7 @@ def host_problems(
         apps, facts, proxy=proxy, proxy_protocol=proxy_protocol, brings_python=brings_python
     )
     found += _apps.places_problems(apps, facts, root)
-    for app in _stages.present(apps):
+    for app in places.present(apps):
         project = (projects or {}).get(app["name"])
         python = _apps.find_python(app["python"], facts)
         if project and python and app["server"] != "image":
@@ -80,7 +80,7 @@ def host_problems(
     return [
         f"asgi_host_apps ({app['name']}): proxy.http3: the host's nginx has no HTTP/3; set it to false, or use a host "
         "with Debian 13"
-        for app in _stages.present(apps)
+        for app in places.present(apps)
         if app["proxy"]["http3"]
     ]
 
@@ -159,18 +159,18 @@ def _named_files(app: dict[str, Any]) -> list[tuple[str, str]]:
 
 def interpreters(apps: list[dict[str, Any]]) -> list[str]:
     """The interpreters that apps name by path, which the host is to be asked for."""
-    return sorted({app["python"] for app in _stages.present(apps) if (app["python"] or "").startswith("/")})
+    return sorted({app["python"] for app in places.present(apps) if (app["python"] or "").startswith("/")})
 
 
 def mounts(apps: list[dict[str, Any]]) -> list[str]:
     """The folders of the host that apps name as their source, which the host is to be asked for."""
-    return sorted({app["source"]["mount"] for app in _stages.present(apps) if app["source"].get("mount")})
+    return sorted({app["source"]["mount"] for app in places.present(apps) if app["source"].get("mount")})
 
 
 def groups(apps: list[dict[str, Any]]) -> list[str]:
     """The groups that apps are to be in, which the host is to be asked for; those of the apps themselves are made."""
-    own = {app["user"] for app in _stages.present(apps)}
-    return sorted({name for app in _stages.present(apps) for name in app["groups"]} - own)
+    own = {app["user"] for app in places.present(apps)}
+    return sorted({name for app in places.present(apps) for name in app["groups"]} - own)
 
 
 def _origin_problems(app: dict[str, Any], bases: list[str]) -> list[str]:

@@ -26,9 +26,9 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _render,
     _sources,
     _specs,
-    _stages,
     _wheels,
 )
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import nginx, places, system, teardown
 from ansible_collections.asgi.host.plugins.plugin_utils._project import Project
 
 
@@ -164,7 +164,7 @@ class Role:
     def question(self) -> dict[str, Any]:
         """What the host is asked about itself."""
         return {
-            "packages": _stages.packages(
+            "packages": system.packages(
                 self.apps,
                 [*self.variables["build_packages"], *(["git"] if self._fetches() else [])],
                 proxy=self.variables["proxy"],
@@ -173,13 +173,13 @@ class Role:
             "folders": _preflight.mounts(self.apps),
             "groups": _preflight.groups(self.apps),
             "root": self.variables["root"],
-            "names": sorted(app["name"] for app in _stages.present(self.apps)),
-            **({"wheels": _stages.WHEELS} if self.variables["wheels"] else {}),
+            "names": sorted(app["name"] for app in places.present(self.apps)),
+            **({"wheels": places.WHEELS} if self.variables["wheels"] else {}),
         }
 
     def _fetches(self) -> bool:
         """Whether a requirement comes from a repository, for which uv needs git."""
-        return any(_inspection.repositories(app, self.projects) for app in _stages.present(self.apps))
+        return any(_inspection.repositories(app, self.projects) for app in places.present(self.apps))
 
     def host_problems(self, host: dict[str, Any]) -> list[str]:
         """What keeps a host with these facts from it."""
@@ -196,7 +196,7 @@ class Role:
 
     def leaves(self, host: Mapping[str, Any]) -> bool:
         """Whether the last app is to go."""
-        return _stages.leaving(self.apps, host)
+        return teardown.leaving(self.apps, host)
 
     def lacks(self, host: Mapping[str, Any]) -> Lacks:
         """What has to come before the rest can be looked at."""
@@ -212,12 +212,12 @@ class Role:
     @property
     def uv(self) -> str:
         """Where uv is on the host."""
-        return _stages.uv_path(self.variables["uv_requirements"])
+        return system.uv_path(self.variables["uv_requirements"])
 
     @property
     def wheels(self) -> str:
         """The folder of the host that is installed from; empty for an index."""
-        return _stages.WHEELS if self.variables["wheels"] else ""
+        return places.WHEELS if self.variables["wheels"] else ""
 
     def tell(
         self,
@@ -258,7 +258,7 @@ class Role:
     def base(self, host: dict[str, Any]) -> Tasks:
         """Debian packages, accounts, folders, units and uv."""
         given = self.variables
-        steps = _stages.base(
+        steps = system.base(
             self.apps,
             host=host,
             root=given["root"],
@@ -294,7 +294,7 @@ class Role:
 
     def _proxy(self, host: dict[str, Any], failed: Collection[str], *, early: bool) -> dict[str, Any]:
         given = self.variables
-        return _stages.proxy(
+        return nginx.proxy(
             self.apps,
             host=host,
             root=given["root"],
@@ -310,7 +310,7 @@ class Role:
     def leave(self, host: dict[str, Any]) -> Tasks:
         """Away with what all apps shared."""
         return Tasks(
-            _stages.leave(self.apps, host=host, root=self.variables["root"], proxy=self.variables["proxy"])
+            teardown.leave(self.apps, host=host, root=self.variables["root"], proxy=self.variables["proxy"])
         )
 
     def everything(

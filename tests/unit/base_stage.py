@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.asgi.host.plugins.plugin_utils import _stages
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import system
 
 
 def base_steps(*missing: str) -> list[dict[str, Any]]:
     """The steps on a host where these packages are missing."""
-    return _stages.base(
+    return system.base(
         [],
         host={"users": [], "missing_packages": list(missing)},
         root="/srv/asgi",

@@ -154,7 +154,7 @@ def told(
         role = Role(_variables(inventory, suite), [str(place / "molecule" / inventory / "inventory")])
         with (
             # What the tests' apps are is no part of the plan; nor is a host's own key, or who deploys.
-            mock.patch.object(_sources, "digest", lambda _entries: "the digest of the source"),
+            mock.patch.object(_sources, "digest", return_value="the digest of the source"),
             mock.patch.object(_sources, "version", return_value="1.0"),
             mock.patch.object(environment, "_host_key", return_value=b"the host's key"),
             mock.patch("getpass.getuser", return_value="ops"),

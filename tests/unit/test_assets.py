@@ -14,8 +14,8 @@ from ansible_collections.asgi.host.plugins.module_utils._apps import normalize, 
 from ansible_collections.asgi.host.plugins.module_utils._contract.release import StaticFolder
 from ansible_collections.asgi.host.plugins.module_utils._release import assets, paths
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
-from ansible_collections.asgi.host.plugins.plugin_utils import _stages
 from ansible_collections.asgi.host.plugins.plugin_utils._frontend import hidden_files
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import nginx
 from test_sites import host
 
 FOLDERS: list[StaticFolder] = [{"url": "/shop/static/", "path": "static"}]
@@ -203,7 +203,7 @@ def test_path_in_one_form(path: str, normal: str) -> None:
 
 
 def site(path: str) -> str:
-    stage = _stages.proxy(
+    stage = nginx.proxy(
         normalize([shop(path)]),
         host=host(set_up=False),
         root="/srv/asgi",

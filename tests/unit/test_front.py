@@ -23,9 +23,9 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _passwords,
     _redirects,
     _specs,
-    _stages,
     _underscores,
 )
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import nginx, sites, system
 from near_workshop import NearWorkshop
 from test_site import HOST, app, site, steps
 
@@ -166,7 +166,7 @@ def test_passwords_are_the_same_each_time_and_shown_nowhere() -> None:
     assert "content" not in file
     assert (
         text
-        in _stages.proxy(
+        in nginx.proxy(
             [given],
             host=HOST,
             root="/srv/asgi",
@@ -231,7 +231,7 @@ def test_redirects_are_in_the_certificate_and_in_no_digest_of_a_site_without() -
     assert "server_name www.example.com;" in text
     assert "return 301 https://shop.example.com$request_uri;" in text
     assert "location = /old {" in text
-    site_, other = (_stages.sites([each], ["."])[0][0] for each in (given, app()))
+    site_, other = (sites.sites([each], ["."])[0][0] for each in (given, app()))
     assert site_["names"] == ["shop.example.com", "www.example.com"]
     assert site_["certificate"] != other["certificate"]
     assert _redirects.path_redirects(
@@ -343,7 +343,7 @@ def test_commands_are_part_of_a_release_where_there_are_some() -> None:
     )
     assert frontends.settings(plain) == []
     assert frontends.settings(with_build) == [{"folder": "", "commands": ["npm ci"]}]
-    assert "npm" in _stages.packages(
+    assert "npm" in system.packages(
         [app(build={"commands": ["npm ci"], "packages": ["npm"]})], [], proxy=True
     )
 

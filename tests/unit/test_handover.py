@@ -7,7 +7,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.action.release import may_be_slow
 from ansible_collections.asgi.host.plugins.module_utils._apps import normalize
 from ansible_collections.asgi.host.plugins.plugin_utils import _handover
-from ansible_collections.asgi.host.plugins.plugin_utils._stages import sites
+from ansible_collections.asgi.host.plugins.plugin_utils._plan.sites import sites
 
 
 def app(name: str, *domains: str, **keys: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from ansible_collections.asgi.host.plugins.module_utils._release.images import c
 from ansible_collections.asgi.host.plugins.module_utils._release.images import gate as image_gate
 from ansible_collections.asgi.host.plugins.module_utils._release.images import source as image_source
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
-from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _specs, _stages
+from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import system
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001::/home/web:/bin/sh\ntoor:x:0:0::/:/bin/sh\n"
 GROUP = "root:x:0:\nweb:x:1001:\nstaff:x:50:\n"
@@ -173,11 +174,11 @@ def test_image_is_its_own_server() -> None:
     assert app["server"] == "image"
     spec = described(app)
     assert (spec["files"], spec["server_pins"], spec["python"]) == ({}, [], None)
-    assert _stages.packages([app], [], proxy=False) == [
+    assert system.packages([app], [], proxy=False) == [
         "ca-certificates", "crun", "openssl", "podman", "python3", "python3-venv", "skopeo",
     ]  # fmt: skip
     plain = _apps.normalize([{"name": "a", "app": "a:b", "source": {"path": "x"}}])
-    assert "podman" not in _stages.packages(plain, [], proxy=False)
+    assert "podman" not in system.packages(plain, [], proxy=False)
 
 
 def test_defaults_of_all_apps_do_not_reach_an_image() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.plugin_utils._stages import leave, leaving
+from ansible_collections.asgi.host.plugins.plugin_utils._plan.teardown import leave, leaving
 
 SHOP, WIKI = {"name": "shop", "state": "absent"}, {"name": "wiki", "state": "present"}
 HOST: dict[str, Any] = {

@@ -15,7 +15,8 @@ import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps
 from ansible_collections.asgi.host.plugins.module_utils._release import gate, live, paths
-from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _sources, _specs, _stages
+from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _sources, _specs
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import nginx
 
 HOST = {
     "cores": 2,
@@ -267,7 +268,7 @@ def test_nginx_sees_static_files_of_a_mount_below_a_home() -> None:
             }
         ]
     )[0]
-    assert [_stages._on_disk(item["path"], app) for item in app["static"]] == [
+    assert [nginx._on_disk(item["path"], app) for item in app["static"]] == [
         "/home/dev/shop/static",
         "{data}/m",
     ]

@@ -10,7 +10,8 @@ from typing import Any
 import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps
-from ansible_collections.asgi.host.plugins.plugin_utils import _render, _stages
+from ansible_collections.asgi.host.plugins.plugin_utils import _render
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import nginx
 from ansible_collections.asgi.host.plugins.plugin_utils._settings import derived
 
 HOST: dict[str, Any] = {
@@ -56,7 +57,7 @@ def written(folder: Path, name: str, text: str) -> str:
 
 def site(name: str, templates: str = "") -> str:
     """The text of nginx for an app."""
-    found = _stages.proxy(
+    found = nginx.proxy(
         _apps.normalize(APPS),
         host=HOST,
         root="/srv/asgi",

@@ -8,7 +8,7 @@ from typing import Any
 import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _host
-from ansible_collections.asgi.host.plugins.plugin_utils import _stages
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import nginx
 
 HOST = {
     **known_systems.BOOKWORM,
@@ -38,7 +38,7 @@ def app(**proxy: Any) -> dict[str, Any]:
 def rendered(proxy_protocol: list[str], **proxy: Any) -> str:
     """The texts of both files of nginx."""
     apps = _apps.normalize([app(**proxy)])
-    stage = _stages.proxy(
+    stage = nginx.proxy(
         apps,
         host=HOST,
         root="/srv",

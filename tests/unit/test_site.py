@@ -13,8 +13,8 @@ from ansible_collections.asgi.host.plugins.plugin_utils import (
     _by_address,
     _preflight,
     _settings,
-    _stages,
 )
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import nginx, places, system
 
 HOST: dict[str, Any] = {
     "user": "root",
@@ -39,7 +39,7 @@ def app(**keys: Any) -> dict[str, Any]:
 
 
 def steps(apps: list[dict[str, Any]], host: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    made = _stages.proxy(
+    made = nginx.proxy(
         apps,
         host=host or HOST,
         root="/srv/asgi",
@@ -121,7 +121,7 @@ def test_wait_of_a_host_without_memory_for_two() -> None:
 def drop_in(apps: list[dict[str, Any]], host: dict[str, Any]) -> tuple[str, bool]:
     """The sandbox of nginx, and whether nginx is restarted for it."""
     found = steps(apps, host)
-    text = next(str(step["content"]) for step in found if step.get("file") == _stages.NGINX_DROP_IN)
+    text = next(str(step["content"]) for step in found if step.get("file") == places.NGINX_DROP_IN)
     return text, any(step.get("command") == ["systemctl", "restart", "nginx"] for step in found)
 
 
@@ -142,10 +142,10 @@ def test_sandbox_of_nginx_spares_others() -> None:
 
 
 def test_brotli_brings_its_modules() -> None:
-    assert not any("brotli" in name for name in _stages.packages([app()], [], proxy=True))
+    assert not any("brotli" in name for name in system.packages([app()], [], proxy=True))
     brotli = app(proxy={"compression": "brotli"})
-    assert "libnginx-mod-http-brotli-filter" in _stages.packages([brotli], [], proxy=True)
-    assert not any("brotli" in name for name in _stages.packages([brotli], [], proxy=False))
+    assert "libnginx-mod-http-brotli-filter" in system.packages([brotli], [], proxy=True)
+    assert not any("brotli" in name for name in system.packages([brotli], [], proxy=False))
 
 
 def test_host_without_ipv6_has_no_such_listener() -> None:
@@ -190,7 +190,7 @@ def test_names_of_other_inventories_and_sizes_of_others_count() -> None:
 
 def test_plain_http_is_sent_to_the_port_that_clients_use() -> None:
     def redirect(**keys: Any) -> str:
-        made = _stages.proxy(
+        made = nginx.proxy(
             [app()],
             host=HOST,
             root="/srv/asgi",

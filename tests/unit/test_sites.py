@@ -10,7 +10,7 @@ import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._acme import Site
 from ansible_collections.asgi.host.plugins.module_utils._apps import normalize
-from ansible_collections.asgi.host.plugins.plugin_utils import _stages
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import certificates, nginx, system
 
 ACME = {"acme": {"email": "ops@example.com", "dns": "exec", "dns_env": {"TOKEN": 7}}}
 
@@ -37,7 +37,7 @@ def host(*sites: str, set_up: bool = True) -> dict[str, Any]:
 def proxy(
     *apps: dict[str, Any], on: dict[str, Any] | None = None, failed: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    return _stages.proxy(
+    return nginx.proxy(
         normalize(apps),
         host=on or host(set_up=False),
         root="/srv/asgi",
@@ -63,8 +63,8 @@ def gone(stage: dict[str, Any]) -> set[str]:
 )
 def test_lego_is_installed_for_those_who_need_it(keys: dict[str, Any], expected: bool) -> None:
     apps = normalize([app(**keys)])
-    assert ("lego" in _stages.packages(apps, [], proxy=True)) is expected
-    assert "lego" not in _stages.packages(apps, [], proxy=False)
+    assert ("lego" in system.packages(apps, [], proxy=True)) is expected
+    assert "lego" not in system.packages(apps, [], proxy=False)
 
 
 def test_order_is_what_the_program_reads_and_secret() -> None:
@@ -114,7 +114,7 @@ def test_first_certificate_is_that_of_before_or_self_signed(tmp_path: Path, file
     (tmp_path / "acme").mkdir()
     for part in ("certificate", "key") if files else ():
         (tmp_path / f"{part}.pem").write_text(f"the {part} of before\n")
-    script = _stages._first_certificate({"folder": str(tmp_path), "names": ["a.test", "*.a.test"]})
+    script = certificates._first_certificate({"folder": str(tmp_path), "names": ["a.test", "*.a.test"]})
     for _turn in range(2):  # also when it was cut off
         subprocess.run(["sh", "-c", script], check=True, capture_output=True)
     serving = tmp_path / "acme" / "serving"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
-from ansible_collections.asgi.host.plugins.plugin_utils import _stages
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import nginx
 
 OWNER = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 
@@ -217,8 +217,8 @@ def test_line_of_somebody_elses_file_is_changed_and_put_back(tmp_path: Path) -> 
     path = tmp_path / "nginx.conf"
     theirs = "user www-data;\nevents {\n\tworker_connections 768;\n}\n"
     path.write_text(theirs)
-    there: Any = {**_stages.CONNECTIONS, "line": str(path)}
-    back: Any = {**_stages.CONNECTIONS_BACK, "line": str(path)}
+    there: Any = {**nginx.CONNECTIONS, "line": str(path)}
+    back: Any = {**nginx.CONNECTIONS_BACK, "line": str(path)}
     assert Stage(dry=True).carry_out([there]).changed == [str(path)]
     assert Stage(dry=False).carry_out([there]).changed == [str(path)]
     assert "\tworker_connections 8192; # asgi.host, in place of 768\n" in path.read_text()

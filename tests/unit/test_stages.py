@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _stage
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
-from ansible_collections.asgi.host.plugins.plugin_utils import _stages
+from ansible_collections.asgi.host.plugins.plugin_utils._plan import system
 from base_stage import base_steps
 
 
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The steps that install uv, with what they ran; ``cut`` is where the power goes."""
-    monkeypatch.setattr(_stages, "TOOLS", str(tmp_path))
+    monkeypatch.setattr(system, "TOOLS", str(tmp_path))
     # The folders of tests are not for everybody.
-    monkeypatch.setattr(_stages, "AS_NOBODY", ("env",))
+    monkeypatch.setattr(system, "AS_NOBODY", ("env",))
     steps = base_steps()
     commands = [step for step in steps if "uv" in str(step.get("name"))]
-    world: dict[str, Any] = {"steps": commands, "ran": [], "cut": "", "uv": Path(_stages.uv_path("uv==1"))}
+    world: dict[str, Any] = {"steps": commands, "ran": [], "cut": "", "uv": Path(system.uv_path("uv==1"))}
 
     def run(argv: list[str], **_: object) -> str:
         world["ran"].append(" ".join(argv))
