@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from . import environment, images
+from . import environment, images, inputs
 from .paths import App
 
 # The parts of the digest as the ledger has them, where an operator calls them otherwise.
@@ -32,6 +32,8 @@ def details(app: App, spec: Mapping[str, Any], private: Mapping[str, Any]) -> di
             "server_requirements": spec["server_requirements"],
             "the role's server": spec["server_pins"],
             **{f"source.{key}": source.get(key) for key in ("requirements", "extras", "groups")},
+            # Not there where it is not chosen, as in releases of earlier versions.
+            **inputs.chosen(spec),
         },
         "settings": {
             "unit": spec["texts"],
