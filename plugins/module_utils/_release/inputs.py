@@ -27,12 +27,20 @@ class BuildError(Exception):
     """The source cannot be built; the message says what to change."""
 
 
-def choices(spec: Mapping[str, Any]) -> list[Any]:
-    """What an app chooses for its build beyond the usual: part of what makes a release; nothing where it does not."""
+def chosen(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What an app chooses for its build beyond the usual, by its key; nothing where it does not."""
     source = spec["source"]
-    chosen = {"member": source.get("member"), "env": spec.get("build_env")}
-    chosen["whole"] = "" if source.get("install", True) else "no"
-    return [chosen] if any(chosen.values()) else []
+    every = {
+        "source.member": source.get("member"),
+        "source.install": "" if source.get("install", True) else "no",
+        "build_env": spec.get("build_env"),
+    }
+    return {key: value for key, value in every.items() if value}
+
+
+def choices(spec: Mapping[str, Any]) -> list[Any]:
+    """The same as part of what makes a release: nothing of it where an app chooses nothing."""
+    return [found] if (found := chosen(spec)) else []
 
 
 def wheel_path(release: Release, source: Mapping[str, Any]) -> Path:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from . import environment
+from . import environment, inputs
 from .images import names as image_names
 from .paths import App
 
@@ -37,6 +37,8 @@ def details(app: App, spec: ReleaseSpec, private: AppPrivate) -> dict[str, dict[
             "server_requirements": spec["server_requirements"],
             "the role's server": spec["server_pins"],
             **{f"source.{key}": source.get(key) for key in ("requirements", "extras", "groups")},
+            # Not there where it is not chosen, as in releases of earlier versions.
+            **inputs.chosen(spec),
         },
         "settings": {
             "unit": spec["texts"],
