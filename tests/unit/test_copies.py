@@ -173,10 +173,21 @@ def test_what_the_compiler_warns_of_is_no_answer(tmp_path: Path) -> None:
     """Its warnings go where the answers go: the controller took a module with one for the end of the sandbox."""
     (tmp_path / "from").mkdir()
     (tmp_path / "from" / "one.py").write_text("print(1 is 1)\n")
-    order = {"do": "compile", "from": f"{tmp_path}/from", "to": f"{tmp_path}/to", "as": "/srv", "strict": True}
+    order = {
+        "do": "compile",
+        "from": f"{tmp_path}/from",
+        "to": f"{tmp_path}/to",
+        "as": "/srv",
+        "strict": True,
+    }
     program = [sys.executable, "-I", "-S", "-c", inspect.getsource(bench)]
     done = subprocess.run(
-        program, input=f"{json.dumps(order)}\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+        program,
+        input=f"{json.dumps(order)}\n",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
     )
     assert json.loads(done.stdout) == {"status": 0, "output": ""}
 
