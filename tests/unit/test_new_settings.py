@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.plugin_utils._new import settings_names, values
+from ansible_collections.asgi.host.plugins.plugin_utils._new import settings_names, values, variable_calls
 from ansible_collections.asgi.host.plugins.plugin_utils._new.code import Code
 from ansible_collections.asgi.host.plugins.plugin_utils._new.project import Project
 from new_projects import lay, make
@@ -93,7 +93,7 @@ def given(
     choices: tuple[str, ...] = (),
 ) -> values.Given:
     return values.of(
-        settings_names.Read(name, "config.py:1", required, default, kind, choices),
+        variable_calls.Read(name, "config.py:1", required, default, kind, choices),
         domain="shop.example.com",
         shown=shown,
     )

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .settings_names import Read
+from .variable_calls import Read
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|PRIVATE_KEY|CREDENTIALS?\b|(?:^|_)SALT|(?:^|_)DSN$|ACCESS_KEY$|ENCRYPTION_KEY|AUTH_KEY|FERNET|"
                     r"(?:SIGNING|JWT|SESSION|COOKIE|CSRF|HASH|MASTER|LICENSE|ACCOUNT|APP|METRICS|ADMIN)_?KEY$", re.IGNORECASE)  # fmt: skip
