@@ -166,7 +166,10 @@ def test_names_that_only_sound_secret(name: str) -> None:
         ("ALLOWED_HOSTS", {}, "{domain}"),
         ("ALLOWED_HOSTS", {"kind": "list[str]"}, '["{domain}"]'),
         ("CSRF_TRUSTED_ORIGINS", {}, "https://{domain}"),
-        ("DEBUG", {"required": False, "default": "True"}, "false"),
+        ("DEBUG", {"required": False, "default": "True"}, "False"),
+        ("DEBUG", {"required": False, "default": "true"}, "false"),
+        ("DEBUG", {"required": False, "default": "1"}, "0"),
+        ("APP_DEBUG", {}, "False"),
         ("DEBUG", {"required": False, "default": "False"}, None),
         (
             "ENVIRONMENT",
