@@ -47,6 +47,14 @@ CASES: list[Case] = [
     _one("key in full", ("enviroment: no such key; did you mean env?",), enviroment={"A": "1"}),
     _one("unknown key of proxy", ("proxy.body_limt", "did you mean body_limit?"), proxy={"body_limt": "1m"}),
     ("name missing", [{"app": "a:b", "source": {"path": "x"}}], ("asgi_host_apps[0]: name: is missing",)),
+    _one(
+        "marked value",
+        ("env.KEY: is still marked with CHANGE_ME; give the value",),
+        env={"KEY": "CHANGE_ME: a key"},
+    ),
+    _one(
+        "marked health path", ("health.path: is still marked with CHANGE_ME",), health={"path": "CHANGE_ME"}
+    ),
     _one("name upper case", ("name: 'Shop' is not a name", "lower-case"), name="Shop"),
     _one("name with slash", ("name: '../etc' is not a name",), name="../etc"),
     _one("name with line break", ("name:", "is not a name"), name="shop\n"),

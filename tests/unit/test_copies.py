@@ -169,6 +169,29 @@ def test_copy_of_a_live_folder_leaves_out_what_is_no_source(tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "copy").rglob("*")) == ["logo.png", "m.py", "pkg"]
 
 
+def test_what_the_compiler_warns_of_is_no_answer(tmp_path: Path) -> None:
+    """Its warnings go where the answers go: the controller took a module with one for the end of the sandbox."""
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "one.py").write_text("print(1 is 1)\n")
+    order = {
+        "do": "compile",
+        "from": f"{tmp_path}/from",
+        "to": f"{tmp_path}/to",
+        "as": "/srv",
+        "strict": True,
+    }
+    program = [sys.executable, "-I", "-S", "-c", inspect.getsource(bench)]
+    done = subprocess.run(
+        program,
+        input=f"{json.dumps(order)}\n",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {"status": 0, "output": ""}
+
+
 @pytest.mark.parametrize("count", [1, 2 * bench.MODULES_EACH])
 def test_bytecode_is_of_where_the_modules_will_be(tmp_path: Path, count: int) -> None:
     source = tmp_path / "src"

@@ -185,7 +185,7 @@ ASGI = "import os\nfrom django.core.asgi import get_asgi_application\nos.environ
 def test_django(tmp_path: Path) -> None:
     made = make(tmp_path, {**DJANGO, "shop/asgi.py": ASGI})
     assert made.app["app"] == "shop.asgi:application"
-    assert made.app["env"] == {"ALLOWED_HOSTS": "{domain}", "DEBUG": "false"}
+    assert made.app["env"] == {"ALLOWED_HOSTS": "{domain}", "DEBUG": "False"}
     assert made.app["secrets"] == {"SECRET_KEY": "{{ vault_shop_secret_key }}"}
     assert len(made.vault["vault_shop_secret_key"]) > 50
     assert made.app["hooks"] == {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.plugin_utils._new import settings_names, values
+from ansible_collections.asgi.host.plugins.plugin_utils._new import settings_names, values, variable_calls
 from ansible_collections.asgi.host.plugins.plugin_utils._new.code import Code
 from ansible_collections.asgi.host.plugins.plugin_utils._new.project import Project
 from new_projects import lay, make
@@ -93,7 +93,7 @@ def given(
     choices: tuple[str, ...] = (),
 ) -> values.Given:
     return values.of(
-        settings_names.Read(name, "config.py:1", required, default, kind, choices),
+        variable_calls.Read(name, "config.py:1", required, default, kind, choices),
         domain="shop.example.com",
         shown=shown,
     )
@@ -166,7 +166,10 @@ def test_names_that_only_sound_secret(name: str) -> None:
         ("ALLOWED_HOSTS", {}, "{domain}"),
         ("ALLOWED_HOSTS", {"kind": "list[str]"}, '["{domain}"]'),
         ("CSRF_TRUSTED_ORIGINS", {}, "https://{domain}"),
-        ("DEBUG", {"required": False, "default": "True"}, "false"),
+        ("DEBUG", {"required": False, "default": "True"}, "False"),
+        ("DEBUG", {"required": False, "default": "true"}, "false"),
+        ("DEBUG", {"required": False, "default": "1"}, "0"),
+        ("APP_DEBUG", {}, "False"),
         ("DEBUG", {"required": False, "default": "False"}, None),
         (
             "ENVIRONMENT",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import containers, dependencies, django, framework, platforms
+from . import containers, dependencies, django, framework, made, platforms
 from .code import Code
 from .framework import Entry
 from .lines import NewError, Plan
@@ -50,7 +50,7 @@ class Context:
             )
         if found:
             return found
-        if said := framework.wsgi_only(self.code):
+        if said := made.wsgi_only(self.code):
             raise NewError(
                 f"project: {said}, which is WSGI, and this role serves ASGI; wrap it in the project (from asgiref.wsgi import "
                 "WsgiToAsgi; asgi = WsgiToAsgi(app)), and name that object with -e entry=MODULE:asgi"

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .settings_names import Read
+from .variable_calls import Read
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|PRIVATE_KEY|CREDENTIALS?\b|(?:^|_)SALT|(?:^|_)DSN$|ACCESS_KEY$|ENCRYPTION_KEY|AUTH_KEY|FERNET|"
                     r"(?:SIGNING|JWT|SESSION|COOKIE|CSRF|HASH|MASTER|LICENSE|ACCOUNT|APP|METRICS|ADMIN)_?KEY$", re.IGNORECASE)  # fmt: skip
@@ -35,6 +35,8 @@ ADDRESSES = re.compile(
     r"(?:\w+_)?(?:BASE_URL|SITE_URL|PUBLIC_URL|SITE_ROOT|APP_URL|SERVER_URL|BACKEND_URL|FRONTEND_HOST|EXTERNAL_URL|ROOT_URL|WEB_URL)"
 )
 DOMAINS = re.compile(r"(?:\w+_)?(?:SITE_DOMAIN|PRIMARY_HOST|SERVER_NAME|DOMAIN|DOMAIN_NAME|SITE_HOST)")
+# The opposite of a default in its own spelling, for projects that take no other. Python's own is read by all libraries.
+OFF = {"true": "false", "1": "0", "yes": "no", "on": "off", "TRUE": "FALSE", "Yes": "No", "On": "Off"}
 PORTS = {
     "POSTGRES": "5432",
     "PG": "5432",
@@ -196,9 +198,8 @@ def _of_mode(read: Read, upper: str, words: Mapping[str, str]) -> Given | None:
     if re.fullmatch(r"(?:\w+_)?DEBUG(?:_MODE)?", upper) and (
         read.required or default not in ("false", "0", "off", "no", "")
     ):
-        return Given(
-            "false", f"the code's default is {read.default}" if read.default else "not for production"
-        )
+        why = f"the code's default is {read.default}" if read.default else "not for production"
+        return Given(OFF.get(read.default or "", "False"), why)
     if production and read.default != production:
         return Given(production, f"one of {', '.join(read.choices[:6])}")
     if re.fullmatch(r"(?:\w+_)?(?:ENV|ENVIRONMENT|STAGE)", upper) and default in (
@@ -209,7 +210,7 @@ def _of_mode(read: Read, upper: str, words: Mapping[str, str]) -> Given | None:
         word = words.get(read.where.rpartition(":")[0], "production")
         return Given(word, f"the code's default is {read.default}")
     if re.fullmatch(r"(?:\w+_)?BEHIND_(?:HTTPS_)?PROXY", upper):
-        return Given("true", "nginx is before it")
+        return Given("True", "nginx is before it")
     return None
 
 

@@ -14,8 +14,8 @@ from . import framework, settings_names, values
 from .context import Context
 from .lines import Line
 from .project import parent
-from .settings_names import Read
 from .values import Given
+from .variable_calls import Read
 
 # Variables that are named one by one although the app can do without; more are named together.
 OF_NOTE = re.compile(
