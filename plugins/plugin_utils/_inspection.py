@@ -72,7 +72,8 @@ def without_key(
 def _of(app: Mapping[str, Any], bases: list[str], read_key: Callable[[str], bytes]) -> Project | None:
     given = app["source"]
     if given.get("path"):
-        return _project.read(_sources.locate(given["path"], bases), app)
+        folder = _origins.Folder(given["path"], bases, given["include"], given["exclude"])
+        return _project.read(folder.tree(Path()), app, {name for name, _path in folder.entries()})
     if not (given.get("git") or given.get("archive")):
         return None
     origin = _origins.origin(app, bases, read_key)

@@ -11,7 +11,7 @@ import ast
 import glob
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Project:
 class _Reader:
     source: Path
     app: Mapping[str, Any]
+    sent: Container[str] = requirements.USUAL
     problems: list[str] = field(default_factory=list)
     pythons: list[Needs] = field(default_factory=list)
     repositories: set[str] = field(default_factory=set)
@@ -69,7 +70,7 @@ class _Reader:
     def read(self) -> Project:
         given = self.app["source"]
         chosen = given.get("requirements")
-        path = requirements.choose(self.source, chosen)
+        path = requirements.choose(self.source, chosen, self.sent)
         if path is not None and not path.is_file():
             self.problems.append(
                 f"source.requirements: the source has no file {chosen}; name one that it has"
@@ -197,9 +198,12 @@ def repositories(text: str) -> list[str]:
     return [match[1] for match in REPOSITORY.finditer(text)]
 
 
-def read(source: Path, app: Mapping[str, Any]) -> Project:
-    """What the folder ``source`` says of a normalized app that is deployed from it."""
-    return _Reader(source, app).read()
+def read(source: Path, app: Mapping[str, Any], sent: Container[str] = requirements.USUAL) -> Project:
+    """What the folder ``source`` says of a normalized app that is deployed from it.
+
+    ``sent`` says which files a host gets; all, unless it is said.
+    """
+    return _Reader(source, app, sent).read()
 
 
 def _minor(version: str) -> str:

@@ -17,7 +17,7 @@ def rendered(**keys: Any) -> tuple[dict[str, str], str]:
     """The units of an app's processes, and the drop-in of the app's own."""
     app = {"name": "shop", "app": "shop.main:app", "source": {"path": "../shop"}, **keys}
     full = _apps.normalize([app])[0]
-    values = {"app": full, "root": "/srv/asgi", "settings": _settings.derived(full, HOST)}
+    values: dict[str, Any] = {"app": full, "root": "/srv/asgi", "settings": _settings.derived(full, HOST)}
     return _background.unit_files(full, values), render("systemd/release.conf.j2", **values)
 
 

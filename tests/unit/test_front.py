@@ -286,7 +286,8 @@ def made(release: Release, tmp_path: Path, **wanted: object) -> NearWorkshop:
     """What the commands leave in the release's source."""
     shop = NearWorkshop(release, tmp_path / "shop", runs=True)
     shop._ask({"do": "set", "env": {"HOME": str(tmp_path / "home")}}, [])
-    frontends.make(release, {**BUILT, **wanted}, shop)
+    commands: Any = {**BUILT, **wanted}
+    frontends.make(release, commands, shop)
     return shop
 
 
@@ -337,6 +338,8 @@ def test_release_without_its_page_gets_no_traffic(release: Release) -> None:
 
 def test_commands_are_part_of_a_release_where_there_are_some() -> None:
     common = {"root": "/srv/asgi", "host": _facts(), "server_pins": []}
+    plain: Any
+    with_build: Any
     plain, with_build = (
         _specs.describe(each, common, _origins.Unasked(), by="me")
         for each in (app(), app(build={"commands": ["npm ci"], "packages": ["npm"]}))

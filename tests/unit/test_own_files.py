@@ -112,7 +112,7 @@ def test_values_of_a_secret_file_are_in_no_message(tmp_path: Path) -> None:
     assert "hunter2" not in json.dumps({**found, "a": {**found["a"], "hidden": []}})
 
 
-def secret(content: str) -> dict[str, Any]:
+def secret(content: str) -> Any:
     return {
         "content": base64.b64encode(content.encode()).decode(),
         "mode": 0o640,
@@ -122,7 +122,7 @@ def secret(content: str) -> dict[str, Any]:
     }
 
 
-def plain(content: str, *, raw: bool = False) -> dict[str, Any]:
+def plain(content: str, *, raw: bool = False) -> Any:
     return {**secret(content), "mode": 0o755, "secret": False, "raw": raw}
 
 

@@ -250,3 +250,11 @@ def test_project_whose_version_is_git_s(tmp_path: Path, files: dict[str, str], n
     for file, text in files.items():
         (tmp_path / file).write_text(text)
     assert _versions_from_git.name_of(tmp_path, None) == name
+
+
+def test_lock_that_is_not_sent_is_not_judged(tmp_path: Path) -> None:
+    """One that git ignores stays on the controller, so what the host builds from is the next file."""
+    (tmp_path / "uv.lock").write_text('version = 1\nrequires-python = ">=3.99"\n', encoding="utf-8")
+    (tmp_path / "requirements.txt").write_text("fastapi\n", encoding="utf-8")
+    assert _project.read(tmp_path, app()).pythons
+    assert not _project.read(tmp_path, app(), {"requirements.txt"}).pythons

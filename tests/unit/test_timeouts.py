@@ -140,7 +140,7 @@ def test_start_is_as_patient_as_the_gate() -> None:
 
 def test_rendered_release() -> None:
     one = app(timeout=60, graceful_timeout=5, proxy={"read_timeout": 3})
-    values = {"app": one, "root": "/srv/asgi", "settings": derived(one, HOST)}
+    values: dict[str, Any] = {"app": one, "root": "/srv/asgi", "settings": derived(one, HOST)}
     unit, config = (
         render("systemd/release.conf.j2", **values),
         render("release/gunicorn.conf.py.j2", **values),

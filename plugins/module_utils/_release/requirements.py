@@ -8,7 +8,7 @@ import codecs
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,15 @@ def home_of(source: Path, chosen: Path | None, *, foreign: bool) -> Path:
     return chosen.parent if chosen and (foreign or chosen.name in OF_A_PROJECT) else source
 
 
-def choose(source: Path, named_file: str | None) -> Path | None:
-    """The file of a source that names its dependencies, which may be missing where it is named; None without one."""
+def choose(source: Path, named_file: str | None, sent: Container[str] = USUAL) -> Path | None:
+    """The file of a source that names its dependencies, which may be missing where it is named; None without one.
+
+    ``sent`` says which of the usual files a host gets; all that are there, unless it is said.
+    """
     if named_file:
         return source / named_file
-    return next((path for name in USUAL if (path := source / name).is_file() and _says_something(path)), None)
+    usual = (name for name in USUAL if name in sent)
+    return next((path for name in usual if (path := source / name).is_file() and _says_something(path)), None)
 
 
 def _says_something(path: Path) -> bool:
