@@ -89,11 +89,11 @@ class Code:
         tops = self._tops
         places: Counter[str] = Counter()
         for path in self.project.python:
-            folder, _, name = path.rpartition("/")
+            folder, _sign, name = path.rpartition("/")
             # A file is a module of its folder; its folder is a package of the one above.
             places[f"{folder}\0{name.removesuffix('.py')}"] = tops[name.removesuffix(".py")]
             while folder:
-                above, _, last = folder.rpartition("/")
+                above, _sign, last = folder.rpartition("/")
                 places[f"{above}\0{last}"] = tops[last]
                 folder = above
         roots: Counter[str] = Counter()
@@ -157,11 +157,11 @@ class Code:
 
     def resolve(self, module: Module, name: str) -> tuple[Module, str] | None:
         """Where a name that a module uses is made: the module, and the name there; by imports of the project."""
-        head, _, rest = name.partition(".")
+        head, _sign, rest = name.partition(".")
         if head in module.assigned or head in module.functions or head in module.classes:
             return (module, name) if not rest or head in module.classes else None
         target = module.imports.get(head)
-        for _ in range(8):
+        for _round in range(8):
             if not target:
                 return None
             whole = f"{target}.{rest}" if rest else target

@@ -233,7 +233,7 @@ def served(command: Command) -> Served:
     given: dict[str, str] = {}
     number = 0
     while number < len(words):
-        word, _, value = words[number].partition("=")
+        word, _sign, value = words[number].partition("=")
         if word in names:
             if not value and number + 1 < len(words):
                 number += 1

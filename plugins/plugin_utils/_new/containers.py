@@ -133,7 +133,7 @@ def _pairs(given: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(name), value) for name, value in given.items())
     elif isinstance(given, list):
         for each in given:
-            name, _, value = str(each).partition("=")
+            name, _sign, value = str(each).partition("=")
             yield name, value
 
 
@@ -199,7 +199,7 @@ def _kept(
         if isinstance(each, dict):
             host, inside = str(each.get("source") or ""), str(each.get("target") or "")
         else:
-            host, _, inside = _filled(str(each)).partition(":")
+            host, _sign, inside = _filled(str(each)).partition(":")
             inside = inside.partition(":")[0]
         source = joined(parent(compose), host) if host.startswith(".") else ""
         inside_image = workdir and inside.startswith(f"{workdir}/") and "$" not in inside
@@ -219,7 +219,7 @@ def stages(text: str, path: str) -> list[Stage]:
     """The stages of a Dockerfile, each with its instructions."""
     found: list[Stage] = []
     for number, line in _logical(text):
-        word, _, rest = line.partition(" ")
+        word, _sign, rest = line.partition(" ")
         word, rest = word.upper(), rest.strip()
         if word == "FROM":
             parts = [part for part in rest.split() if not part.startswith("--")]
@@ -274,7 +274,9 @@ def _read_dockerfile(project: Project, path: str, target: str, found: Ways) -> N
 
 def _runtime(every: list[Stage]) -> Stage:
     """The stage that serves: the last with a command, and before those that only add to it."""
-    serving = [stage for stage in every if any(word in ("CMD", "ENTRYPOINT") for word, _, _ in stage.lines)]
+    serving = [
+        stage for stage in every if any(word in ("CMD", "ENTRYPOINT") for word, _text, _where in stage.lines)
+    ]
     return serving[-1] if serving else every[-1]
 
 
@@ -306,7 +308,7 @@ def _read_stage(project: Project, stage: Stage, arguments: Mapping[str, str], fo
         elif word == "HEALTHCHECK" and (asked := path_of_url(rest)):
             found.health.append(Said(asked, where))
         elif word == "VOLUME":
-            workdir = next((text for name, text, _ in reversed(stage.lines) if name == "WORKDIR"), "")
+            workdir = next((text for name, text, _where in reversed(stage.lines) if name == "WORKDIR"), "")
             for folder in re.findall(r"/[\w./-]+", rest):
                 if workdir and folder.startswith(f"{workdir.rstrip('/')}/"):
                     found.kept.setdefault(folder.removeprefix(workdir.rstrip("/")).strip("/"), where)
@@ -330,7 +332,7 @@ def _env(rest: str) -> Iterator[tuple[str, str]]:
         yield words[0], " ".join(words[1:])
         return
     for word in words:
-        name, _, value = word.partition("=")
+        name, _sign, value = word.partition("=")
         yield name, value
 
 

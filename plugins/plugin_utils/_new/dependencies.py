@@ -14,8 +14,8 @@ from .ways import Said, Ways
 
 LOCKS = ("uv.lock", "requirements.txt", "pyproject.toml")
 FOREIGN_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
-FILES = ("requirements/production.txt", "requirements/prod.txt", "requirements/base.txt", "requirements/requirements.txt", "requirements/main.txt", "requirements-prod.txt",
-         "requirements.prod.txt", "requirements.in", "requirements/common.txt", "reqs.txt")  # fmt: skip
+FILES = ("requirements/production.txt", "requirements/prod.txt", "requirements/base.txt", "requirements/requirements.txt", "requirements/main.txt",
+         "requirements-prod.txt", "requirements.prod.txt", "requirements.in", "requirements/common.txt", "reqs.txt")  # fmt: skip
 # What a wheel of an index does not bring: by requirement, the packages, and the extras or companions that spare them.
 NEEDED: dict[str, tuple[tuple[str, ...], str]] = {
     "psycopg2": (("libpq-dev",), "is built against it"),
@@ -53,7 +53,8 @@ OF_IMAGES = re.compile(
 )
 # Sonames change between Debian's releases; these names are there on 12 and 13.
 RENAMED = {"libpcre2-posix3": "", "libldap-2.5": "", "libldap-2.5-0": "", "libldap-2.4-2": "", "libtiff6": "", "libtiff5": "", "libwebp7": "", "libwebp6": "",
-           "libjpeg62-turbo": "", "libgdk-pixbuf2.0-0": "libgdk-pixbuf-2.0-0", "libldap2-dev": "libldap-dev", "libmysqlclient-dev": "default-libmysqlclient-dev",
+           "libjpeg62-turbo": "", "libgdk-pixbuf2.0-0": "libgdk-pixbuf-2.0-0", "libldap2-dev": "libldap-dev",
+           "libmysqlclient-dev": "default-libmysqlclient-dev",
            "libgl1-mesa-glx": "libgl1", "libcurl4t64": "", "libcurl4": "", "libicu72": "", "libicu76": "", "libpcre2-8-0": ""}  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def read(code: Code, entry: Entry, ways: Ways) -> Django:
 
 def _production(code: Code, settings: str, root: str) -> str:
     """The production settings beside those that are for development; empty where there are none, or they are named."""
-    package, _, last = settings.rpartition(".")
+    package, _sign, last = settings.rpartition(".")
     if not settings or re.match(r"prod|live|deploy|heroku|docker", last):
         return ""
     of_package = code.find(settings, root).endswith("/__init__.py")
@@ -179,7 +179,7 @@ def _above(path: str, count: int) -> str:
     """The folder this many levels above an absolute path; empty for another."""
     if not path.startswith("/"):
         return ""
-    for _ in range(min(count, 20)):
+    for _round in range(min(count, 20)):
         path = f"/{parent(path.strip('/'))}"
     return path
 

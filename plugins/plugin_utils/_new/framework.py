@@ -51,7 +51,7 @@ def _entry(
     code: Code, text: str, why: str, made: list[Made], *, app_dir: str = "", factory: bool = False
 ) -> Entry | None:
     """An import string as something names it, if the project has its module."""
-    module, _, attribute = text.partition(":")
+    module, _sign, attribute = text.partition(":")
     path = code.find(module, app_dir or None)
     if not path:
         return None
@@ -191,7 +191,7 @@ def _django(code: Code) -> Entry | None:
     )
     for module in sorted(code.modules.values(), key=lambda each: each.path.count("/")):
         text = code.text(module.assigned.get("ASGI_APPLICATION"), module)
-        name, _, attribute = (text or "").rpartition(".")
+        name, _sign, attribute = (text or "").rpartition(".")
         path = code.find(name, module.root) if name else ""
         if path:
             root = (

@@ -55,7 +55,7 @@ def wsgi_only(code: Code) -> str:
 
 
 def full_name(module: Module, name: str) -> str:
-    head, _, rest = name.partition(".")
+    head, _sign, rest = name.partition(".")
     target = module.imports.get(head, "")
     return f"{target}.{rest}" if rest and target else target
 
@@ -80,7 +80,7 @@ def _by_last(full: str) -> str:
 def _own_classes(code: Code) -> dict[str, str]:
     """Classes of the project that are apps, by their full names."""
     found: dict[str, str] = {}
-    for _ in range(2):
+    for _round in range(2):
         for module in code.modules.values():
             for name, node in module.classes.items():
                 for base in map(name_of, node.bases):

@@ -93,7 +93,7 @@ def _kamal(project: Project, found: Ways) -> None:
         if kind := next((SERVICES[part] for part in SERVICES if part in image), ""):
             found.services.setdefault(kind, f"{where}: accessories.{name}")
     for each in items(given.get("volumes")):
-        _, _, inside = str(each).partition(":")
+        _host, _sign, inside = str(each).partition(":")
         if match := re.match(r"/(?:app|code|srv)/([\w./-]+)", inside):
             found.kept[match.group(1).strip("/")] = f"{where}: volumes"
 

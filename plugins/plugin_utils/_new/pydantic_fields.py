@@ -15,7 +15,7 @@ from .variable_calls import Read, first_of, how_read, literal
 def settings_classes(code: Code) -> set[str]:
     """The full names of the project's classes that are settings of pydantic."""
     found: set[str] = set()
-    for _ in range(4):
+    for _round in range(4):
         for module in code.modules.values():
             for name, node in module.classes.items():
                 for base in map(name_of, node.bases):

@@ -14,7 +14,10 @@ from .framework import Entry
 from .ways import Said
 
 HEALTHY = re.compile(
-    r"/(?:[\w.-]+/)*_{0,2}(?:health(?:z|check|-check|_check|checks)?|healthiness|livez?|liveness|ready|readyz|readiness|ping|heartbeat|alive|lb-?heartbeat|status|up|ht)_{0,2}/?",
+    r"/(?:[\w.-]+/)*_{0,2}(?:"
+    r"health(?:z|check|-check|_check|checks)?|healthiness|livez?|liveness|ready|readyz|readiness|ping|"
+    r"heartbeat|alive|lb-?heartbeat|status|up|ht"
+    r")_{0,2}/?",
     re.IGNORECASE,
 )
 # Of several paths, the one that says most.
@@ -82,7 +85,7 @@ def _routes(code: Code, module: Module) -> Iterator[tuple[str, str, ast.AST]]:
     controllers = _controllers(code, module)
     inside = {id(each): path for node, path in controllers for each in ast.walk(node)}
     for node in module.calls:
-        owner, _, verb = callee(node).rpartition(".")
+        owner, _sign, verb = callee(node).rpartition(".")
         if verb not in VERBS or (not owner and verb not in ("Route", "get")):
             continue
         given = (
@@ -149,7 +152,7 @@ def _prefixes(code: Code, entry: Entry) -> dict[tuple[str, str], list[str]]:
         for module in code.modules.values()
         if (calls := [node for node in module.calls if callee(node).rpartition(".")[2] in INCLUDES])
     ]
-    for _ in range(6):
+    for _round in range(6):
         before = sum(map(len, found.values()))
         for module, calls in including:
             _included(code, module, calls, found)
@@ -200,7 +203,7 @@ def _included(
     code: Code, module: Module, calls: list[ast.Call], found: dict[tuple[str, str], list[str]]
 ) -> None:
     for node in calls:
-        owner, _, verb = callee(node).rpartition(".")
+        owner, _sign, verb = callee(node).rpartition(".")
         if not node.args or (module.path, owner) not in found:
             continue
         words = {word.arg: word.value for word in node.keywords}

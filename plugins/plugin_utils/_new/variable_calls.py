@@ -55,7 +55,7 @@ def helpers(code: Code) -> set[str]:
         and any(each.arg not in ("self", "cls") for each in node.args.args)
     ]
     calls = [(module, node.name, name, list(_with_name(node, name))) for module, node, name in functions]
-    for _ in range(3):
+    for _round in range(3):
         for module, own, _name, inner in calls:
             for call in inner:
                 if how_read(module, call) or (isinstance(call, ast.Call) and callee(call) in found):
@@ -87,7 +87,7 @@ def how_read(module: Module, node: ast.AST) -> str:
     if not isinstance(node, ast.Call):
         return ""
     name = callee(node)
-    head, _, rest = name.partition(".")
+    head, _sign, rest = name.partition(".")
     full = f"{module.imports.get(head, '')}.{rest}".strip(".")
     if full in ("os.getenv", "os.environ.get", "os.environ.pop", "environ.get") and not full.startswith(
         "environ."
@@ -107,7 +107,7 @@ def _kind(module: Module, made: ast.expr | None) -> str:
     if not isinstance(made, ast.Call):
         return ""
     name = callee(made)
-    head, _, rest = name.partition(".")
+    head, _sign, rest = name.partition(".")
     full = f"{module.imports.get(head, '')}.{rest}".strip(".")
     return full if full in READERS else ""
 
@@ -176,7 +176,7 @@ def calls(code: Code, module: Module, helpers: set[str]) -> Iterator[Read]:
 
 
 def _of_imported(node: ast.Call, imported: set[str]) -> str:
-    head, _, rest = callee(node).partition(".")
+    head, _sign, rest = callee(node).partition(".")
     return "must" if head in imported and (not rest or rest in CASTS) else ""
 
 

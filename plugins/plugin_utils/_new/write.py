@@ -182,7 +182,8 @@ def added(plan: Plan, inventory: Path) -> dict[str, str]:
         or _without(after, node.keys) != _without(before, node.keys)
     ):
         raise NewError(
-            f"inventory: the list asgi_host_apps in {path.relative_to(inventory)} is written in a form that nothing can be added to; make it a list with one app below the other"
+            f"inventory: the list asgi_host_apps in {path.relative_to(inventory)} is written in a form that nothing can be added "
+            "to; make it a list with one app below the other"
         )
     files = {str(path.relative_to(inventory)): changed}
     if plan.vault:
@@ -211,7 +212,8 @@ def _apps_of(inventory: Path) -> tuple[Path, str, _Found]:
         if tree is not None and (found := _search(tree, [])):
             return path, text, found
     raise NewError(
-        f"inventory: {inventory} is there, and no file of it has the list asgi_host_apps; add asgi_host_apps: [] to its group_vars, or name a folder that is not there yet"
+        f"inventory: {inventory} is there, and no file of it has the list asgi_host_apps; add asgi_host_apps: [] to its "
+        "group_vars, or name a folder that is not there yet"
     )
 
 
