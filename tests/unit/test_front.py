@@ -287,7 +287,7 @@ def made(release: Release, tmp_path: Path, **wanted: object) -> NearWorkshop:
     shop = NearWorkshop(release, tmp_path / "shop", runs=True)
     shop._ask({"do": "set", "env": {"HOME": str(tmp_path / "home")}}, [])
     commands: Any = {**BUILT, **wanted}
-    frontends.make(release, commands, shop)
+    frontends.make(release, commands, shop, {"API": "/api"})
     return shop
 
 
@@ -297,6 +297,11 @@ def test_commands_make_a_part_of_the_source(release: Release, tmp_path: Path) ->
     assert not (release.source / "web" / "node_modules").exists()
     assert (release.source / "node_modules" / "kept").is_dir()
     assert sorted(path.name for path in release.folder.iterdir()) == ["src"]
+
+
+def test_commands_have_the_apps_variables_for_builds(release: Release, tmp_path: Path) -> None:
+    made(release, tmp_path, commands=["echo $API > api.txt"])
+    assert (release.source / BUILT["folder"] / "api.txt").read_text() == "/api\n"
 
 
 @pytest.mark.parametrize(

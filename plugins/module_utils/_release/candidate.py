@@ -141,7 +141,7 @@ class Candidate:
                 raise RefusedError(
                     "build.commands: a wheel has no source that they could run in; remove them"
                 )
-            frontends.make(self.release, self.spec["build"], shop)
+            frontends.make(self.release, self.spec["build"], shop, self.spec.get("build_env"))
         try:
             build.make(self.release, self.spec, tools, self._python, others)
         except build.BuildError as error:

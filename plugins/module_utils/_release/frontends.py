@@ -36,8 +36,13 @@ def settings(spec: ReleaseSpec) -> list[BuildCommands]:
     return [spec["build"]] if spec.get("build") else []
 
 
-def make(release: Release, wanted: BuildCommands, shop: Workshop) -> None:
-    """Run the commands on a copy of the release's source, and put what they made in its place. Raises BuildError."""
+def make(
+    release: Release, wanted: BuildCommands, shop: Workshop, build_env: Mapping[str, str] | None = None
+) -> None:
+    """Run the commands on a copy of the release's source, and put what they made in its place. Raises BuildError.
+
+    ``build_env`` are the app's variables for builds.
+    """
     _progress.step("build_commands", app=release.app.name)
     folder = shop.copy(release.source, NAME)
     place = folder / wanted["folder"]
@@ -48,7 +53,7 @@ def make(release: Release, wanted: BuildCommands, shop: Workshop) -> None:
     for command in wanted["commands"]:
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
         try:
-            shop.run(["env", f"--chdir={place}", *argv], environment(shop))
+            shop.run(["env", f"--chdir={place}", *argv], {**environment(shop), **(build_env or {})})
         except CommandError as error:
             shown = command if isinstance(command, str) else " ".join(command)
             raise BuildError(f"build.commands: {shown!r} failed:\n{error.words}{_hint(error)}") from error
