@@ -12,7 +12,7 @@ import pytest
 from playbook import changed_inventory, converge
 from targets import APPS, Target
 
-# What nginx is told for both releases of Debian alike; the other host has the tests of the inventory meanwhile.
+# nginx is told the same on both releases of Debian; the other host has test_walls_inventory.
 pytestmark = [pytest.mark.scenario("walls"), pytest.mark.lane, pytest.mark.in_turn(0)]
 
 VICTIM, FIRST, SECOND, GUARDED = "victim.test", "looked-at", "looked-at-second", "guarded"

@@ -12,7 +12,7 @@ from idle import websockets
 from playbook import changed_inventory, converge, play
 from targets import APPS, Target
 
-# The same of both releases of Debian; the other host has the tests of the inventory meanwhile.
+# They are the same on both releases of Debian; the other host has test_walls_inventory.
 pytestmark = [pytest.mark.scenario("walls"), pytest.mark.lane, pytest.mark.in_turn(0)]
 
 VICTIM = "victim.test"

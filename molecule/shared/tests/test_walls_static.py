@@ -12,7 +12,7 @@ import pytest
 from playbook import ROLLBACK, changed_inventory, converge, play
 from targets import App, Target
 
-# The same of both releases of Debian; the other host has the tests of the inventory meanwhile.
+# They are served alike on both releases of Debian; the other host has test_walls_inventory.
 pytestmark = [pytest.mark.scenario("walls"), pytest.mark.lane, pytest.mark.in_turn(0)]
 
 NAME, DOMAIN = "bundle", "bundle.test"

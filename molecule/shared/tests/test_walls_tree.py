@@ -16,7 +16,7 @@ import pytest
 from playbook import Run, changed_inventory, play
 from targets import Target, wait_for
 
-# The engine's own walks, which are the same on each kernel; the older Python of the two hosts goes them.
+# The walks are the engine's own, on the older Python of the two; the other host has test_walls_inventory.
 pytestmark = [pytest.mark.scenario("walls"), pytest.mark.lane, pytest.mark.in_turn(0)]
 
 APP = "climber"
