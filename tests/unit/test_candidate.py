@@ -99,7 +99,7 @@ def test_build_hooks_alone_make_code_in_memory_and_see_the_processors(
     host: Host, monkeypatch: pytest.MonkeyPatch, stage: str, loosened: list[str]
 ) -> None:
     ran: list[list[str]] = []
-    monkeypatch.setattr(units, "run", lambda argv, **_: ran.append(argv) or "")
+    monkeypatch.setattr(units, "run", lambda argv, **_: ran.append(argv))
     hook = {"command": ["npm", "run", "build"], "creates": None}
     sandbox = "[Service]\nMemoryDenyWriteExecute=yes\nProcSubset=pid"
     spec = {
