@@ -81,8 +81,6 @@ def bytecode_of(module: str) -> str:
 def compile_modules(order: Mapping[str, Any]) -> dict[str, Any]:
     """Write the bytecode of all modules below a folder into another or the same, as of modules in a third one."""
     Path(order["to"]).mkdir(parents=True, exist_ok=True)
-    # The compiler's warnings (SyntaxWarning for "\\S") go where the answers go, and would be none.
-    warnings.simplefilter("ignore")
     places = []
     for base, folders, names in os.walk(order["from"]):
         folders[:] = [name for name in folders if name != "__pycache__"]
