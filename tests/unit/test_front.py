@@ -301,7 +301,7 @@ def test_commands_make_a_part_of_the_source(release: Release, tmp_path: Path) ->
 
 def test_commands_have_the_apps_variables_for_builds(release: Release, tmp_path: Path) -> None:
     made(release, tmp_path, commands=["echo $API > api.txt"])
-    assert (release.source / BUILT["folder"] / "api.txt").read_text() == "/api\n"
+    assert (release.source / "web" / "api.txt").read_text() == "/api\n"
 
 
 @pytest.mark.parametrize(
