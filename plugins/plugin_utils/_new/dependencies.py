@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.asgi.host.plugins.module_utils._release.requirements import USUAL
+
 from .project import Project, parent
 from .ways import Said, Ways
 
-LOCKS = ("uv.lock", "requirements.txt", "pyproject.toml")
-FOREIGN_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
 FILES = ("requirements/production.txt", "requirements/prod.txt", "requirements/base.txt", "requirements/requirements.txt", "requirements/main.txt",
          "requirements-prod.txt", "requirements.prod.txt", "requirements.in", "requirements/common.txt", "reqs.txt")  # fmt: skip
 # What a wheel of an index does not bring: by requirement, the packages, and the extras or companions that spare them.
@@ -68,8 +68,6 @@ class Dependencies:
     named: str = ""
     """``source.requirements``, where the role would not find the file by itself."""
     why: str = ""
-    lock: str = ""
-    """A lock of another tool."""
     table: dict[str, Any] = field(default_factory=dict)
     requirements: dict[str, str] = field(default_factory=dict)
     """The direct ones: each with its extras, and the whole line."""
@@ -100,7 +98,7 @@ def find(project: Project, app_dir: str, ways: Ways) -> Dependencies:
             and any(_fits(inside, str(each)) for each in members)
         ):
             found.member = str(_at(found.table, "project.name") or "")
-            found.folder, found.file, found.named, found.lock = above, "uv.lock", "", ""
+            found.folder, found.file, found.named = above, "uv.lock", ""
             found.why = f"{_in(above, 'uv.lock')} is the workspace's lock, and {inside} a member"
             break
     found.requirements = requirements(project, found)
@@ -123,11 +121,7 @@ def _at(table: Any, key: str) -> Any:
 
 
 def _names(project: Project, folder: str) -> list[str]:
-    here = [
-        name
-        for name in (*LOCKS, *FOREIGN_LOCKS, *FILES, "setup.py", "setup.cfg")
-        if project.has(_in(folder, name))
-    ]
+    here = [name for name in (*USUAL, *FILES) if project.has(_in(folder, name))]
     table = project.toml(_in(folder, "pyproject.toml"))
     if "pyproject.toml" in here and not (
         _at(table, "project.dependencies") is not None
@@ -140,8 +134,7 @@ def _names(project: Project, folder: str) -> list[str]:
 
 
 def _choose(project: Project, found: Dependencies, names: list[str], ways: Ways) -> None:
-    found.lock = next((name for name in names if name in FOREIGN_LOCKS), "")
-    usual = next((name for name in LOCKS if name in names), "")
+    usual = next((name for name in USUAL if name in names), "")
     asked = ways.requirements.value.lstrip("./") if ways.requirements else ""
     inside = next((tail for tail in _tails(asked) if project.has(_in(found.folder, tail))), "")
     if "uv.lock" not in names and inside and inside != usual:

@@ -15,7 +15,6 @@ from ansible_collections.asgi.host.plugins.module_utils._apps.marks import MARK
 from . import dependencies, folders, gate, hooks, variables
 from .context import Context
 from .lines import Line, Plan
-from .project import joined
 
 
 def make(folder: Path, *, name: str, domain: str, email: str, shown_path: str, entry_text: str = "") -> Plan:
@@ -89,7 +88,7 @@ def _packages(context: Context) -> None:
             wanted.setdefault(each, f"{context.django.geo} has django.contrib.gis")
     if wanted:
         app["packages"] = [Line(name, why) for name, why in wanted.items()]
-    if not (depends.file or depends.lock or depends.folder or context.project.has("setup.py")):
+    if not (depends.file or depends.folder):
         words = f"{MARK}: what the project imports, such as fastapi"
         app["requirements"] = [Line(words, "no file of it names its dependencies")]
 
@@ -109,9 +108,7 @@ def _site(context: Context, email: str) -> None:
 
 
 def _notes(context: Context) -> None:
-    depends, notes = context.depends, context.plan.notes
-    if depends.lock and depends.file != "uv.lock":
-        notes.append(f"The project is locked by {joined(depends.folder, depends.lock)}")
+    notes = context.plan.notes
     for kind, where in context.ways.services.items():
         notes.append(f"It is run beside {kind} ({where}), which this role does not bring")
 
