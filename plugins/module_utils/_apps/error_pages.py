@@ -28,7 +28,9 @@ def pages(say: Say, key: str, value: Any) -> None:
         if name in AS_UNAVAILABLE:
             say(f"{key}.{name}", "clients get a 503 where an app does not answer; give 503 in its place")
         elif name != MAINTENANCE and (not re.fullmatch(r"[45]\d\d", name) or name == "499"):
-            say(f"{key}.{show(status)}", f"is no status of an error page; {FIX}")
+            # A number of YAML may come as a text from an inventory in JSON.
+            shown = name if name.isdigit() else show(status)
+            say(f"{key}.{shown}", f"is no status of an error page; {FIX}")
         elif path is not None:
             _file(say, f"{key}.{name}", path)
 
