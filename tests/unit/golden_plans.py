@@ -60,6 +60,20 @@ MORE: dict[str, Any] = {
             "processes": [{"name": "queue", "command": ["python", "-m", "parcels.queue"]}],
             "watch": {"seconds": 5},
         },
+        {
+            "name": "front",
+            "app": "parcels.main:app",
+            "source": {"path": "../../../tests/integration/apps/parcels", "install": False},
+            "domains": ["front.test"],
+            "groups": ["redis"],
+            "build": {"packages": ["npm"], "folder": "parcels", "commands": ["npm ci", ["npm", "run", "build"]]},
+            "build_env": {"VITE_TITLE": "Shop"},
+            "static": [{"url": "/", "path": "dist", "fallback": "index.html"}],
+            "proxy": {"paths": ["/api"]},
+            "sandbox": {"unit": {"CPUQuota": "150%"}},
+            "prometheus": True,
+            "ws_max_size": "64m",
+        },
     ]
 }
 # Characters of a hash that are kept: they only say whether it is another.

@@ -56,6 +56,8 @@ class StaticFolder(TypedDict):
 
     url: str
     path: str
+    fallback: NotRequired[str]
+    """The page that is sent where the folder has no such file."""
 
 
 class LiveFolder(TypedDict):
