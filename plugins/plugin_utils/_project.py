@@ -95,7 +95,7 @@ class _Reader:
             self._named_python(self.source)
             return
         foreign = locks.is_foreign(path)
-        home = path.parent if foreign or path.name in requirements.OF_A_PROJECT else self.source
+        home = requirements.home_of(self.source, path, foreign=foreign)
         pyproject = _pyproject(home)
         place = "."
         member = given.get("member")

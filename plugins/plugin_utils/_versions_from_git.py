@@ -27,8 +27,7 @@ BACKENDS = re.compile(
 def name_of(source: Path, chosen: str | None) -> str | None:
     """The name of a source's project, empty if it has none, where its version comes from git; else None."""
     path = requirements.choose(source, chosen)
-    of_a_project = path is not None and (path.name in requirements.OF_A_PROJECT or locks.is_foreign(path))
-    home = path.parent if path and of_a_project else source
+    home = requirements.home_of(source, path, foreign=path is not None and locks.is_foreign(path))
     file = home / "pyproject.toml"
     try:
         if not file.is_file():
