@@ -66,7 +66,11 @@ MORE: dict[str, Any] = {
             "source": {"path": "../../../tests/integration/apps/parcels", "install": False},
             "domains": ["front.test"],
             "groups": ["redis"],
-            "build": {"packages": ["npm"], "folder": "parcels", "commands": ["npm ci", ["npm", "run", "build"]]},
+            "build": {
+                "packages": ["npm"],
+                "folder": "parcels",
+                "commands": ["npm ci", ["npm", "run", "build"]],
+            },
             "build_env": {"VITE_TITLE": "Shop"},
             "static": [{"url": "/", "path": "dist", "fallback": "index.html"}],
             "proxy": {"paths": ["/api"]},

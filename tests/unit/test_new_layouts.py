@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.asgi.host.plugins.module_utils import _apps
-from ansible_collections.asgi.host.plugins.plugin_utils._new import plan
 from ansible_collections.asgi.host.plugins.plugin_utils._new.lines import NewError
 from new_projects import make
 
@@ -95,6 +93,11 @@ LAYOUTS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
         {"main.py": FASTAPI, "poetry.lock": "", "pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.10"\nfastapi = "*"\npsycopg = {version = "*", extras = ["c"]}\n'},
         {"python": ">=3.10,<4.0", "packages": ["libpq-dev"], "source.requirements": None},
     ),
+    "pipenv": ({"main.py": FASTAPI, "Pipfile": "", "Pipfile.lock": "{}"}, {"requirements": None, "source.requirements": None}),
+    "a requirement from git, for which the role brings git": (
+        {"main.py": FASTAPI, "requirements.txt": "fastapi\ninner @ git+https://git.example.com/inner.git@v2\n"},
+        {"packages": None},
+    ),
 }  # fmt: skip
 
 
@@ -105,9 +108,7 @@ def test_layout(name: str, tmp_path: Path) -> None:
     assert {key: made.get(key) for key in wanted} == wanted
 
 
-def test_a_workspace_of_uv_keeps_the_lock_of_its_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_workspace_of_uv_keeps_the_lock_of_its_root(tmp_path: Path) -> None:
     files = {
         "pyproject.toml": '[tool.uv.workspace]\nmembers = ["api", "libs/*"]\n',
         "uv.lock": LOCK,
@@ -121,11 +122,7 @@ def test_a_workspace_of_uv_keeps_the_lock_of_its_root(
         "api",
         "../shop",
     )
-    # A role that knows members is told of the one.
-    known = {**_apps.APP_DEFAULTS, "source": {**_apps.APP_DEFAULTS["source"], "member": None}}
-    monkeypatch.setattr(f"{plan.__name__}.APP_DEFAULTS", known)
-    found = plan.make(tmp_path, name="shop", domain="", email="", shown_path=".")
-    assert found.app["source"]["member"].value == "shop-api"
+    assert made.get("source.member") == "shop-api"
 
 
 def test_routers_of_other_files_have_their_prefix(tmp_path: Path) -> None:

@@ -239,6 +239,4 @@ def packages(found: Dependencies, ways: Ways) -> dict[str, str]:
         wanted.setdefault(
             "libpq-dev" if built else "libpq5", f"psycopg {'is built against it' if built else 'loads it'}"
         )
-    if any(re.search(r"\bgit\+", line) for line in found.requirements.values()):
-        wanted.setdefault("git", "a requirement is fetched by git")
     return wanted

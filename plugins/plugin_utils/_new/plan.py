@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.asgi.host.plugins.module_utils._apps import APP_DEFAULTS
 from ansible_collections.asgi.host.plugins.module_utils._apps.marks import MARK
 
 from . import dependencies, folders, gate, hooks, variables
@@ -54,12 +53,8 @@ def _source(context: Context, shown_path: str) -> dict[str, Line]:
     found = {"path": Line(path, depends.why or "nothing in it names dependencies: list them in requirements")}
     if depends.named:
         found["requirements"] = Line(depends.named, depends.why)
-    if depends.member and "member" in APP_DEFAULTS["source"]:
+    if depends.member:
         found["member"] = Line(depends.member, "the member of the workspace that is the app")
-    elif depends.member:
-        context.plan.notes.append(
-            f"{context.entry.app} is of the workspace's member {depends.member}; the root's own dependencies are installed"
-        )
     known = {
         "extras": _keys(depends.table, "project.optional-dependencies", "tool.poetry.extras"),
         "groups": _keys(depends.table, "dependency-groups"),
