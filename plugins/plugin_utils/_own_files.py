@@ -39,8 +39,10 @@ class Contents:
         """
         name = app["name"]
         if name not in self._known:
+            domain = app["domains"][0] if app["domains"] else "localhost"
             self._known[name] = {
-                each["path"]: self._one(f"files[{number}]", each) for number, each in enumerate(app["files"])
+                each["path"]: self._one(f"files[{number}]", each, domain)
+                for number, each in enumerate(app["files"])
             }
         return self._known[name]
 
@@ -55,8 +57,11 @@ class Contents:
                 found.append(f"asgi_host_apps ({app['name']}): {error}")
         return found
 
-    def _one(self, key: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    def _one(self, key: str, item: Mapping[str, Any], domain: str) -> dict[str, Any]:
         content = self._content(key, item)
+        if "file" not in item:
+            # The one token that may mean something else later: a file of a release is written once, so it is a new release.
+            content = content.replace(b"{domain}", domain.encode())
         if len(content) > LARGEST:
             raise SourceError(
                 f"{key}: {item['path']} has {len(content)} bytes, and {LARGEST} are the most; put it into the source"

@@ -53,6 +53,15 @@ def text(found: dict[str, Any], path: str) -> str:
     return base64.b64decode(found[path]["content"]).decode()
 
 
+def test_another_domain_is_another_content(tmp_path: Path) -> None:
+    given = app(tmp_path, {"path": "site.py", "content": "HOST = '{domain}'\n"})
+    found = [
+        text(contents(tmp_path).of({**given, "domains": domains}), "site.py")
+        for domains in (["shop.test", "www.shop.test"], ["new.test"], [])
+    ]
+    assert found == ["HOST = 'shop.test'\n", "HOST = 'new.test'\n", "HOST = 'localhost'\n"]
+
+
 def test_content_template_and_file(tmp_path: Path) -> None:
     (tmp_path / "a.j2").write_text("{% include 'b.j2' %}: {{ color }} {data}\n")
     (tmp_path / "b.j2").write_text("color")
