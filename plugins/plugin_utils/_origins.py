@@ -37,8 +37,8 @@ class Origin(Protocol):
     def tree(self, scratch: Path) -> Path | None:
         """The folder with the source's files, made below ``scratch`` if need be; None where the controller has none."""
 
-    def own_version(self, chosen: str | None, /) -> dict[str, str]:
-        """``name`` and ``version`` of a project that has its version from git; ``chosen`` is source.requirements."""
+    def own_version(self, source: Mapping[str, Any], /) -> dict[str, str]:
+        """``name`` and ``version`` of a project that has its version from git; ``source`` is the app's."""
 
 
 def origin(
@@ -80,7 +80,7 @@ class Unasked:
     def tree(self, scratch: Path) -> None:
         """There is none."""
 
-    def own_version(self, _chosen: str | None) -> dict[str, str]:
+    def own_version(self, _source: Mapping[str, Any]) -> dict[str, str]:
         """There is none."""
         return {}
 
@@ -106,7 +106,7 @@ class Packages:
     def tree(self, scratch: Path) -> None:
         """There is none."""
 
-    def own_version(self, _chosen: str | None) -> dict[str, str]:
+    def own_version(self, _source: Mapping[str, Any]) -> dict[str, str]:
         """There is none."""
         return {}
 
@@ -163,9 +163,9 @@ class Folder:
         """The folder itself."""
         return self._folder
 
-    def own_version(self, chosen: str | None) -> dict[str, str]:
+    def own_version(self, source: Mapping[str, Any]) -> dict[str, str]:
         """By the checkout that the folder is in."""
-        name = _versions_from_git.name_of(self._folder, chosen)
+        name = _versions_from_git.name_of(self._folder, source)
         if name is None:
             return {}
         tag, commits, changed = GitCheckout(self._folder).described()
@@ -223,7 +223,7 @@ class Mount:
     def tree(self, scratch: Path) -> None:
         """There is none."""
 
-    def own_version(self, _chosen: str | None) -> dict[str, str]:
+    def own_version(self, _source: Mapping[str, Any]) -> dict[str, str]:
         """There is none."""
         return {}
 
@@ -262,10 +262,10 @@ class Checkout:
             )
         return folder
 
-    def own_version(self, chosen: str | None) -> dict[str, str]:
+    def own_version(self, source: Mapping[str, Any]) -> dict[str, str]:
         """By the repository's tags."""
         commit = self._repository.commit()
-        name = _versions_from_git.name_of(self.tree(Path()), chosen)
+        name = _versions_from_git.name_of(self.tree(Path()), source)
         if name is None:
             return {}
         tag, commits, _changed = self._repository.described(commit)
@@ -320,7 +320,7 @@ class Archive:
         path = _archives.fetch(self._archive, self._bases)
         return _archives.unpack(path, into, module=self._module, app_dir=self._app_dir)
 
-    def own_version(self, _chosen: str | None) -> dict[str, str]:
+    def own_version(self, _source: Mapping[str, Any]) -> dict[str, str]:
         """There is none: an archive has no repository."""
         return {}
 
@@ -361,7 +361,7 @@ class BuiltImage:
     def tree(self, scratch: Path) -> None:
         """There is none."""
 
-    def own_version(self, _chosen: str | None) -> dict[str, str]:
+    def own_version(self, _source: Mapping[str, Any]) -> dict[str, str]:
         """There is none."""
         return {}
 
@@ -398,7 +398,7 @@ class ImageFile:
     def tree(self, scratch: Path) -> None:
         """There is none."""
 
-    def own_version(self, _chosen: str | None) -> dict[str, str]:
+    def own_version(self, _source: Mapping[str, Any]) -> dict[str, str]:
         """There is none."""
         return {}
 
@@ -427,7 +427,7 @@ class NamedImage:
     def tree(self, scratch: Path) -> None:
         """There is none."""
 
-    def own_version(self, _chosen: str | None) -> dict[str, str]:
+    def own_version(self, _source: Mapping[str, Any]) -> dict[str, str]:
         """There is none."""
         return {}
 

@@ -21,9 +21,7 @@ LARGE = "too large to go along"
 
 def tell_version(spec: dict[str, Any], origin: Origin) -> None:
     """Add to what a host is told of an app the version that its project has from git. Raises SourceError."""
-    if spec["source"]["kind"] == "tree" and (
-        version := origin.own_version(spec["source"].get("requirements"))
-    ):
+    if spec["source"]["kind"] == "tree" and (version := origin.own_version(spec["source"])):
         spec["own_version"] = version
 
 

@@ -9,9 +9,11 @@ since for a later one.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from ansible_collections.asgi.host.plugins.module_utils._release import locks, requirements
+from ansible_collections.asgi.host.plugins.module_utils._release import inputs, locks, requirements
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table, UnreadableError
 from packaging.version import InvalidVersion, Version
 
@@ -24,18 +26,24 @@ BACKENDS = re.compile(
 )
 
 
-def name_of(source: Path, chosen: str | None) -> str | None:
-    """The name of a source's project, empty if it has none, where its version comes from git; else None."""
-    path = requirements.choose(source, chosen)
+def name_of(source: Path, given: Mapping[str, Any]) -> str | None:
+    """The name of a source's project, empty if it has none, where its version comes from git; else None.
+
+    ``given`` is the app's ``source``: of a workspace the project is its ``member``.
+    """
+    path = requirements.choose(source, given.get("requirements"))
     home = requirements.home_of(source, path, foreign=path is not None and locks.is_foreign(path))
-    file = home / "pyproject.toml"
     try:
+        if path is not None and path.name == "uv.lock" and given.get("member"):
+            lock = Table(path.name, requirements.table_of(path, (source.resolve(),)))
+            home /= inputs.member_of(lock, given["member"])
+        file = home / "pyproject.toml"
         if not file.is_file():
             return "" if _legacy(home) else None
         table = Table("pyproject.toml", requirements.table_of(file, (source.resolve(),)))
         name = table.table("project").text("name") or table.table("tool", "poetry").text("name")
         return name if _from_git(table) or _legacy(home) else None
-    except (UnreadableError, OSError):
+    except (UnreadableError, inputs.BuildError, OSError):
         # Said where the source is read.
         return None
 

@@ -249,7 +249,17 @@ def test_version_of_what_git_says(described: str, commits: str, changed: bool, v
 def test_project_whose_version_is_git_s(tmp_path: Path, files: dict[str, str], name: str | None) -> None:
     for file, text in files.items():
         (tmp_path / file).write_text(text)
-    assert _versions_from_git.name_of(tmp_path, None) == name
+    assert _versions_from_git.name_of(tmp_path, {}) == name
+
+
+def test_version_of_a_member_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "whole"\nversion = "1"\n')
+    (tmp_path / "uv.lock").write_text('[[package]]\nname = "api"\nsource = { editable = "apps/api" }\n')
+    (tmp_path / "apps" / "api").mkdir(parents=True)
+    member = '[build-system]\nrequires = ["hatchling", "hatch-vcs"]\n[project]\nname = "api"\n'
+    (tmp_path / "apps" / "api" / "pyproject.toml").write_text(member)
+    found = [_versions_from_git.name_of(tmp_path, {"member": member}) for member in (None, "api", "other")]
+    assert found == [None, "api", None]
 
 
 def test_lock_that_is_not_sent_is_not_judged(tmp_path: Path) -> None:
