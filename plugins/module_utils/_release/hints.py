@@ -38,8 +38,6 @@ NO_VERSION = re.compile(
 NO_MEMORY = re.compile(
     r"out of memory|MemoryError|oom-kill|Cannot allocate memory|signal: 9 \(SIGKILL\)", re.IGNORECASE
 )
-
-
 # What uv says where it has no git, and where git itself fails: a repository is no index.
 NO_GIT = re.compile(
     r"Git executable not found|(?:git|'git'|`git`)[^\n]{0,20}: (?:command )?not found", re.IGNORECASE
@@ -118,8 +116,7 @@ def _of_both(error: BaseException, text: str, app: App, server: str) -> str:
     if NO_MEMORY.search(text):
         return (
             "The host, or sandbox.memory_max, has too little memory for it (a build of packages has three quarters of the host's): "
-            "raise the limit, lower workers, or set "
-            "strategy: restart on a host without memory for two instances.\n"
+            "raise the limit, lower workers, or set strategy: restart on a host without memory for two instances.\n"
         )
     if server == "command" and "no answer" in text and not tracebacks.found_in(text):
         return (
@@ -168,9 +165,8 @@ def _of_asking(text: str) -> str:
         return "A requirement comes from a repository (git+https), and the host has no git: set packages: [git].\n"
     if GIT_FAILED.search(text):
         return (
-            "git could not get a requirement from its repository: check its address and version, that the host reaches "
-            "it, and that it asks for no password "
-            "(one that does gets it from asgi_host_package_index_logins, by its host).\n"
+            "git could not get a requirement from its repository: check its address and version, that the host reaches it, and "
+            "that it asks for no password (one that does gets it from asgi_host_package_index_logins, by its host).\n"
         )
     if NO_VERSION.search(text):
         return (
