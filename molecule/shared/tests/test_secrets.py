@@ -88,6 +88,11 @@ def everywhere(sown: Sown) -> str:
     return sown.written(places)
 
 
+def strangers(found: str) -> list[str]:
+    """Of the files that a search has found, all but the secret one of the release, which is the app's group's."""
+    return [path for path in found.split() if not path.endswith("/src/conf/sown.py")]
+
+
 def test_secrets_reached_the_app(target: Target, sown: Sown) -> None:
     """Otherwise the searches below would prove nothing."""
     domain = target.domain("probe")
@@ -113,7 +118,7 @@ def test_search_finds_what_is_there(target: Target, sown: Sown) -> None:
     # As the search of the whole host goes, with a file that anybody may read.
     target.run("install -m 644 /dev/null /var/opt/leak")
     leak = f"head -n 1 /root/.patterns > /var/opt/leak; {everywhere(sown)}; rm /var/opt/leak"
-    assert on_host(target, sown, leak).split() == ["/var/opt/leak"]
+    assert strangers(on_host(target, sown, leak)) == ["/var/opt/leak"]
 
 
 def test_not_in_the_output_of_ansible(sown: Sown) -> None:
@@ -149,8 +154,7 @@ def test_not_in_any_command_line(target: Target, sown: Sown) -> None:
 
 def test_not_in_a_file_that_others_read(target: Target, sown: Sown) -> None:
     """On the whole host, in files that are not root's alone; but for the one that is the app's group's."""
-    found = on_host(target, sown, everywhere(sown)).split()
-    assert [path for path in found if not path.endswith("/src/conf/sown.py")] == []
+    assert strangers(on_host(target, sown, everywhere(sown))) == []
 
 
 def test_not_left_behind_by_ansible(target: Target, sown: Sown) -> None:
@@ -168,5 +172,4 @@ def test_files_of_secrets_are_roots_alone(target: Target) -> None:
 
 def test_releases_hold_no_secret(target: Target, sown: Sown, tmp_path: Path) -> None:
     """A release is what others may read."""
-    found = on_host(target, sown, sown.written("/srv/asgi")).split()
-    assert [path for path in found if not path.endswith("/src/conf/sown.py")] == []
+    assert strangers(on_host(target, sown, sown.written("/srv/asgi"))) == []
