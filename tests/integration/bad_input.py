@@ -904,6 +904,16 @@ CASES: list[Case] = [
         source={"path": "x", "member": 7},
     ),
     _one(
+        "member of a package",
+        ("source.member: is for source.path and source.git and source.archive and source.mount; remove it",),
+        source={"package": "shop==1", "member": "api"},
+    ),
+    _one(
+        "package whose project is not installed",
+        ("source.install: is for source.path and source.git and source.archive and source.mount; remove it",),
+        source={"package": "shop==1", "install": False},
+    ),
+    _one(
         "install",
         ("source.install: 'never' is neither true nor false",),
         source={"path": "x", "install": "never"},

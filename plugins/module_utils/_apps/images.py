@@ -50,6 +50,7 @@ NOT_OF_AN_IMAGE = {
     "source.extras": "the image brings its own; remove it, and install them in the Dockerfile",
     "build_env": "the image is built by its Dockerfile; remove it, and give source.image.build_args",
     "source.member": "the image brings its own; remove it",
+    "source.install": "the image brings its own; remove it",
     "source.groups": "the image brings its own; remove it, and install them in the Dockerfile",
 }
 

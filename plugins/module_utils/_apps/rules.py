@@ -105,11 +105,23 @@ def whole(say: Say, given: Mapping[Any, Any], app: Mapping[Any, Any]) -> None:
 
 def _pattern_rules(say: Say, given: Mapping[Any, Any], source: Mapping[Any, Any]) -> None:
     """Where there are files to choose from. A default of all apps that has no sense for one is no mistake."""
-    for key, kinds in {"include": ("path",), "exclude": ("path", "git")}.items():
-        if as_list(at(given, f"source.{key}")) and not any(kind in source for kind in kinds):
+    projects = ("path", "git", "archive", "mount", "image")
+    asked = {
+        "include": (as_list(at(given, "source.include")), ("path",)),
+        "exclude": (as_list(at(given, "source.exclude")), ("path", "git")),
+        # What an image makes of them is said with the other keys of images.
+        "member": (at(given, "source.member"), projects),
+        "install": (
+            at(given, "source.install") is not None and not as_bool(at(given, "source.install")),
+            projects,
+        ),
+    }
+    for key, (said, kinds) in asked.items():
+        if said and not any(kind in source for kind in kinds):
             say(
                 f"source.{key}",
-                f"is for source.{' and source.'.join(kinds)}; remove it, or give another source",
+                f"is for source.{' and source.'.join(kind for kind in kinds if kind != 'image')}; remove it, or give another "
+                "source",
             )
 
 
