@@ -71,10 +71,10 @@ from ansible_collections.asgi.host.plugins.module_utils import _host, _progress,
 from ansible_collections.asgi.host.plugins.module_utils._private import mask, of_an_app, unwrap
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import converge, hints, rollback, units
-from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
 from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
 from ansible_collections.asgi.host.plugins.module_utils._release.deploy import deploy
 from ansible_collections.asgi.host.plugins.module_utils._release.errors import DeployError
+from ansible_collections.asgi.host.plugins.module_utils._release.uv import Tools
 from ansible_collections.asgi.host.plugins.module_utils._self_test import on_host as self_test
 from ansible_collections.asgi.host.plugins.module_utils._stage import Stage, StageError
 from ansible_collections.asgi.host.plugins.module_utils._turns import turn

@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils._apps import missing_pythons
 from ansible_collections.asgi.host.plugins.module_utils._host import COMPLETE, PYTHONS
 from ansible_collections.asgi.host.plugins.module_utils._private import without_passwords
-from ansible_collections.asgi.host.plugins.module_utils._release.build import UV_ENVIRONMENT
+from ansible_collections.asgi.host.plugins.module_utils._release.uv import UV_ENVIRONMENT
 
 ADDRESS = re.compile(r"(?:https?://[^\s/]+|file:///)\S*")
 PROGRAM = "/usr/local/lib/asgi-host/bring-python"

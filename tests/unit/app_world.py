@@ -26,6 +26,7 @@ from ansible_collections.asgi.host.plugins.module_utils._release import (
 )
 from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import Release
+from ansible_collections.asgi.host.plugins.module_utils._release.uv import Tools
 from fake_systemd import FakeSystemd
 from near_workshop import NearWorkshop
 
@@ -83,7 +84,7 @@ def _have_nothing_built(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(build, "make", make)
     monkeypatch.setattr(build, "compile_source", lambda *_: None)
-    monkeypatch.setattr(build.Tools, "forget", lambda *_: world.calls.append("forget"))
+    monkeypatch.setattr(Tools, "forget", lambda *_: world.calls.append("forget"))
     monkeypatch.setattr(workshop, "forget", lambda app: None)
     monkeypatch.setattr(candidate, "Workshop", workshop_of)
 
@@ -125,7 +126,7 @@ def wanted(root: Path, digest: str, **more: Any) -> Deployment:
         **more,
     }  # fmt: skip
     private: Any = {"env": {}, "secrets": {"S": "hush-hush"}, "credentials": {}}
-    return Deployment(spec, private, build.Tools(uv="uv", index=None))
+    return Deployment(spec, private, Tools(uv="uv", index=None))
 
 
 def serving(deployment: Deployment) -> str:

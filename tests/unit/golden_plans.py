@@ -19,8 +19,8 @@ import known_systems
 import yaml
 from ansible_collections.asgi.host.plugins.module_utils._private import unwrap
 from ansible_collections.asgi.host.plugins.module_utils._release import environment, reasons
-from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
 from ansible_collections.asgi.host.plugins.module_utils._release.context import AppContext
+from ansible_collections.asgi.host.plugins.module_utils._release.uv import Tools
 from ansible_collections.asgi.host.plugins.plugin_utils import _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._role import Role
 

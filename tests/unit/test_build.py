@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError
 from ansible_collections.asgi.host.plugins.module_utils._release import build, ledger, requirements, tree
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, Release
+from ansible_collections.asgi.host.plugins.module_utils._release.uv import Tools
 from near_workshop import NearWorkshop
 
 PINS = ["gunicorn==27.0.1", "uvicorn[standard]==0.54.0", "uvicorn-worker==0.4.0"]
@@ -53,7 +54,7 @@ def test_inputs_know_files_and_digest(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Flapping(build.Tools):
+class Flapping(Tools):
     """An index of several servers: it resolves to a version that it then does not have, as often as told."""
 
     lacks: int = 1
@@ -96,7 +97,7 @@ def named_files(argv: Sequence[str]) -> list[tuple[str, str]]:
 
 def make(
     folder: Path,
-    tools: build.Tools,
+    tools: Tools,
     *,
     number: int = 0,
     others: Sequence[Release] = (),
@@ -309,7 +310,7 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: b
         build.make(release, spec, tools, {"path": "p", "version": "3.11.2"}, [])
 
 
-def completed(folder: Path, tools: build.Tools) -> Release:
+def completed(folder: Path, tools: Tools) -> Release:
     """A release with a virtualenv of its own, complete as far as that goes."""
     make(folder, tools)
     release = App(folder, "shop", "asgi-shop").all_releases()[0]

@@ -9,9 +9,10 @@ import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _process
 from ansible_collections.asgi.host.plugins.module_utils._process import CommandError, run
 from ansible_collections.asgi.host.plugins.module_utils._release import hints, units
-from ansible_collections.asgi.host.plugins.module_utils._release.build import BuildError, Tools
+from ansible_collections.asgi.host.plugins.module_utils._release.build import BuildError
 from ansible_collections.asgi.host.plugins.module_utils._release.candidate import RefusedError
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
+from ansible_collections.asgi.host.plugins.module_utils._release.uv import Tools
 from near_workshop import NearWorkshop
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _words
 from ansible_collections.asgi.host.plugins.module_utils._release import converge
-from ansible_collections.asgi.host.plugins.module_utils._release.build import Tools
 from ansible_collections.asgi.host.plugins.module_utils._release.overview import overview
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App, MisplacedError
+from ansible_collections.asgi.host.plugins.module_utils._release.uv import Tools
 from ansible_collections.asgi.host.plugins.module_utils._stage import StageError
 from ansible_collections.asgi.host.plugins.modules import host
 from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _specs

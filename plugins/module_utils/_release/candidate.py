@@ -19,11 +19,11 @@ from .._files import NEW, gid_of, uid_of, write_atomically
 from .._private import mask, of_an_app
 from .._process import CommandError, run, succeeds
 from . import build, copies, environment, frontends, hints, ledger, live, own_files, paths, tree, units
-from .build import Tools
 from .live import Live
 from .paths import Release
 from .requirements import named
 from .runtime.protocol import Hook, Runtime, TextFile
+from .uv import Tools
 from .workshop import Workshop
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _words
 from .._private import mask, of_an_app, without_passwords
-from . import build, environment, frontends, inputs, ledger, live, reasons
+from . import environment, frontends, inputs, ledger, live, reasons
 from .candidate import Candidate
 from .gate import Gate
 from .images.gate import ContainerGate
@@ -20,6 +20,7 @@ from .live import Live
 from .paths import App, Release
 from .runtime.choice import runtime_of
 from .runtime.protocol import Runtime
+from .uv import Tools
 
 if TYPE_CHECKING:
     from .._contract.release import AppPrivate, ReleaseSpec
@@ -31,7 +32,7 @@ NAMED = 6
 class AppContext:
     """What every verb of an app works with. ``spec`` says what is wanted, ``private`` holds its environment and secrets."""
 
-    def __init__(self, spec: ReleaseSpec, private: AppPrivate, tools: build.Tools) -> None:
+    def __init__(self, spec: ReleaseSpec, private: AppPrivate, tools: Tools) -> None:
         self.spec = spec
         # Who may ask a registry is no part of what runs.
         self.login = private.get("registry")

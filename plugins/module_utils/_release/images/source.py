@@ -20,6 +20,7 @@ from ... import _trees
 from ..._process import CommandError, run
 from .. import build, copies, ledger, units
 from ..paths import App, Release
+from ..uv import Tools
 from .cleanup import discard, prune
 from .inspection import inspected
 from .names import LABEL, PODMAN, SKOPEO, facts, scratch, tag
@@ -97,7 +98,7 @@ def make(
     release: Release,
     spec: ReleaseSpec,
     archive: Path | None,
-    tools: build.Tools,
+    tools: Tools,
     auth: Login | None,
     asked_for: str,
 ) -> None:
@@ -123,7 +124,7 @@ def make(
         raise
 
 
-def _build(release: Release, wanted: ImageSource, archive: Path, tools: build.Tools) -> None:
+def _build(release: Release, wanted: ImageSource, archive: Path, tools: Tools) -> None:
     context = release.folder / "context"
     context.mkdir(mode=0o700)
     try:
@@ -152,7 +153,7 @@ def _build(release: Release, wanted: ImageSource, archive: Path, tools: build.To
 
 
 @contextlib.contextmanager
-def _indexes(app: App, tools: build.Tools) -> Iterator[list[str]]:
+def _indexes(app: App, tools: Tools) -> Iterator[list[str]]:
     """Mounts by which pip in a build asks the host's own index, and believes its authorities; none is in the image."""
     own = AUTHORITY.is_file()
     if not (own or tools.index or tools.wheels):

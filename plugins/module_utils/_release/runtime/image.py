@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from ... import _progress
 from ..._files import gid_of, uid_of
 from .. import frontends, ledger, tree
-from ..build import Tools
 from ..gate import Gate
 from ..images import cleanup, container, names, source
 from ..images.gate import ContainerGate
 from ..paths import App, Release
 from ..repairs import Repair
+from ..uv import Tools
 from .protocol import Hook, TextFile
 
 if TYPE_CHECKING:

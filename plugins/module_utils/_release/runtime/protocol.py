@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..build import Tools
 from ..gate import Gate
 from ..paths import Release
 from ..repairs import Repair
+from ..uv import Tools
 
 if TYPE_CHECKING:
     from ..._contract.ledger import LedgerEntry

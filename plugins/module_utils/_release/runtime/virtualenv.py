@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import environment, ledger, tree, units
-from ..build import Tools
 from ..gate import Gate
 from ..paths import App, Release
 from ..repairs import Repair
+from ..uv import Tools
 from .protocol import Hook, TextFile
 
 if TYPE_CHECKING:
