@@ -72,7 +72,7 @@ def test_it_costs_no_call(target: Target, told: Run) -> None:
 
 def _result_of(run: Run, target: Target, key: str) -> str:
     """One mapping of what the self-test found on a host that is as it must be, as JSON."""
-    after = run.output.split(": Look at the host", 1)[1]
+    after = run.output.split(": Converge | Compare the host", 1)[1]
     start = after.index(f"ok: [{target.name}] => ") + len(f"ok: [{target.name}] => ")
     result, _end = json.JSONDecoder().raw_decode(after, start)
     return json.dumps(result["self_test"][key])
