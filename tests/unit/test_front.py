@@ -72,6 +72,21 @@ def test_paths_alone_leave_nothing_else() -> None:
     assert text.count("proxy_pass") == 2
 
 
+def test_private_files_of_the_source_have_no_page_in_their_place() -> None:
+    """nginx looks for the page of a 404 before it minds ``internal``, and a named location serves whoever comes to it."""
+    text = site(app(static=[{"url": "/protected/", "path": "private", "internal": True}]))
+    assert "internal;" in text
+    assert "earlier" not in text
+    assert "/srv/asgi/shop/static" not in text
+
+
+def test_private_files_are_not_kept_for_pages_from_before() -> None:
+    private = {"url": "/protected/", "path": "private", "internal": True}
+    common = {"root": "/srv/asgi", "host": _facts(), "server_pins": []}
+    spec = _specs.describe(app(static=[*SPA, private], root_path="/api"), common, _origins.Unasked(), by="me")
+    assert [item["path"] for item in spec["static"]] == ["dist"]
+
+
 def test_frontend_is_closed_in_maintenance_as_well() -> None:
     text = site(app(static=SPA, proxy={"paths": ["/api"]}, maintenance=True))
     assert "alias" not in text
