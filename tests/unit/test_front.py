@@ -314,6 +314,15 @@ def test_commands_make_a_part_of_the_source(release: Release, tmp_path: Path) ->
     assert sorted(path.name for path in release.folder.iterdir()) == ["src"]
 
 
+def test_commands_leave_nothing_for_the_next_unit(release: Release, tmp_path: Path) -> None:
+    """git and ssh, which uv starts with the password of an index, take programs from the configuration in a home."""
+    home = tmp_path / "shop" / "work" / "home"
+    leave = f'mkdir -p {home} && echo "[core] sshCommand=evil" > {home}/.gitconfig'
+    shop = made(release, tmp_path, folder="", commands=[leave])
+    assert shop.scratch.parent in home.parents
+    assert list(shop.scratch.iterdir()) == []
+
+
 def test_commands_have_the_apps_variables_for_builds(release: Release, tmp_path: Path) -> None:
     made(release, tmp_path, commands=["echo $API > api.txt"])
     assert (release.source / "web" / "api.txt").read_text() == "/api\n"
