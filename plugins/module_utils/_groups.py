@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 from collections.abc import Iterable
 
@@ -19,6 +20,14 @@ def _is_there(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def reserved(wanted: Iterable[str], of_nginx: str) -> list[str]:
+    """Those that are root's or nginx's (``of_nginx``) by their number, whatever the host calls them."""
+    numbers = {0}
+    with contextlib.suppress(KeyError):
+        numbers.add(grp.getgrnam(of_nginx).gr_gid)
+    return [name for name in wanted if grp.getgrnam(name).gr_gid in numbers]
 
 
 def words(name: str) -> str:

@@ -226,7 +226,7 @@ def _foreign_imports(source: Path, app: Mapping[str, Any]) -> Iterator[str]:
         return
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in tree.body:
         if isinstance(node, ast.Import):

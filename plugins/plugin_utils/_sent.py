@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 from ansible_collections.asgi.host.plugins.plugin_utils import _guarded
@@ -158,8 +160,12 @@ def _of_git(folder: Path) -> tuple[set[str] | None, list[str]]:
     files = Checkout(folder).files()
     if files is None:
         return None, []
+    lies_in = functools.cache(lambda name: _lies_in(folder, name))
     tracked, untracked = set(), list(files.untracked)
     for name in files.tracked:
+        # What is behind a link, or above the folder, is no file of it, whatever the index that came with it says.
+        if not lies_in(os.path.dirname(name)) or NEVER.intersection(name.split("/")):
+            continue
         # A file that was removed since is none.
         with contextlib.suppress(OSError):
             is_folder = stat.S_ISDIR(os.lstat(f"{folder}/{name}").st_mode)
@@ -175,6 +181,15 @@ def _of_git(folder: Path) -> tuple[set[str] | None, list[str]]:
             tracked |= {name + each for each in more or ()}
             untracked += [name + each for each in others]
     return tracked, untracked
+
+
+def _lies_in(folder: Path, name: str) -> bool:
+    """Whether a path of folders leads to one in ``folder``, by no link."""
+    parts = name.split("/") if name else []
+    above = accumulate(parts, lambda whole, part: f"{whole}/{part}")
+    return not {"", ".", ".."}.intersection(parts) and not any(
+        os.path.islink(f"{folder}/{each}") for each in above
+    )
 
 
 def _is_left_behind(name: str) -> bool:

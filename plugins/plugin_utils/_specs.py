@@ -227,7 +227,7 @@ def describe(
             ),
         },
         "processes": _background.unit_files(app, values),
-        # No part of what makes a release: nginx's word for what lies in it.
+        # No part of what makes a release: nginx's word for what lies in it. Private files are in no pool that it serves.
         "static": [
             {
                 "url": static_place(item, app),
@@ -235,7 +235,7 @@ def describe(
                 **({"fallback": item["fallback"]} if item["fallback"] else {}),
             }
             for item in app["static"]
-            if not item["path"].startswith(("{data}/", "/"))
+            if not item["path"].startswith(("{data}/", "/")) and not item["internal"]
         ],
         "files": {server.file: render(f"release/{server.template}", **values)} if server.file else {},
     }

@@ -618,6 +618,10 @@ CASES: list[Case] = [
     ),
     _one("shared data outside", ("shared[0].data:", "data folder"), shared=[{"path": "up", "data": "/etc"}]),
     _one("package name", ("packages[0]:", "Debian package"), packages=["libpq5; reboot"]),
+    *(
+        _one(f"package that {each} would remove", ("packages[0]:", "Debian package"), packages=[each])
+        for each in ("sudo-", "sudo:amd64-", "sudo=1-")
+    ),
     _one("python a short number", ("python: 3.1", "quotes"), python=3.1),
     _one("python a word", ("python: 'newest'", "a range"), python="newest"),
     _one("tls mode", ("tls.mode: 'file' is not known; did you mean files?",), tls={"mode": "file"}),

@@ -72,6 +72,21 @@ def test_paths_alone_leave_nothing_else() -> None:
     assert text.count("proxy_pass") == 2
 
 
+def test_private_files_of_the_source_have_no_page_in_their_place() -> None:
+    """nginx looks for the page of a 404 before it minds ``internal``, and a named location serves whoever comes to it."""
+    text = site(app(static=[{"url": "/protected/", "path": "private", "internal": True}]))
+    assert "internal;" in text
+    assert "earlier" not in text
+    assert "/srv/asgi/shop/static" not in text
+
+
+def test_private_files_are_not_kept_for_pages_from_before() -> None:
+    private = {"url": "/protected/", "path": "private", "internal": True}
+    common = {"root": "/srv/asgi", "host": _facts(), "server_pins": []}
+    spec = _specs.describe(app(static=[*SPA, private], root_path="/api"), common, _origins.Unasked(), by="me")
+    assert [item["path"] for item in spec["static"]] == ["dist"]
+
+
 def test_frontend_is_closed_in_maintenance_as_well() -> None:
     text = site(app(static=SPA, proxy={"paths": ["/api"]}, maintenance=True))
     assert "alias" not in text
@@ -297,6 +312,15 @@ def test_commands_make_a_part_of_the_source(release: Release, tmp_path: Path) ->
     assert not (release.source / "web" / "node_modules").exists()
     assert (release.source / "node_modules" / "kept").is_dir()
     assert sorted(path.name for path in release.folder.iterdir()) == ["src"]
+
+
+def test_commands_leave_nothing_for_the_next_unit(release: Release, tmp_path: Path) -> None:
+    """git and ssh, which uv starts with the password of an index, take programs from the configuration in a home."""
+    home = tmp_path / "shop" / "work" / "home"
+    leave = f'mkdir -p {home} && echo "[core] sshCommand=evil" > {home}/.gitconfig'
+    shop = made(release, tmp_path, folder="", commands=[leave])
+    assert shop.scratch.parent in home.parents
+    assert list(shop.scratch.iterdir()) == []
 
 
 def test_commands_have_the_apps_variables_for_builds(release: Release, tmp_path: Path) -> None:

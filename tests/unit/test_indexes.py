@@ -108,6 +108,14 @@ def test_logins() -> None:
     )
 
 
+def test_login_of_a_host_is_none_of_an_index_that_a_project_calls_so() -> None:
+    """uv sends what UV_INDEX_PYPI_EXAMPLE_COM_PASSWORD holds to wherever an index pypi-example-com is."""
+    logins = {"pypi.example.com": {"username": "deploy", "password": "secret"}}
+    found = indexes.environment(logins, [])
+    assert not [name for name in found if name.startswith("UV_INDEX_")]
+    assert found["GIT_CONFIG_KEY_0"] == "url.https://deploy:secret@pypi.example.com/.insteadOf"
+
+
 def test_builds_get_the_logins_that_they_need() -> None:
     login = {"username": "x", "password": "y"}
     logins = dict.fromkeys(["torch", "ours.test", "git.test", "other", "other.test"], login)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+import re
 import stat
 import subprocess
 import sys
@@ -254,6 +255,34 @@ def test_nothing_of_a_project_is_a_template(tmp_path: Path) -> None:
                 or each.value in ("{{ vault_shop_secret_key }}", "{{ vault_shop_database_url }}")
             ), each
     assert "!unsafe" in made.text
+
+
+INNER = "x|default(lookup('ansible.builtin.pipe', 'touch /tmp/owned'))"
+LINES = 'A: \\"{{ now() }}\\"\\n      B'
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"config/deploy.yml": f'env:\n  secret:\n    - "{INNER}"\n    - "{LINES}"\n'},
+        {"config/deploy.yml": f'env:\n  clear:\n    "{INNER}": a\n    "{LINES}": b\n'},
+        {
+            "main.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'settings')\n"
+            "from django.core.asgi import get_asgi_application\napp = get_asgi_application()\n",
+            "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'settings')\n",
+            "settings.py": f'import os\nSTATIC_ROOT = os.environ.get("{LINES}", other())\n'
+            f'DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("{LINES}C", "/a/b.db")}}}}\n',
+        },
+    ],
+)
+def test_names_of_variables_are_names(tmp_path: Path, files: dict[str, str]) -> None:
+    """A name becomes a key, and of a secret a part of a template that Ansible runs on the controller."""
+    made = make(tmp_path, {**APP, **files})
+    names = [*made.app.get("env", {}), *made.app.get("secrets", {}), *made.vault]
+    assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names), names
+    assert "lookup" not in made.text
+    assert "now()" not in made.text
+    assert not {"A", "B"} & set(names)
 
 
 def _scalars(node: yaml.Node) -> list[yaml.ScalarNode]:

@@ -47,6 +47,12 @@ def test_dockerfile(tmp_path: Path) -> None:
     assert "# Dockerfile:3 installs it" in made.text
 
 
+def test_package_that_an_image_removes_by_its_name_is_none(tmp_path: Path) -> None:
+    line = "RUN apt-get install -y libexif12 openssh-server- g++-12"
+    found = make(tmp_path, {**APP, "Dockerfile": f"FROM python:3.13\n{line}\n"}).app["packages"]
+    assert found == ["libexif12", "g++-12"]
+
+
 def test_packages_in_a_variable_of_the_shell(tmp_path: Path) -> None:
     line = 'RUN RUN_DEPS=" \\\n  libexif12 \\\n  make \\\n " && BUILD="libpng-dev" && apt-get install -y $RUN_DEPS $BUILD && apt-get purge -y $BUILD\n'
     assert make(tmp_path, {**APP, "Dockerfile": f"FROM python:3.13\n{line}"}).app["packages"] == ["libexif12"]

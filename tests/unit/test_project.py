@@ -268,3 +268,17 @@ def test_lock_that_is_not_sent_is_not_judged(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("fastapi\n", encoding="utf-8")
     assert _project.read(tmp_path, app()).pythons
     assert not _project.read(tmp_path, app(), {"requirements.txt"}).pythons
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"pyproject.toml": f"[project]\na = {'[' * 5000}{']' * 5000}\n"}, "pyproject.toml is no valid TOML"),
+        ({"Pipfile.lock": "[" * 200_000}, "Pipfile.lock is no valid JSON"),
+        ({"main.py": f"x = {'(' * 5000}"}, ""),
+    ],
+)
+def test_file_that_is_nested_without_end_is_a_problem_of_its_app_alone(
+    tmp_path: Path, files: dict[str, str], words: str
+) -> None:
+    assert words in " ".join(read(tmp_path, files).problems)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from ansible_collections.asgi.host.plugins.plugin_utils import _origins, _sent, _sources
+from ansible_collections.asgi.host.plugins.plugin_utils import _git_command, _origins, _sent, _sources
 from ansible_collections.asgi.host.plugins.plugin_utils._sent import Selection
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -154,6 +154,23 @@ def test_submodule_and_nested_checkout_go_along(checkout: Path, tmp_path: Path) 
         f"{folder}/{name}" for folder in ("lib", "other") for name in ("lib.py", "new.py", ".gitignore")
     } <= found
     assert not {"lib/x.so", "other/x.so", "lib/.git", "other/.git/HEAD"} & found
+
+
+def test_no_index_reaches_behind_a_link(checkout: Path, tmp_path: Path) -> None:
+    """A folder that somebody hands over brings its own index, which may name what the folder does not hold."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "credentials").write_text("of the controller")
+    (checkout / "conf.d").mkdir()
+    (checkout / "conf.d" / "credentials").write_text("x")
+    git(checkout, "add", "conf.d")
+    (checkout / "conf.d" / "credentials").unlink()
+    (checkout / "conf.d").rmdir()
+    (checkout / "conf.d").symlink_to(home)
+    with (checkout / ".gitignore").open("a") as stream:
+        stream.write("/conf.d\n")
+    assert "conf.d/credentials" in _git_command.Checkout(checkout).files().tracked  # type: ignore[union-attr]
+    assert "conf.d/credentials" not in names(checkout)
 
 
 def test_what_is_left_out_is_said_in_few_words(checkout: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import known_systems
 import pytest
 from ansible_collections.asgi.host.plugins.module_utils import _apps, _groups
+from ansible_collections.asgi.host.plugins.module_utils._nginx import Account
+from ansible_collections.asgi.host.plugins.module_utils._release import candidate
 from ansible_collections.asgi.host.plugins.module_utils._release.candidate import Candidate, RefusedError
 from ansible_collections.asgi.host.plugins.module_utils._release.paths import App
 from ansible_collections.asgi.host.plugins.module_utils._release.runtime.choice import runtime_of
@@ -104,12 +106,26 @@ def test_group_that_the_host_lacks_is_refused_before_anything_is_done() -> None:
 def test_group_that_no_package_has_brought_ends_a_release_before_it_is_built(tmp_path: Path) -> None:
     release = App(tmp_path, "shop", "asgi-shop").release("1")
     spec: Any = told(groups=["asgi-host-has-none"])
-    candidate = Candidate(release, spec, {}, runtime_of(release.app, spec, {}))
+    made = Candidate(release, spec, {}, runtime_of(release.app, spec, {}))
     with pytest.raises(
         RefusedError, match="groups: the host has no group asgi-host-has-none; name the Debian"
     ):
-        candidate.build(None, None, [])  # type: ignore[arg-type]
+        made.build(None, None, [])  # type: ignore[arg-type]
     assert _groups.lacking(["root", "asgi-host-has-none"]) == ["asgi-host-has-none"]
+
+
+def test_group_of_an_nginx_that_is_not_debians_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nginx.conf names the account, and the sockets of all apps are its group's."""
+    monkeypatch.setattr(candidate, "account", lambda: Account("daemon", "daemon"))
+    release = App(tmp_path, "shop", "asgi-shop").release("1")
+    spec: Any = told(groups=["daemon"])
+    made = Candidate(release, spec, {}, runtime_of(release.app, spec, {}))
+    with pytest.raises(RefusedError, match="groups: daemon is root's or nginx's group on this host"):
+        made.build(None, None, [])  # type: ignore[arg-type]
+    assert _groups.reserved(["root", "bin", "daemon"], "daemon") == ["root", "daemon"]
+    assert _groups.reserved(["bin"], "asgi-host-has-none") == []
 
 
 def test_new_worker_takes_the_least_number_that_is_free() -> None:

@@ -26,7 +26,10 @@ REQUIREMENT = re.compile(
     r"\s*(?:;.*)?"  # an environment marker
 )
 EXTRA = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+:~-]+)?")
+# With a - at its end apt-get would remove it.
+DEBIAN_PACKAGE = re.compile(
+    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9-]*[a-z0-9])?(?:=[A-Za-z0-9.+:~-]*[A-Za-z0-9.+~])?"
+)
 MEMORY = re.compile(r"[1-9]\d{0,8}[KMGT]|[1-9]\d?%|100%")
 TOKEN = re.compile(r"\{(?:data|source|venv|release|domain)\}")
 

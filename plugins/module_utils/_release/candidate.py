@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .. import _groups, _progress, _trees, _words
 from .._files import NEW, gid_of, uid_of, write_atomically
+from .._nginx import account
 from .._private import mask, of_an_app
 from .._process import CommandError, run, succeeds
 from . import build, copies, environment, frontends, hints, ledger, live, own_files, paths, tree, units
@@ -91,6 +92,11 @@ class Candidate:
         """
         if lacking := _groups.lacking(self.spec["groups"]):
             raise RefusedError(f"groups: {_groups.words(lacking[0])}")
+        if self.spec["groups"] and (reserved := _groups.reserved(self.spec["groups"], account().group)):
+            raise RefusedError(
+                f"groups: {reserved[0]} is root's or nginx's group on this host, with which an app reaches what is of all others; "
+                "remove it"
+            )
         self.runtime.build(self, archive, tools, others)
 
     def build_virtualenv(self, archive: Path | None, tools: Tools, others: Sequence[Release]) -> None:

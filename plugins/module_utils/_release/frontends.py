@@ -65,6 +65,8 @@ def make(
         shop.take(NAME, left)
     except _trees.TreeError as error:
         raise BuildError(f"build.commands left what no release may have: {error}") from error
+    # In their home may be a configuration of git or ssh that names programs, which would run with the index's password.
+    shop.empty()
     for link, target in _trees.links_that_lead_out(left, []):
         raise BuildError(
             f"build.commands left the link {link}, which leads out of the source ({target}); let them put the file itself "

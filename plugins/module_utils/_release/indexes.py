@@ -147,10 +147,12 @@ def environment(logins: Mapping[str, Mapping[str, str]], addresses: Iterable[str
     """The variables by which uv and git get ``logins``, by the name of an index or the host of an index or a forge.
 
     ``addresses`` are those of indexes without a name: of the options of requirement files. What git would fetch from such a
-    host by ssh comes by https as well.
+    host by ssh comes by https as well. A project may call any address by any name, so uv gets no login of a host by a name.
     """
     found = {}
     for name, login in logins.items():
+        if "." in name or ":" in name:
+            continue
         variable = re.sub(r"[^A-Z0-9]", "_", name.upper())
         found[f"UV_INDEX_{variable}_USERNAME"] = str(login.get("username", ""))
         found[f"UV_INDEX_{variable}_PASSWORD"] = str(login.get("password", ""))

@@ -79,7 +79,7 @@ def read(
 def _json(path: Path, within: Sequence[Path]) -> Table:
     try:
         content = json.loads(requirements.text_of(path, within))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableError(
             f"{path.name} is no valid JSON ({error}); correct it, or resolve the merge that left its marks in it"
         ) from error

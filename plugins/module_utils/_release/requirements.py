@@ -72,7 +72,7 @@ def table_of(path: Path, within: Sequence[Path] = ()) -> dict[str, Any]:
     """The content of a TOML file, as text_of() has it. Raises UnreadableError."""
     try:
         return tomllib.loads(text_of(path, within))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UnreadableError(
             f"{path.name} is no valid TOML ({error}); correct it, or resolve the merge that left its marks in it"
         ) from error

@@ -195,6 +195,11 @@ class Workshop:
         with _trees.opened(PRIVATE / CACHES, self._home.name, self.scratch.name, name) as folder:
             copies.take_bytecode(folder, target)
 
+    def empty(self) -> None:
+        """End the unit, and remove all that was left in its scratch folder and home."""
+        self.close()
+        self._clear()
+
     def close(self) -> None:
         """End the unit, with every process that is in it."""
         process, self._process = self._process, None

@@ -344,7 +344,7 @@ def _packages(rest: str, where: str, found: Ways) -> None:
         if match := INSTALL.search(part):
             for word in _replaced(match.group(1), own).split():
                 if (
-                    re.fullmatch(r"[a-z0-9][a-z0-9.+-]+(?:=\S+)?", word)
+                    re.fullmatch(r"[a-z0-9][a-z0-9.+-]*[a-z0-9.+](?:=\S+)?", word)
                     and word not in _replaced(purged, own).split()
                 ):
                     found.packages.setdefault(word.partition("=")[0], where)

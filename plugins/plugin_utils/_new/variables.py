@@ -45,6 +45,10 @@ def add(context: Context) -> None:
             shown = examples.get(name, (None, ""))[0]
             _variable(context, each, None if shown in context.ways.names else shown, words, found)
     _further(context, read, found)
+    # By what the project calls them keys are made, and names inside of templates: nothing but names may come so far.
+    for lines in (found.env, found.secrets):
+        for name in [name for name in lines if not settings_names.NAME.fullmatch(name)]:
+            del lines[name]
     for key, lines in (("env", found.env), ("secrets", found.secrets)):
         if lines:
             context.plan.app[key] = lines
@@ -135,7 +139,7 @@ def _secret(context: Context, name: str, given: Given, why: str, found: _Found) 
 def _further(context: Context, read: Mapping[str, Read], found: _Found) -> None:
     """Variables that no code of the project reads by name, and that its files set: those of libraries."""
     for name, where in context.ways.secrets.items():
-        if name not in found.secrets and name not in found.env:
+        if settings_names.NAME.fullmatch(name) and name not in found.secrets and name not in found.env:
             given = values.of(Read(name, where, required=True, kind="SecretStr"), domain=context.domain)
             _secret(context, name, given, where, found)
     known = {*read, *found.env, *found.secrets, *settings_names.FOREIGN}

@@ -65,13 +65,15 @@ def render(node: Mapping[str, Any], indent: str) -> Iterator[str]:
         if isinstance(value, Line):
             if value.aside:
                 text = str(value.value)
-                yield f"{indent}# {key}: {comment(text)}" + (f"  # {comment(value.why)}" if value.why else "")
+                yield f"{indent}# {comment(key)}: {comment(text)}" + (
+                    f"  # {comment(value.why)}" if value.why else ""
+                )
             else:
                 text = f'"{{{{ {value.value} }}}}"' if value.vaulted else scalar(value.value)
-                yield from _with(f"{indent}{key}: {text}", value.why, indent)
+                yield from _with(f"{indent}{scalar(key)}: {text}", value.why, indent)
         elif isinstance(value, Mapping):
             live = _live(value)
-            yield f"{indent}{key}:" if live else f"{indent}# {key}:"
+            yield f"{indent}{scalar(key)}:" if live else f"{indent}# {comment(key)}:"
             yield from render(value, f"{indent}  ")
         else:
             yield f"{indent}{key}:"
@@ -131,7 +133,7 @@ def vault(plan: Plan) -> str:
         f"# The secrets of {plan.name}. Fill in what is marked, and encrypt the file with ansible-vault encrypt.",
     ]
     for name, line in plan.vault.items():
-        lines += _with(f"{name}: {scalar(line.value)}", line.why, "")
+        lines += _with(f"{scalar(name)}: {scalar(line.value)}", line.why, "")
     return "\n".join(lines) + "\n"
 
 
