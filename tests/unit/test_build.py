@@ -412,3 +412,13 @@ def test_password_of_an_index_is_kept_from_backends(
     tools = Named("uv", index, needs_a_build=needs_a_build)
     make(tmp_path, tools, files={"pyproject.toml": PROJECT})
     assert tools.seen == seen
+
+
+def test_git_of_an_earlier_build_sees_no_login(tmp_path: Path) -> None:
+    """A hook that a build has left in uv's checkouts would run with the next one's password."""
+    shop = NearWorkshop(App(tmp_path, "shop", "asgi-shop").release("1"), tmp_path / "build")
+    hooks = shop.cache / "git-v0" / "db" / "1" / "hooks"
+    hooks.mkdir(parents=True)
+    (shop.cache / "wheels-v6").mkdir()
+    shop.forget_checkouts()
+    assert [path.name for path in shop.cache.iterdir()] == ["wheels-v6"]

@@ -52,7 +52,21 @@ RESERVED = frozenset(
 GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 # Whoever is in one of these is root by another name, or reads what root alone may.
 GROUPS_OF_ROOT = frozenset(
-    {"disk", "docker", "incus-admin", "kmem", "libvirt", "lxd", "root", "shadow", "sudo", "wheel"}
+    {
+        "adm",
+        "disk",
+        "docker",
+        "incus-admin",
+        "kmem",
+        "libvirt",
+        "lxd",
+        "root",
+        "shadow",
+        "staff",
+        "sudo",
+        "systemd-journal",
+        "wheel",
+    }
 )
 # nginx's, which alone may connect to the apps: whoever else could would forge who a client is.
 GROUP_OF_NGINX = "www-data"
@@ -248,7 +262,7 @@ def group(say: Say, key: str, value: Any) -> None:
     elif value in GROUPS_OF_ROOT:
         say(
             key,
-            f"{show(value)} makes the app root, or lets it read root's secrets; remove it, and run what needs it as a "
+            f"{show(value)} makes the app root, or lets it read what is root's or every app's; remove it, and run what needs it as a "
             "service of its own",
         )
     elif value == GROUP_OF_NGINX:

@@ -91,6 +91,8 @@ def make(
     """
     told = {key: spec[key] for key in ("build_env", "own_version") if spec.get(key)}
     version: Mapping[str, str] = told.get("own_version", {})
+    if tools.private:
+        tools.workshop.forget_checkouts()
     try:
         inputs = find_inputs(release, spec, lambda project, options: _export(tools, project, options))
         wanted = inputs.read()

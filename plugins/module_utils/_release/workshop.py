@@ -195,6 +195,15 @@ class Workshop:
         with _trees.opened(PRIVATE / CACHES, self._home.name, self.scratch.name, name) as folder:
             copies.take_bytecode(folder, target)
 
+    def forget_checkouts(self) -> None:
+        """Remove what uv keeps of git repositories.
+
+        A build can write to that cache, and git obeys the settings and hooks that it finds where it works: with the next
+        one's logins in its environment.
+        """
+        for kept in self.cache.glob("git-v*"):
+            run(["rm", "--recursive", "--force", "--one-file-system", str(kept)])
+
     def empty(self) -> None:
         """End the unit, and remove all that was left in its scratch folder and home."""
         self.close()
