@@ -151,13 +151,13 @@ def test_places(target: Target) -> None:
 
 def test_groups_of_the_host(target: Target) -> None:
     """What a group may read, the app reads where the inventory puts it into that group, and nowhere else."""
-    mark = "/srv/mark-of-adm"
-    target.run(f"install --owner root --group adm --mode 0640 /dev/null {mark}")
+    mark = "/srv/mark-of-games"
+    target.run(f"install --owner root --group games --mode 0640 /dev/null {mark}")
     try:
         seen = target.door.json(target.domain("probe"), f"/read?path={mark}")
     finally:
         target.run(f"rm {mark}")
-    assert (seen["result"] == "ok") == ("adm" in target.app("probe").get("groups", [])), seen
+    assert (seen["result"] == "ok") == ("games" in target.app("probe").get("groups", [])), seen
 
 
 def test_interfaces_of_the_host(target: Target) -> None:
