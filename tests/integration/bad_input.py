@@ -393,6 +393,14 @@ CASES: list[Case] = [
         static=[{"url": "/ui/", "path": "dist", "fallback": "index.html", "cache": "immutable"}],
     ),
     _one(
+        "internal folder in a public one",
+        ("static[1].path: 'dist/bills' is internal, and everybody is served what lies in 'dist'",),
+        static=[
+            {"url": "/d/", "path": "dist"},
+            {"url": "/b/", "path": "{source}/dist/bills", "internal": True},
+        ],
+    ),
+    _one(
         "private files with a fallback",
         ("static[0].fallback: is given, and internal: true",),
         static=[{"url": "/p/", "path": "p", "fallback": "index.html", "internal": True}],

@@ -63,6 +63,21 @@ def frontend_rules(say: Say, app: Mapping[Any, Any]) -> None:
             tops += 1
             _top_rules(say, f"{key}.url", app, bool(paths), tops)
         _page_rules(say, key, item)
+    _open_rules(say, [item for item in as_list(app.get("static")) if isinstance(item, Mapping)])
+
+
+def _open_rules(say: Say, static: Sequence[Mapping[Any, Any]]) -> None:
+    """No private folder lies in one that everybody is served."""
+    folders = [as_text(item.get("path")).removeprefix("{source}/").rstrip("/") for item in static]
+    for number, (item, folder) in enumerate(zip(static, folders, strict=True)):
+        for other, within in zip(static, folders, strict=True):
+            inside = within and f"{folder}/".startswith(f"{within}/")
+            if inside and as_bool(item.get("internal")) and not as_bool(other.get("internal")):
+                say(
+                    f"static[{number}].path",
+                    f"{show(folder)} is internal, and everybody is served what lies in {show(within)}; give a folder outside "
+                    "of it",
+                )
 
 
 def _top_rules(say: Say, key: str, app: Mapping[Any, Any], paths: bool, tops: int) -> None:
