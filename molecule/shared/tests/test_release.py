@@ -7,6 +7,7 @@ release of Debian, one of the hosts goes it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import time
@@ -21,7 +22,7 @@ from load import KEPT, NEW, Load, Outcome, Stalls, metronome
 from playbook import ROLLBACK, Run, changed_inventory, play
 from shop import change_text
 from streams import Streams, open_streams
-from targets import APPS, Target, takes_turn
+from targets import APPS, Target, takes_turn, wait_for
 
 pytestmark = pytest.mark.scenario("release")
 
@@ -37,6 +38,8 @@ SECONDS = 0.1
 BEFORE, AFTER = 1.0, 6.0
 # How often a deploy or rollback may be done: a wait that it causes comes again, one that a busy machine causes does not.
 ATTEMPTS = 3
+# The streams' graceful time after a switch, and more.
+STREAMS_END_S = 15.0
 
 DEPLOYS = ("code", "dependency", "workers", "environment", "interpreter")
 ROLLBACKS = ("rollback", "rollback to a named release")
@@ -107,6 +110,8 @@ class Journey:
     steps: dict[str, list[Step]] = field(default_factory=dict)
     """Each with its attempts; the last one counts, but for what was lost."""
     streams: Streams = field(default_factory=Streams)
+    switches: int = 0
+    """How often `current` was turned, attempts that are made again not counted."""
     posted: list[str] = field(default_factory=list)
     change: dict[str, Any] = field(default_factory=lambda: {"keep_releases": 20})
     """What the app's inventory says now; none of the releases that the journey names may be pruned."""
@@ -212,6 +217,7 @@ class Journey:
             self.under_load(name, act)
             if self.settled(name):
                 break
+        self.streams_moved_on()
         self.identities.append(self.target.release(APP)["id"])
         self.says.append(replace(self.says[-1], **said))
         self.expected[name] = len(self.identities) - 1
@@ -228,6 +234,16 @@ class Journey:
             self.under_load(name, lambda: self.rollback(*options))
             if self.settled(name):
                 break
+        self.streams_moved_on()
+
+    def streams_moved_on(self) -> None:
+        """Wait for the end of the streams that the last switch left behind: a quicker deploy would come upon none."""
+        self.switches += 1
+        with contextlib.suppress(AssertionError):
+            wait_for(
+                lambda: min(len(self.streams.websockets), len(self.streams.events)) >= self.switches,
+                STREAMS_END_S,
+            )
 
 
 def broken(journey: Journey, file: str, old: str, new: str, **change: Any) -> Run:
