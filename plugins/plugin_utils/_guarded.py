@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 # What a file is called that shows which variables there are, and holds none.
-EXAMPLES = (".example", ".sample", ".template", ".dist")
+SAMPLES = (".example", ".sample", ".template", ".dist")
 # How a private key begins: in PEM form, which may have attributes before it or certificates, and of PuTTY.
 KEY_HEADS = (b"-----BEGIN ", b"Bag Attributes", b"PuTTY-User-Key-File-")
 PRIVATE = re.compile(rb"^-----BEGIN [A-Z ]*PRIVATE KEY-----|\APuTTY-User-Key-File-", re.MULTILINE)
@@ -30,7 +30,7 @@ POINTER_MIN_BYTES = 100
 
 def holds_variables(name: str) -> bool:
     """Whether a path is that of a ``.env`` file, or in a folder of that name, and none of the examples."""
-    return any(part.startswith(".env") and not part.lower().endswith(EXAMPLES) for part in name.split("/"))
+    return any(part.startswith(".env") and not part.lower().endswith(SAMPLES) for part in name.split("/"))
 
 
 def is_private_key(path: Path) -> bool:

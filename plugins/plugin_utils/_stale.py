@@ -15,9 +15,16 @@ from ansible_collections.asgi.host.plugins.module_utils._release import locks, p
 from ansible_collections.asgi.host.plugins.module_utils._release.requirements import canonical
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table
 from ansible_collections.asgi.host.plugins.plugin_utils import _parsed
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+
+try:
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion, Version
+except ImportError:
+    # ansible-core itself depends on it; only the import check of ansible-test is without.
+    HAS_PACKAGING = False
+else:
+    HAS_PACKAGING = True
 
 # Pythons by which ranges are compared: each minor version with its first and a late patch.
 PYTHONS = [f"3.{minor}.{patch}" for minor in range(6, 30) for patch in (0, 40)]

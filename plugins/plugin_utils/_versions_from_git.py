@@ -15,7 +15,14 @@ from typing import Any
 
 from ansible_collections.asgi.host.plugins.module_utils._release import inputs, locks, requirements
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table, UnreadableError
-from packaging.version import InvalidVersion, Version
+
+try:
+    from packaging.version import InvalidVersion, Version
+except ImportError:
+    # ansible-core itself depends on it; only the import check of ansible-test is without.
+    HAS_PACKAGING = False
+else:
+    HAS_PACKAGING = True
 
 # What git answers to _git_command.DESCRIBE.
 DESCRIBED = re.compile(r"(?P<tag>.+)-(?P<since>\d+)-g(?P<commit>[0-9a-f]+)")

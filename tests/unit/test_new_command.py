@@ -21,7 +21,10 @@ from new_projects import Loader, lay, make
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = {
-    "main.py": "import os\nfrom fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\ndef home(): ...\nKEY = os.environ['SECRET_KEY']\nURL = os.environ['DATABASE_URL']\n",
+    "main.py": (
+        "import os\nfrom fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\ndef home(): ...\nKEY "
+        "= os.environ['SECRET_KEY']\nURL = os.environ['DATABASE_URL']\n"
+    ),
     "requirements.txt": "fastapi\n",
 }
 GIVEN = {"project": "shop", "host": "203.0.113.5", "domain": "shop.example.com"}
@@ -74,7 +77,10 @@ def test_ansible_reads_the_inventory_and_the_role_names_the_marked_line(tmp_path
     # Ansible puts the value of the vault there when the role asks for it.
     apps[0]["secrets"] = {"SECRET_KEY": "x", "DATABASE_URL": "CHANGE_ME: the address, with a login"}
     assert _apps.problems(apps) == [
-        "asgi_host_apps[0] (shop): secrets.DATABASE_URL: is still marked with CHANGE_ME; give the value, where the inventory or its vault has the mark"
+        (
+            "asgi_host_apps[0] (shop): secrets.DATABASE_URL: is still marked with CHANGE_ME; give the value,"
+            " where the inventory or its vault has the mark"
+        )
     ]
 
 
@@ -192,10 +198,13 @@ def test_an_app_is_added_and_nothing_else_changes(tmp_path: Path) -> None:
         ("asgi_host_apps:\n- name: wiki\n  app: a:b", 2),
         ("asgi_host_apps:\n    - name: wiki\n      env: {A: 1}\n\n\nx:\n  y: 1\n", 2),
         ("asgi_host_apps:\n  - {name: wiki}\n  # a remark\n", 2),
-        ("asgi_host_apps:\n  - name: wiki\n    secrets:\n      A: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        6162\n", 2),
+        (
+            "asgi_host_apps:\n  - name: wiki\n    secrets:\n      A: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        6162\n",
+            2,
+        ),
         ("all:\n  vars:\n    asgi_host_apps:\n      - name: wiki\n    x: 1\n", 2),
     ],
-)  # fmt: skip
+)
 def test_forms_of_the_list(tmp_path: Path, text: str, count: int) -> None:
     lay(tmp_path / "mine", {})
     path = tmp_path / "mine/group_vars/asgi_hosts/main.yml"
@@ -239,7 +248,10 @@ def test_nothing_of_a_project_is_a_template(tmp_path: Path) -> None:
         tmp_path,
         {
             **APP,
-            "compose.yml": f'services: {{web: {{build: ., command: "uvicorn main:app", environment: {{THEME: "{EVIL}", X: "{{% raw %}}", Y: "{{{{ vault_shop_other }}}}"}}}}, job: {{build: ., command: "echo {EVIL}"}}}}\n',
+            "compose.yml": (
+                f'services: {{web: {{build: ., command: "uvicorn main:app", environment: {{THEME: "{EVIL}", '
+                f'X: "{{% raw %}}", Y: "{{{{ vault_shop_other }}}}"}}}}, job: {{build: ., command: "echo {EVIL}"}}}}\n'
+            ),
             "fly.toml": f'[deploy]\nrelease_command = "python {EVIL}"\n',
             "static {{ x }}/a.css": "",
         },

@@ -18,42 +18,89 @@ PROJECT = '[project]\nname = "shop"\nrequires-python = ">=3.11"\ndependencies = 
 LAYOUTS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "one file": (
         {"main.py": FASTAPI, "requirements.txt": "fastapi\n"},
-        {"app": "main:app", "app_dir": None, "source.path": "../shop", "health.path": "/healthz", "python": None},
+        {
+            "app": "main:app",
+            "app_dir": None,
+            "source.path": "../shop",
+            "health.path": "/healthz",
+            "python": None,
+        },
     ),
     "a package at the top": (
-        {"shop/__init__.py": "", "shop/main.py": FASTAPI, "shop/models.py": "from shop import main\n", "uv.lock": LOCK, "pyproject.toml": PROJECT},
+        {
+            "shop/__init__.py": "",
+            "shop/main.py": FASTAPI,
+            "shop/models.py": "from shop import main\n",
+            "uv.lock": LOCK,
+            "pyproject.toml": PROJECT,
+        },
         {"app": "shop.main:app", "app_dir": None, "python": ">=3.11"},
     ),
     "a src layout": (
-        {"src/shop/__init__.py": "", "src/shop/main.py": FASTAPI, "src/shop/x.py": "import shop.main\n", "pyproject.toml": PROJECT},
+        {
+            "src/shop/__init__.py": "",
+            "src/shop/main.py": FASTAPI,
+            "src/shop/x.py": "import shop.main\n",
+            "pyproject.toml": PROJECT,
+        },
         {"app": "shop.main:app", "app_dir": "src"},
     ),
     "a package without __init__": (
-        {"svc/main.py": "from svc.core import x\n" + FASTAPI, "svc/core.py": "x = 1\n", "requirements.txt": "fastapi"},
+        {
+            "svc/main.py": "from svc.core import x\n" + FASTAPI,
+            "svc/core.py": "x = 1\n",
+            "requirements.txt": "fastapi",
+        },
         {"app": "svc.main:app", "app_dir": None},
     ),
     "a project in a sub-folder": (
-        {"backend/app/main.py": "from app.x import y\n" + FASTAPI, "backend/app/x.py": "y = 1\n", "backend/requirements.txt": "fastapi", "frontend/package.json": "{}"},
+        {
+            "backend/app/main.py": "from app.x import y\n" + FASTAPI,
+            "backend/app/x.py": "y = 1\n",
+            "backend/requirements.txt": "fastapi",
+            "frontend/package.json": "{}",
+        },
         {"app": "app.main:app", "app_dir": None, "source.path": "../shop/backend"},
     ),
     "a sub-folder with the lock above it": (
-        {"backend/app/main.py": "from app.x import y\n" + FASTAPI, "backend/app/x.py": "y = 1\n", "requirements.txt": "fastapi"},
+        {
+            "backend/app/main.py": "from app.x import y\n" + FASTAPI,
+            "backend/app/x.py": "y = 1\n",
+            "requirements.txt": "fastapi",
+        },
         {"app": "app.main:app", "app_dir": "backend", "source.path": "../shop"},
     ),
     "a factory": (
-        {"shop/app.py": "from litestar import Litestar\n\ndef create_app() -> Litestar:\n    return Litestar([])\n", "pyproject.toml": PROJECT},
+        {
+            "shop/app.py": "from litestar import Litestar\n\ndef create_app() -> Litestar:\n    return Litestar([])\n",
+            "pyproject.toml": PROJECT,
+        },
         {"app": "shop.app:create_app", "factory": True, "health.path": "/schema/openapi.json"},
     ),
     "a factory that is called": (
-        {"shop/app.py": "from fastapi import FastAPI\ndef create_app():\n    app = FastAPI()\n    return app\n", "shop/asgi.py": "from .app import create_app\napplication = create_app()\n", "requirements.txt": "fastapi"},
+        {
+            "shop/app.py": "from fastapi import FastAPI\ndef create_app():\n    app = FastAPI()\n    return app\n",
+            "shop/asgi.py": "from .app import create_app\napplication = create_app()\n",
+            "requirements.txt": "fastapi",
+        },
         {"app": "shop.asgi:application", "factory": None, "health.path": "/openapi.json"},
     ),
     "Starlette": (
-        {"site.py": "from starlette.applications import Starlette\nfrom starlette.routing import Route\napp = Starlette(routes=[Route('/', home)])\n", "requirements.txt": "starlette"},
+        {
+            "site.py": (
+                "from starlette.applications import Starlette\nfrom starlette.routing import Route\napp = Starlette(routes=[Route('/',"
+                " home)])\n"
+            ),
+            "requirements.txt": "starlette",
+        },
         {"app": "site:app", "health.path": "/"},
     ),
     "Quart": (
-        {"src/chat/__init__.py": "", "src/chat/main.py": "from quart import Quart\napp = Quart(__name__)\n@app.route('/health')\nasync def h(): ...\n", "pyproject.toml": PROJECT},
+        {
+            "src/chat/__init__.py": "",
+            "src/chat/main.py": "from quart import Quart\napp = Quart(__name__)\n@app.route('/health')\nasync def h(): ...\n",
+            "pyproject.toml": PROJECT,
+        },
         {"app": "chat.main:app", "app_dir": "src", "health.path": "/health"},
     ),
     "Falcon": (
@@ -61,44 +108,83 @@ LAYOUTS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
         {"app": "shop:app", "health.path": "CHANGE_ME: a path that answers 200 without a login"},
     ),
     "BlackSheep": (
-        {"server.py": "from blacksheep import Application\napp = Application()\n@app.router.get('/')\ndef home(): ...\n", "requirements.txt": "blacksheep"},
+        {
+            "server.py": "from blacksheep import Application\napp = Application()\n@app.router.get('/')\ndef home(): ...\n",
+            "requirements.txt": "blacksheep",
+        },
         {"app": "server:app"},
     ),
     "a class of its own": (
-        {"web.py": "from fastapi import FastAPI\nclass Shop(FastAPI): ...\napp = Shop()\n", "requirements.txt": "fastapi"},
+        {
+            "web.py": "from fastapi import FastAPI\nclass Shop(FastAPI): ...\napp = Shop()\n",
+            "requirements.txt": "fastapi",
+        },
         {"app": "web:app"},
     ),
     "mounted apps": (
-        {"main.py": "from fastapi import FastAPI\napi = FastAPI()\napp = FastAPI()\napp.mount('/api', api)\n@api.get('/ping')\ndef p(): ...\n", "requirements.txt": "fastapi"},
+        {
+            "main.py": "from fastapi import FastAPI\napi = FastAPI()\napp = FastAPI()\napp.mount('/api', api)\n@api.get('/ping')\ndef p(): ...\n",
+            "requirements.txt": "fastapi",
+        },
         {"app": "main:app", "health.path": "/api/ping"},
     ),
     "tool.fastapi": (
-        {"a/main.py": FASTAPI, "b/main.py": FASTAPI, "pyproject.toml": PROJECT + '[tool.fastapi]\nentrypoint = "b.main:app"\n'},
+        {
+            "a/main.py": FASTAPI,
+            "b/main.py": FASTAPI,
+            "pyproject.toml": PROJECT + '[tool.fastapi]\nentrypoint = "b.main:app"\n',
+        },
         {"app": "b.main:app"},
     ),
     "uvicorn.run": (
-        {"run.py": "import uvicorn\nuvicorn.run('shop.server:make', factory=True)\n", "shop/server.py": "def make(): ...\n", "requirements.txt": "fastapi"},
+        {
+            "run.py": "import uvicorn\nuvicorn.run('shop.server:make', factory=True)\n",
+            "shop/server.py": "def make(): ...\n",
+            "requirements.txt": "fastapi",
+        },
         {"app": "shop.server:make", "factory": True},
     ),
     "uvicorn.run from inside of the package": (
-        {"meal/__init__.py": "", "meal/app.py": "from meal.core import x\nimport uvicorn\n" + FASTAPI + "uvicorn.run('app:app')\n", "meal/core.py": "x = 1\n", "requirements.txt": "fastapi"},
+        {
+            "meal/__init__.py": "",
+            "meal/app.py": "from meal.core import x\nimport uvicorn\n" + FASTAPI + "uvicorn.run('app:app')\n",
+            "meal/core.py": "x = 1\n",
+            "requirements.txt": "fastapi",
+        },
         {"app": "meal.app:app", "app_dir": None},
     ),
-    "no file names dependencies": ({"main.py": FASTAPI}, {"requirements": ["CHANGE_ME: what the project imports, such as fastapi"]}),
+    "no file names dependencies": (
+        {"main.py": FASTAPI},
+        {"requirements": ["CHANGE_ME: what the project imports, such as fastapi"]},
+    ),
     "requirements in a folder": (
-        {"main.py": FASTAPI, "requirements/base.txt": "fastapi\n", "requirements/production.txt": "-r base.txt\npsycopg2\n"},
+        {
+            "main.py": FASTAPI,
+            "requirements/base.txt": "fastapi\n",
+            "requirements/production.txt": "-r base.txt\npsycopg2\n",
+        },
         {"source.requirements": "requirements/production.txt", "packages": ["libpq-dev"]},
     ),
     "poetry": (
-        {"main.py": FASTAPI, "poetry.lock": "", "pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.10"\nfastapi = "*"\npsycopg = {version = "*", extras = ["c"]}\n'},
+        {
+            "main.py": FASTAPI,
+            "poetry.lock": "",
+            "pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.10"\nfastapi = "*"\npsycopg = {version = "*", extras = ["c"]}\n',
+        },
         {"python": ">=3.10,<4.0", "packages": ["libpq-dev"], "source.requirements": None},
     ),
-    "pipenv": ({"main.py": FASTAPI, "Pipfile": "", "Pipfile.lock": "{}"}, {"requirements": None, "source.requirements": None}),
+    "pipenv": (
+        {"main.py": FASTAPI, "Pipfile": "", "Pipfile.lock": "{}"},
+        {"requirements": None, "source.requirements": None},
+    ),
     "a requirement from git, for which the role brings git": (
-        {"main.py": FASTAPI, "requirements.txt": "fastapi\ninner @ git+https://git.example.com/inner.git@v2\n"},
+        {
+            "main.py": FASTAPI,
+            "requirements.txt": "fastapi\ninner @ git+https://git.example.com/inner.git@v2\n",
+        },
         {"packages": None},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -131,8 +217,14 @@ def test_routers_of_other_files_have_their_prefix(tmp_path: Path) -> None:
         {
             "requirements.txt": "fastapi",
             "shop/config.py": "class Settings:\n    API: str = '/api'\nsettings = Settings()\n",
-            "shop/main.py": "from fastapi import FastAPI\nfrom shop.config import settings\nfrom shop.routes import router\napp = FastAPI()\napp.include_router(router, prefix=f'{settings.API}/v1')\n",
-            "shop/routes/__init__.py": "from fastapi import APIRouter\nfrom . import utils\nrouter = APIRouter()\nrouter.include_router(utils.router, prefix='/utils')\n",
+            "shop/main.py": (
+                "from fastapi import FastAPI\nfrom shop.config import settings\nfrom shop.routes import router\n"
+                "app = FastAPI()\napp.include_router(router, prefix=f'{settings.API}/v1')\n"
+            ),
+            "shop/routes/__init__.py": (
+                "from fastapi import APIRouter\nfrom . import utils\nrouter = APIRouter()\nrouter.include_router(utils.router,"
+                " prefix='/utils')\n"
+            ),
             "shop/routes/utils.py": "from fastapi import APIRouter\nrouter = APIRouter(prefix='/x')\n@router.get('/health-check/')\ndef h(): ...\n",
         },
     )
@@ -176,7 +268,10 @@ DJANGO = {
     "shop/api.py": "from django.urls import path\nurlpatterns = [path('health/', h)]\n",
     "requirements.txt": "django\n",
 }
-ASGI = "import os\nfrom django.core.asgi import get_asgi_application\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\napplication = get_asgi_application()\n"
+ASGI = (
+    "import os\nfrom django.core.asgi import get_asgi_application\nos.environ.setdefault('DJANGO_SETTINGS_MODULE',"
+    " 'shop.settings')\napplication = get_asgi_application()\n"
+)
 
 
 def test_django(tmp_path: Path) -> None:

@@ -34,30 +34,88 @@ def names(folder: Path, text: str, **files: str) -> dict[str, tuple[bool, str | 
         ("import os\nX = os.environ['ONE']", {"ONE": (True, None)}),
         ("import os\nX = os.getenv('ONE', '7')", {"ONE": (False, "7")}),
         ("import os\nX = os.environ.get('ONE')", {"ONE": (False, None)}),
-        ("from os import environ, getenv\nX, Y = environ['ONE'], getenv('TWO')", {"ONE": (True, None), "TWO": (False, None)}),
+        (
+            "from os import environ, getenv\nX, Y = environ['ONE'], getenv('TWO')",
+            {"ONE": (True, None), "TWO": (False, None)},
+        ),
         ("import os\nif 'ONE' in os.environ:\n    X = os.environ['ONE']", {"ONE": (False, None)}),
         ("import os\nif debug:\n    X = os.environ['ONE']", {"ONE": (False, None)}),
         ("import os\nX = os.environ['ONE']\nY = os.environ.get('ONE', 'a')", {"ONE": (False, "a")}),
         ("import os\nos.environ['ONE'] = '1'", {}),
         ("import os\nX = os.environ['PATH'], os.environ['HOME']", {}),
-        ("import os\ndef flag(name, default=False):\n    return os.getenv(name, default)\nX = flag('ONE', True)", {"ONE": (False, "True")}),
-        ("import os\ndef get(key):\n    return os.getenv(key)\ndef env(key, default):\n    return lambda: get(key=key)\nX = env('ONE', 'x')", {"ONE": (False, "x")}),
-        ("import environ\nenv = environ.Env(DEBUG=(bool, False))\nX = env('ONE')\nY = env('DEBUG')\nZ = env.int('TWO', default=3)", {"ONE": (True, None), "DEBUG": (False, "False"), "TWO": (False, "3")}),
-        ("import environ\nenv = environ.Env()\nD = {'default': env.db()}\nC = env.cache()", {"DATABASE_URL": (True, None), "CACHE_URL": (True, None)}),
-        ("from environs import Env\nenv = Env()\nX = env.str('ONE')\nenv.read_env('.env')", {"ONE": (True, None)}),
-        ("from decouple import config\nX = config('ONE', default='a', cast=str)\nY = config('TWO')", {"ONE": (False, "a"), "TWO": (True, None)}),
-        ("from starlette.config import Config\nconfig = Config('.env')\nX = config('ONE', cast=bool, default=False)\nY = config('TWO', cast=str)", {"ONE": (False, "False"), "TWO": (True, None)}),
-        ("import dj_database_url\nD = {'default': dj_database_url.config(default='sqlite:///x.db')}", {"DATABASE_URL": (False, "sqlite:///x.db")}),
-        ("from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    one: str\n    two: int = 3\n    _three: str", {"ONE": (True, None), "TWO": (False, "3")}),
-        ("from pydantic_settings import BaseSettings, SettingsConfigDict\nclass S(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='SHOP_')\n    one: str", {"SHOP_ONE": (True, None)}),
-        ("from pydantic import BaseSettings\nclass S(BaseSettings):\n    one: str\n    class Config:\n        env_prefix = 'shop_'", {"SHOP_ONE": (True, None)}),
-        ("from pydantic_settings import BaseSettings\nclass Base(BaseSettings):\n    model_config = {'env_prefix': 'A_'}\nclass S(Base):\n    one: str", {"A_ONE": (True, None)}),
-        ("from pydantic import Field, AliasChoices\nfrom pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    one: str = Field(..., alias='UN')\n    two: str = Field('x', validation_alias=AliasChoices('ZWEI', 'DEUX'))\n    three: list = Field(default_factory=list)", {"UN": (True, None), "ZWEI": (False, "x"), "THREE": (False, None)}),
-        ("from pydantic import BaseModel\nfrom pydantic_settings import BaseSettings\nclass Db(BaseModel):\n    host: str\nclass S(BaseSettings):\n    db: Db = Db()", {}),
+        (
+            "import os\ndef flag(name, default=False):\n    return os.getenv(name, default)\nX = flag('ONE', True)",
+            {"ONE": (False, "True")},
+        ),
+        (
+            "import os\ndef get(key):\n    return os.getenv(key)\ndef env(key, default):\n    return lambda: get(key=key)\nX = env('ONE', 'x')",
+            {"ONE": (False, "x")},
+        ),
+        (
+            "import environ\nenv = environ.Env(DEBUG=(bool, False))\nX = env('ONE')\nY = env('DEBUG')\nZ = env.int('TWO', default=3)",
+            {"ONE": (True, None), "DEBUG": (False, "False"), "TWO": (False, "3")},
+        ),
+        (
+            "import environ\nenv = environ.Env()\nD = {'default': env.db()}\nC = env.cache()",
+            {"DATABASE_URL": (True, None), "CACHE_URL": (True, None)},
+        ),
+        (
+            "from environs import Env\nenv = Env()\nX = env.str('ONE')\nenv.read_env('.env')",
+            {"ONE": (True, None)},
+        ),
+        (
+            "from decouple import config\nX = config('ONE', default='a', cast=str)\nY = config('TWO')",
+            {"ONE": (False, "a"), "TWO": (True, None)},
+        ),
+        (
+            "from starlette.config import Config\nconfig = Config('.env')\nX = config('ONE', cast=bool, default=False)\nY = config('TWO', cast=str)",
+            {"ONE": (False, "False"), "TWO": (True, None)},
+        ),
+        (
+            "import dj_database_url\nD = {'default': dj_database_url.config(default='sqlite:///x.db')}",
+            {"DATABASE_URL": (False, "sqlite:///x.db")},
+        ),
+        (
+            "from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    one: str\n    two: int = 3\n    _three: str",
+            {"ONE": (True, None), "TWO": (False, "3")},
+        ),
+        (
+            (
+                "from pydantic_settings import BaseSettings, SettingsConfigDict\nclass S(BaseSettings):\n  "
+                "  model_config = SettingsConfigDict(env_prefix='SHOP_')\n    one: str"
+            ),
+            {"SHOP_ONE": (True, None)},
+        ),
+        (
+            "from pydantic import BaseSettings\nclass S(BaseSettings):\n    one: str\n    class Config:\n        env_prefix = 'shop_'",
+            {"SHOP_ONE": (True, None)},
+        ),
+        (
+            (
+                "from pydantic_settings import BaseSettings\nclass Base(BaseSettings):\n    model_config = "
+                "{'env_prefix': 'A_'}\nclass S(Base):\n    one: str"
+            ),
+            {"A_ONE": (True, None)},
+        ),
+        (
+            (
+                "from pydantic import Field, AliasChoices\nfrom pydantic_settings import BaseSettings\nclass "
+                "S(BaseSettings):\n    one: str = Field(..., alias='UN')\n    two: str = Field('x', validation_alias=AliasChoices('ZWEI',"
+                " 'DEUX'))\n    three: list = Field(default_factory=list)"
+            ),
+            {"UN": (True, None), "ZWEI": (False, "x"), "THREE": (False, None)},
+        ),
+        (
+            (
+                "from pydantic import BaseModel\nfrom pydantic_settings import BaseSettings\nclass Db(BaseModel):\n"
+                "    host: str\nclass S(BaseSettings):\n    db: Db = Db()"
+            ),
+            {},
+        ),
         ("class Settings:\n    one: str", {}),
         ("print('unfinished", {}),
     ],
-)  # fmt: skip
+)
 def test_names(tmp_path: Path, text: str, wanted: dict[str, Any]) -> None:
     assert names(tmp_path, text) == wanted
 

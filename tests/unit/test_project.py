@@ -144,15 +144,31 @@ def test_other_locks_that_are_older(tmp_path: Path, files: dict[str, str], words
         ({"main.py": APP, "environment.yml": "name: x"}, {}, ("environment.yml", "conda", "source.image")),
         ({"main.py": APP, "pyproject.toml": "[tool.ruff]\n"}, {}, ("names no dependency",)),
         ({"main.py": APP, "setup.py": "import setuptools; setuptools.setup()\n"}, {}, ()),
-        ({"uv.lock": "package = 3\n", "pyproject.toml": PROJECT.format("")}, {}, ("uv.lock: package is not a list of tables",)),
-        ({"pyproject.toml": '[project]\ndependencies = {a = "1"}\n', "uv.lock": UV.format(python="")}, {}, ("pyproject.toml: project.dependencies is not a list of strings",)),
-        ({"pyproject.toml": "project = 3\n[build-system]\n"}, {}, ("pyproject.toml: project is not a table",)),
+        (
+            {"uv.lock": "package = 3\n", "pyproject.toml": PROJECT.format("")},
+            {},
+            ("uv.lock: package is not a list of tables",),
+        ),
+        (
+            {"pyproject.toml": '[project]\ndependencies = {a = "1"}\n', "uv.lock": UV.format(python="")},
+            {},
+            ("pyproject.toml: project.dependencies is not a list of strings",),
+        ),
+        (
+            {"pyproject.toml": "project = 3\n[build-system]\n"},
+            {},
+            ("pyproject.toml: project is not a table",),
+        ),
         ({"requirements.txt": "-r gone.txt\n"}, {}, ("includes gone.txt",)),
         ({}, {"source": {"path": ".", "requirements": "prod.txt"}}, ("no file prod.txt",)),
         (uv("starlette"), {"source": {"path": ".", "member": "api"}}, ("has no member api",)),
-        ({"requirements.txt": "x\n"}, {"source": {"path": ".", "member": "api"}}, ("members are those of a uv.lock",)),
+        (
+            {"requirements.txt": "x\n"},
+            {"source": {"path": ".", "member": "api"}},
+            ("members are those of a uv.lock",),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_keeps_a_source_from_being_built(
     tmp_path: Path, files: dict[str, str], keys: dict[str, Any], words: tuple[str, ...]
 ) -> None:
@@ -236,16 +252,36 @@ def test_version_of_what_git_says(described: str, commits: str, changed: bool, v
 @pytest.mark.parametrize(
     ("files", "name"),
     [
-        ({"pyproject.toml": '[build-system]\nrequires = ["setuptools>=64", "setuptools-scm[toml]>=8"]\n[project]\nname = "a"\n'}, "a"),
-        ({"pyproject.toml": '[build-system]\nrequires = ["hatchling", "hatch-vcs"]\n[project]\nname = "a"\n'}, "a"),
-        ({"pyproject.toml": '[build-system]\nrequires = ["pdm-backend"]\n[tool.pdm.version]\nsource = "scm"\n[project]\nname = "a"\n'}, "a"),
-        ({"pyproject.toml": '[build-system]\nrequires = []\n[tool.poetry]\nname = "a"\n[tool.poetry-dynamic-versioning]\nenable = true\n'}, "a"),
+        (
+            {
+                "pyproject.toml": '[build-system]\nrequires = ["setuptools>=64", "setuptools-scm[toml]>=8"]\n[project]\nname = "a"\n'
+            },
+            "a",
+        ),
+        (
+            {
+                "pyproject.toml": '[build-system]\nrequires = ["hatchling", "hatch-vcs"]\n[project]\nname = "a"\n'
+            },
+            "a",
+        ),
+        (
+            {
+                "pyproject.toml": '[build-system]\nrequires = ["pdm-backend"]\n[tool.pdm.version]\nsource = "scm"\n[project]\nname = "a"\n'
+            },
+            "a",
+        ),
+        (
+            {
+                "pyproject.toml": '[build-system]\nrequires = []\n[tool.poetry]\nname = "a"\n[tool.poetry-dynamic-versioning]\nenable = true\n'
+            },
+            "a",
+        ),
         ({"setup.py": "setup(use_scm_version=True)\n"}, ""),
         ({"pyproject.toml": '[build-system]\nrequires = ["hatchling"]\n[project]\nname = "a"\n'}, None),
         ({"pyproject.toml": "[broken"}, None),
         ({}, None),
     ],
-)  # fmt: skip
+)
 def test_project_whose_version_is_git_s(tmp_path: Path, files: dict[str, str], name: str | None) -> None:
     for file, text in files.items():
         (tmp_path / file).write_text(text)

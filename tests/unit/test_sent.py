@@ -178,7 +178,7 @@ def test_what_is_left_out_is_said_in_few_words(checkout: Path) -> None:
     assert left == [".env", "certs/server.key", "conf/.env.production", "id_ed25519", "data/", "dist/"]
     words = _sent.in_words([*left, "more"], checkout)
     assert words.startswith("not sent of checkout: .env, certs/server.key, ")
-    assert "more" not in words.split(" and ")[0]
+    assert "more" not in words.split(" and ", maxsplit=1)[0]
     assert words.endswith(" and 1 more (source.include sends what it names)")
     assert _sent.in_words([], checkout) == ""
 

@@ -208,7 +208,9 @@ def test_app_that_is_gone_is_answered_for_by_its_page(front: Front) -> None:
     run("cd /srv/asgi/front/current && mv app.sock away.sock")
     try:
         # Each worker of nginx goes on using the connections that it has kept, once more when they are two seconds old.
-        wait_for(lambda: all(front.ask("/api/seen").status == 503 for _ in range(10)), seconds=20, pause=0.5)
+        wait_for(
+            lambda: all(front.ask("/api/seen").status == 503 for _time in range(10)), seconds=20, pause=0.5
+        )
         for method in ("GET", "POST"):
             answer = front.ask("/api/seen", method=method)
             assert (answer.status, answer.text) == (503, "back in a moment")

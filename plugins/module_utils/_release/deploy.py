@@ -139,7 +139,7 @@ def _open(context: AppContext, release: Release) -> None:
             "id": release.id,
             "source": spec["source"]["describe"],
             "version": spec["source"].get("version", ""),
-            **({"ref": ref} if (ref := spec["source"].get("ref")) else {}),
+            **({"ref": spec["source"]["ref"]} if spec["source"].get("ref") else {}),
             "digest": context.digest(),
             "parts": context.wanted_parts(),
             "details": context.details(),

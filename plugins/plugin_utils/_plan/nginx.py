@@ -117,8 +117,8 @@ def proxy(
 
     The sites of the apps in ``failed`` are left as they are, and so is each that serves a domain which one of those is to
     have. ``proxy_protocol`` names the load balancers that speak it, ``https_port`` is where clients find port 443.
-    ``templates`` is a folder of the inventory's own. ``early`` leaves out what may take minutes, and can wait until all apps are there: the orders of certificates. Returns
-    steps, private contents, and the names of the sites that ``stay``.
+    ``templates`` is a folder of the inventory's own. ``early`` leaves out what may take minutes, and can wait until all apps
+    are there: the orders of certificates. Returns steps, private contents, and the names of the sites that ``stay``.
     """
     http2 = http2_directive(host)
     checked = _by_address.checks(apps)
