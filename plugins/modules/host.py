@@ -142,9 +142,7 @@ def look(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, Any
     host = _host.facts(**given["question"])
     if host != given.get("host"):
         return {"changed": False, "host": host, "compared": False}
-    tools = Tools(
-        uv=given["uv"], index=private["index"], wheels=given["wheels"], logins=private.get("logins") or {}
-    )
+    tools = tools_of(given, private)
     with units.overview():
         apps, reasons = look_at_apps(given["apps"], private, tools)
     due = {
@@ -200,6 +198,16 @@ def lacking(steps: list[Step], private: dict[str, str]) -> list[str]:
         return Stage(dry=True, private=private).carry_out(steps).changed
     except StageError as error:
         return [mask(str(error), private)]
+
+
+def tools_of(given: Arguments, private: Any) -> Tools:
+    """How uv runs on this host."""
+    return Tools(
+        uv=given["uv"],
+        index=private.get("index"),
+        wheels=given.get("wheels"),
+        logins=private.get("logins") or {},
+    )
 
 
 def look_at_apps(
@@ -278,12 +286,7 @@ def release(module: AnsibleModule, given: Arguments, private: Any) -> dict[str, 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Any other request to end is an exception, so that what was begun is taken back.
     signal.signal(signal.SIGTERM, _end)
-    tools = Tools(
-        uv=given["uv"],
-        index=private.get("index"),
-        wheels=given.get("wheels"),
-        logins=private.get("logins") or {},
-    )
+    tools = tools_of(given, private)
     results, failures = {}, {}
     site = Sites(module, given.get("sites") or {}, private.get("sites") or {})
     changed = site.bring("before")

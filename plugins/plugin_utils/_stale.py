@@ -8,6 +8,7 @@ not know, a version that does not fit, another range of Pythons.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,15 +17,11 @@ from ansible_collections.asgi.host.plugins.module_utils._release.requirements im
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table
 from ansible_collections.asgi.host.plugins.plugin_utils import _parsed
 
-try:
+# ansible-core itself depends on it; only the import check of ansible-test is without.
+with contextlib.suppress(ImportError):
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.version import InvalidVersion, Version
-except ImportError:
-    # ansible-core itself depends on it; only the import check of ansible-test is without.
-    HAS_PACKAGING = False
-else:
-    HAS_PACKAGING = True
 
 # Pythons by which ranges are compared: each minor version with its first and a late patch.
 PYTHONS = [f"3.{minor}.{patch}" for minor in range(6, 30) for patch in (0, 40)]

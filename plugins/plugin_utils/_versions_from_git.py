@@ -8,6 +8,7 @@ since for a later one.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +17,9 @@ from typing import Any
 from ansible_collections.asgi.host.plugins.module_utils._release import inputs, locks, requirements
 from ansible_collections.asgi.host.plugins.module_utils._toml import Table, UnreadableError
 
-try:
+# ansible-core itself depends on it; only the import check of ansible-test is without.
+with contextlib.suppress(ImportError):
     from packaging.version import InvalidVersion, Version
-except ImportError:
-    # ansible-core itself depends on it; only the import check of ansible-test is without.
-    HAS_PACKAGING = False
-else:
-    HAS_PACKAGING = True
 
 # What git answers to _git_command.DESCRIBE.
 DESCRIBED = re.compile(r"(?P<tag>.+)-(?P<since>\d+)-g(?P<commit>[0-9a-f]+)")

@@ -196,7 +196,7 @@ class Candidate:
             raise RefusedError(str(error)) from error
 
     def put_texts(self) -> None:
-        """Write the small files, and have systemd know them."""
+        """Write the small files; systemd reads them when it is first asked for the release."""
         for path, text, mode in self.text_files():
             self.put(path, text, mode)
 

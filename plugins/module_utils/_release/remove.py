@@ -84,7 +84,7 @@ def _remove(context: AppContext, found: _Footprint, *, has_folder: bool) -> None
     for path in found.paths:
         with contextlib.suppress(FileNotFoundError):
             _trees.remove(path)
-    run(["systemctl", "daemon-reload"])
+    units.reload()
     if app.data.is_dir() and not any(app.data.iterdir()):
         app.data.rmdir()
     if found.user and not app.data.exists():
